@@ -1,0 +1,328 @@
+"""The codebook as data: roles, families, codes, who may speak them, parents and scales. Layer 0, no torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from threers.errors import InputError, SettingsError
+
+KINDS = ("exclusive", "multilabel", "rating")
+UNITS = ("utterance", "segment", "session")
+#: Roles that every corpus may have beside those that its codebook names.
+EXTRA_ROLES = ("other", "unknown")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Code:
+    """One code. `roles` empty: anyone may speak it. `parent`: the code that is present whenever this one is."""
+
+    name: str
+    title: str
+    family: str
+    definition: str = ""
+    parent: str | None = None
+    roles: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """Codes that are judged together: exactly one (`exclusive`), any number (`multilabel`) or a `rating` each."""
+
+    name: str
+    title: str
+    kind: str
+    unit: str
+    codes: tuple[str, ...]
+    roles: tuple[str, ...] = ()
+    scale: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Codebook:
+    """A checked codebook. `roles` are those it names; `other` and `unknown` exist beside them in every corpus."""
+
+    name: str
+    roles: tuple[str, ...]
+    families: tuple[Family, ...]
+    codes: Mapping[str, Code]
+    title: str = ""
+    source: str = ""
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def load(cls, name_or_path: str | Path) -> Codebook:
+        """Load a shipped codebook by name (`3rs-2015`) or a YAML file by path.
+
+        Raises:
+            SettingsError: no such codebook, or the first fault found in it, with the file's name.
+
+        """
+        path = Path(name_or_path).expanduser()
+        if path.suffix in (".yaml", ".yml"):
+            if not path.is_file():
+                raise SettingsError(f"codebook {path}: no such file")
+            text, where = path.read_text(encoding="utf-8"), path.name
+        else:
+            folder = resources.files("threers.configs") / "codebook"
+            entry = folder / f"{name_or_path}.yaml"
+            if not entry.is_file():
+                known = ", ".join(shipped_names(folder))
+                raise SettingsError(f"codebook {str(name_or_path)!r}: not shipped and not a .yaml file; shipped: {known}")
+            text, where = entry.read_text(encoding="utf-8"), f"{name_or_path}.yaml"
+        try:
+            raw = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise SettingsError(f"codebook {where}: not valid YAML: {' '.join(str(error).split())}") from error
+        return cls.from_dict(raw, where)
+
+    @classmethod
+    def from_dict(cls, raw: Any, where: str = "codebook") -> Codebook:
+        """Build and check a codebook from plain data; `where` names the file in errors.
+
+        Raises:
+            SettingsError: the first fault found.
+
+        """
+        return _parse(raw, where)
+
+    def save(self, path: Path) -> None:
+        """Write the codebook as YAML."""
+        path.write_text(yaml.safe_dump(dict(self.raw), sort_keys=False, allow_unicode=True), encoding="utf-8")
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 over what the codebook means; comments and the order of keys do not count."""
+        return hashlib.sha256(json.dumps(self.raw, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+    def family(self, name: str) -> Family:
+        """Return the family called `name`."""
+        for family in self.families:
+            if family.name == name:
+                return family
+        raise SettingsError(f"codebook {self.name}: no family {name!r}; it has {', '.join(f.name for f in self.families)}")
+
+    def families_on(self, unit: str) -> tuple[Family, ...]:
+        """Families coded on `unit` (`utterance`, `segment` or `session`), ratings included."""
+        return tuple(family for family in self.families if family.unit == unit)
+
+    def tag_families(self) -> tuple[Family, ...]:
+        """Families that an utterance can be tagged with: coded on the utterance, not ratings."""
+        return tuple(family for family in self.families_on("utterance") if family.kind != "rating")
+
+    def tag_codes(self) -> tuple[str, ...]:
+        """Names of the codes an utterance can be tagged with, in the codebook's order."""
+        return tuple(code for family in self.tag_families() for code in family.codes)
+
+    def legal(self, code: str, role: str) -> bool:
+        """May `role` speak `code`?"""
+        roles = self.codes[code].roles
+        return not roles or role in roles
+
+    def legal_mask(self, roles: Iterable[str], codes: Sequence[str] | None = None) -> np.ndarray:
+        """Bool array (n_units, n_codes): may the unit's role have the code? Default codes: `tag_codes()`."""
+        codes = self.tag_codes() if codes is None else codes
+        roles = list(roles)
+        rows = {role: [self.legal(code, role) for code in codes] for role in set(roles)}
+        return np.array([rows[role] for role in roles], dtype=bool).reshape(len(roles), len(codes))
+
+    def ancestors(self, code: str) -> tuple[str, ...]:
+        """Parent, grandparent, … of `code`."""
+        found: list[str] = []
+        parent = self.codes[code].parent
+        while parent is not None:
+            found.append(parent)
+            parent = self.codes[parent].parent
+        return tuple(found)
+
+    def find(self, written: str) -> str | None:
+        """The code meant by a name, title or alias as written in a file; case and spaces do not count. None: no such."""
+        return self._lookup.get(_key(written))
+
+    @property
+    def _lookup(self) -> dict[str, str]:
+        cached = self.__dict__.get("_lookup_cache")
+        if cached is None:
+            cached = {_key(w): c.name for c in self.codes.values() for w in (*c.aliases, c.title, c.name)}
+            object.__setattr__(self, "_lookup_cache", cached)
+        return cached
+
+
+def shipped_names(folder: Any) -> list[str]:
+    """Names of the YAML files in one folder of the shipped configs."""
+    return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+
+
+def _key(written: str) -> str:
+    return re.sub(r"\s+", "", str(written)).casefold()
+
+
+def _parse(raw: Any, where: str) -> Codebook:
+    where = f"codebook {where}"
+    top = _mapping(raw, where, required=("name", "roles", "families"), optional=("title", "source"))
+    roles = _names(top["roles"], f"{where}: roles")
+    for role in roles:
+        if role in EXTRA_ROLES:
+            raise SettingsError(f"{where}: role {role!r} exists in every corpus; leave it out of roles")
+    families: list[Family] = []
+    codes: dict[str, Code] = {}
+    if not isinstance(top["families"], dict) or not top["families"]:
+        raise SettingsError(f"{where}: families must map each family's name to its settings")
+    for name, entry in top["families"].items():
+        family, own = _parse_family(str(name), entry, roles, f"{where}: family {name}")
+        for code in own:
+            if code.name in codes:
+                raise SettingsError(
+                    f"{where}: code {code.name!r} stands in {codes[code.name].family} and in {name}; rename one"
+                )
+            codes[code.name] = code
+        families.append(family)
+    _check_parents(codes, {family.name: family for family in families}, where)
+    _check_spellings(codes, where)
+    return Codebook(
+        name=str(top["name"]),
+        title=str(top.get("title", top["name"])),
+        source=str(top.get("source", "")),
+        roles=roles,
+        families=tuple(families),
+        codes=codes,
+        raw=raw,
+    )
+
+
+def _parse_family(name: str, entry: Any, roles: tuple[str, ...], where: str) -> tuple[Family, list[Code]]:
+    entry = _mapping(entry, where, required=("kind", "unit", "codes"), optional=("title", "roles", "scale"))
+    if entry["kind"] not in KINDS:
+        raise SettingsError(f"{where}: kind {entry['kind']!r}; expected one of {', '.join(KINDS)}")
+    if entry["unit"] not in UNITS:
+        raise SettingsError(f"{where}: unit {entry['unit']!r}; expected one of {', '.join(UNITS)}")
+    speakers = _speakers(entry.get("roles", "anyone"), roles, where)
+    scale = _scale(entry.get("scale"), entry["kind"], where)
+    if not isinstance(entry["codes"], dict) or not entry["codes"]:
+        raise SettingsError(f"{where}: codes must map each code's name to its settings")
+    codes = []
+    for code_name, given in entry["codes"].items():
+        at = f"{where}: code {code_name}"
+        given = _mapping(given or {}, at, optional=("title", "definition", "parent", "roles", "aliases"))
+        codes.append(
+            Code(
+                name=str(code_name),
+                title=str(given.get("title", code_name)),
+                family=name,
+                definition=" ".join(str(given.get("definition", "")).split()),
+                parent=None if given.get("parent") is None else str(given["parent"]),
+                roles=_speakers(given["roles"], roles, at) if "roles" in given else speakers,
+                aliases=_names(given.get("aliases", []), f"{at}: aliases"),
+            )
+        )
+    family = Family(
+        name=name,
+        title=str(entry.get("title", name)),
+        kind=entry["kind"],
+        unit=entry["unit"],
+        codes=tuple(code.name for code in codes),
+        roles=speakers,
+        scale=scale,
+    )
+    return family, codes
+
+
+def _check_parents(codes: Mapping[str, Code], families: Mapping[str, Family], where: str) -> None:
+    for code in codes.values():
+        seen = [code.name]
+        parent = code.parent
+        while parent is not None:
+            if parent not in codes:
+                raise SettingsError(f"{where}: code {seen[-1]}: parent {parent!r} is not a code of this codebook")
+            if parent in seen:
+                raise SettingsError(f"{where}: parents form a cycle: {' -> '.join([*seen, parent])}")
+            seen.append(parent)
+            parent = codes[parent].parent
+        if code.parent is None:
+            continue
+        if families[code.family].kind != "multilabel" or codes[code.parent].family != code.family:
+            raise SettingsError(
+                f"{where}: code {code.name}: a parent must be a code of the same multilabel family, "
+                f"but {code.parent} is in {codes[code.parent].family} and {code.family} is {families[code.family].kind}"
+            )
+        wide = codes[code.parent].roles
+        if wide and not (code.roles and set(code.roles) <= set(wide)):
+            raise SettingsError(
+                f"{where}: code {code.name}: {', '.join(code.roles) or 'anyone'} may speak it, "
+                f"but its parent {code.parent} belongs to {', '.join(wide)}"
+            )
+
+
+def _check_spellings(codes: Mapping[str, Code], where: str) -> None:
+    meant: dict[str, str] = {}
+    for code in codes.values():
+        for written in {_key(w) for w in (code.name, code.title, *code.aliases)}:
+            if meant.setdefault(written, code.name) != code.name:
+                raise SettingsError(f"{where}: {written!r} could mean {meant[written]} or {code.name}; change one of them")
+
+
+def _mapping(raw: Any, where: str, required: Sequence[str] = (), optional: Sequence[str] = ()) -> dict[str, Any]:
+    if not isinstance(raw, dict):
+        raise SettingsError(f"{where}: expected a mapping of keys to values, found {type(raw).__name__}")
+    for key in required:
+        if key not in raw:
+            raise SettingsError(f"{where}: key {key!r} is missing")
+    for key in raw:
+        if key not in (*required, *optional):
+            raise SettingsError(f"{where}: unknown key {key!r}; known keys: {', '.join((*required, *optional))}")
+    return raw
+
+
+def _names(raw: Any, where: str) -> tuple[str, ...]:
+    if not isinstance(raw, list):
+        raise SettingsError(f"{where}: expected a list of names, found {type(raw).__name__}")
+    names = tuple(str(name) for name in raw)
+    if len(set(names)) < len(names):
+        raise SettingsError(f"{where}: a name stands twice in {', '.join(names)}")
+    return names
+
+
+def _speakers(raw: Any, roles: tuple[str, ...], where: str) -> tuple[str, ...]:
+    if raw == "anyone":
+        return ()
+    speakers = _names(raw, f"{where}: roles")
+    for speaker in speakers:
+        if speaker not in roles:
+            raise SettingsError(f"{where}: speaker {speaker!r} does not exist; roles are {', '.join(roles)}, or anyone")
+    if not speakers:
+        raise SettingsError(f"{where}: roles is empty; name one of {', '.join(roles)}, or write anyone")
+    return speakers
+
+
+def _scale(raw: Any, kind: str, where: str) -> tuple[float, float] | None:
+    if kind != "rating":
+        if raw is not None:
+            raise SettingsError(f"{where}: only a rating has a scale, and this family is {kind}")
+        return None
+    bounds_ok = isinstance(raw, list) and len(raw) == 2 and all(isinstance(b, int | float) for b in raw)
+    if not bounds_ok or not raw[0] < raw[1]:
+        raise SettingsError(f"{where}: a rating needs a scale with two bounds, as in scale: [1, 5]; found {raw!r}")
+    return (float(raw[0]), float(raw[1]))
+
+
+def require_fit(used: Mapping[str, int], codebook: Codebook, where: str) -> None:
+    """Refuse codings whose codes the codebook mostly does not know.
+
+    `used`: written code -> number of codings. Raises InputError when none of them is a code of the codebook.
+    """
+    unknown = [code for code in used if codebook.find(code) is None]
+    if used and len(unknown) == len(used):
+        raise InputError(
+            f"{where}: none of its codes ({', '.join(sorted(unknown)[:5])}) is in codebook {codebook.name} "
+            f"({', '.join(list(codebook.codes)[:5])}, …); name the codebook that the coders used"
+        )

@@ -78,7 +78,9 @@ class Codebook:
             entry = folder / f"{name_or_path}.yaml"
             if not entry.is_file():
                 known = ", ".join(shipped_names(folder))
-                raise SettingsError(f"codebook {str(name_or_path)!r}: not shipped and not a .yaml file; shipped: {known}")
+                raise SettingsError(
+                    f"codebook {str(name_or_path)!r}: not shipped and not a .yaml file; shipped: {known}"
+                )
             text, where = entry.read_text(encoding="utf-8"), f"{name_or_path}.yaml"
         try:
             raw = yaml.safe_load(text)
@@ -110,7 +112,9 @@ class Codebook:
         for family in self.families:
             if family.name == name:
                 return family
-        raise SettingsError(f"codebook {self.name}: no family {name!r}; it has {', '.join(f.name for f in self.families)}")
+        raise SettingsError(
+            f"codebook {self.name}: no family {name!r}; it has {', '.join(f.name for f in self.families)}"
+        )
 
     def families_on(self, unit: str) -> tuple[Family, ...]:
         """Families coded on `unit` (`utterance`, `segment` or `session`), ratings included."""
@@ -268,7 +272,9 @@ def _check_spellings(codes: Mapping[str, Code], where: str) -> None:
     for code in codes.values():
         for written in {_key(w) for w in (code.name, code.title, *code.aliases)}:
             if meant.setdefault(written, code.name) != code.name:
-                raise SettingsError(f"{where}: {written!r} could mean {meant[written]} or {code.name}; change one of them")
+                raise SettingsError(
+                    f"{where}: {written!r} could mean {meant[written]} or {code.name}; change one of them"
+                )
 
 
 def _mapping(raw: Any, where: str, required: Sequence[str] = (), optional: Sequence[str] = ()) -> dict[str, Any]:

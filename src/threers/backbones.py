@@ -1,0 +1,173 @@
+"""Where a backbone's weights lie, and loading them: offline, safetensors only, the hash checked. Layer 2."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import zipfile
+from importlib import metadata
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from threers.errors import InputError
+from threers.settings import Backbone
+
+WEIGHTS = "model.safetensors"
+#: Files of a backbone that are read; anything else in an archive is left where it is.
+MODEL_FILES = (
+    "config.json",
+    WEIGHTS,
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+)
+
+#: Off, because on a CPU it forces an attention path half as fast; hidden dropout stays.
+ATTENTION_DROPOUT = ("attention_probs_dropout_prob", "attention_dropout")
+
+
+def locate(backbone: Backbone) -> Path:
+    """Return the folder that holds the backbone's config.json and model.safetensors, its hash checked.
+
+    Raises:
+        InputError: packages not installed, folder or weights missing, or a hash that differs.
+
+    """
+    if backbone.source == "packages":
+        folder = _from_packages(backbone)
+    elif backbone.source == "folder":
+        folder = Path(backbone.path).expanduser()
+    else:
+        folder = _from_hub(backbone)
+    for needed in ("config.json", WEIGHTS):
+        if not (folder / needed).is_file():
+            raise InputError(
+                f"backbone {backbone.name}: {folder / needed} is missing; expected a folder in the save_pretrained "
+                f"layout with weights in safetensors"
+            )
+    if backbone.sha256:
+        found = _sha256(folder / WEIGHTS)
+        if found != backbone.sha256:
+            raise InputError(
+                f"backbone {backbone.name}: {folder / WEIGHTS} has SHA-256 {found[:16]}…, expected "
+                f"{backbone.sha256[:16]}…; the file is damaged or not the one meant. "
+                + (
+                    f"Install it again: {backbone.install}"
+                    if backbone.install
+                    else "Correct the file or backbone.sha256"
+                )
+            )
+    return folder
+
+
+def load_encoder(folder: Path) -> tuple[Any, Any]:
+    """Load (encoder, fast tokenizer) from a local folder, in float32, with PyTorch's own attention.
+
+    Raises:
+        InputError: the folder does not hold an encoder that transformers can read.
+
+    """
+    from transformers import AutoConfig, AutoModel
+
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        for key in ATTENTION_DROPOUT:
+            if hasattr(config, key):
+                setattr(config, key, 0.0)
+        encoder = AutoModel.from_pretrained(
+            folder, config=config, local_files_only=True, use_safetensors=True, trust_remote_code=False, dtype="float32"
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"backbone {folder}: transformers cannot load it: {_first_line(error)}") from error
+    return encoder, load_tokenizer(folder)
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """Load the fast tokenizer of a local folder.
+
+    Raises:
+        InputError: there is none that transformers can read.
+
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False, use_fast=True)
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{folder}: transformers cannot load its tokenizer: {_first_line(error)}") from error
+
+
+def _from_packages(backbone: Backbone) -> Path:
+    files = []
+    for name in backbone.packages:
+        try:
+            files += metadata.files(name) or []
+        except metadata.PackageNotFoundError:
+            raise InputError(
+                f"backbone {backbone.name}: package {name} is not installed; run: {backbone.install}"
+            ) from None
+    inside = sorted((f for f in files if f"/{backbone.inside}" in f.as_posix()), key=lambda f: f.as_posix())
+    if len(backbone.packages) == 1:
+        weights = [Path(str(f.locate())) for f in inside if f.name == WEIGHTS]
+        if not weights:
+            raise InputError(
+                f"backbone {backbone.name}: package {backbone.packages[0]} holds no {backbone.inside}/{WEIGHTS}; "
+                f"install it again: {backbone.install}"
+            )
+        return weights[0].parent
+    return _join(backbone, sorted((Path(str(f.locate())) for f in inside), key=lambda p: p.name))
+
+
+def _join(backbone: Backbone, pieces: list[Path]) -> Path:
+    """Concatenate the pieces of one zip and unpack the model's files, once per machine."""
+    if len(pieces) != len(backbone.packages):
+        raise InputError(
+            f"backbone {backbone.name}: found {len(pieces)} pieces, expected {len(backbone.packages)}; "
+            f"install them again: {backbone.install}"
+        )
+    home = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "threers" / "backbones"
+    folder = home / f"{backbone.name}-{backbone.sha256[:16]}"
+    if (folder / WEIGHTS).is_file():
+        return folder
+    home.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=home) as scratch:
+        joined = Path(scratch) / "joined.zip"
+        with joined.open("wb") as out:
+            for piece in pieces:
+                out.write(piece.read_bytes())
+        unpacked = Path(scratch) / "model"
+        unpacked.mkdir()
+        with zipfile.ZipFile(joined) as archive:
+            for entry in archive.infolist():
+                path = PurePosixPath(entry.filename)
+                # Only known names at the top or in one folder, so no entry can climb out or stand in for another.
+                if path.name in MODEL_FILES and len(path.parts) <= 2 and ".." not in path.parts:
+                    (unpacked / path.name).write_bytes(archive.read(entry))
+        if not folder.exists():
+            unpacked.rename(folder)
+    return folder
+
+
+def _from_hub(backbone: Backbone) -> Path:
+    from huggingface_hub import snapshot_download
+
+    # errors of many kinds: no network, no such name, no access
+    try:
+        return Path(snapshot_download(backbone.path, allow_patterns=list(MODEL_FILES)))
+    except Exception as error:
+        raise InputError(
+            f"backbone {backbone.name}: hub name {backbone.path} cannot be fetched: {_first_line(error)}"
+        ) from error
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

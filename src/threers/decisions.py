@@ -1,0 +1,234 @@
+"""Logits to probabilities to tags: calibration, thresholds, the codebook's rules. Layer 2, numpy and scipy only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.special import expit, log_expit, log_softmax, softmax
+
+from threers.codebook import Codebook, Family
+from threers.errors import InputError
+
+#: Positives at which a code's own threshold weighs as much as its family's.
+SHRINKAGE = 20.0
+#: Thresholds and offsets that are tried; a grid, because F1 is a step function of them.
+THRESHOLDS = np.linspace(0.02, 0.9, 89)
+PRIOR_POWERS = np.linspace(0.0, 1.2, 25)
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """What turns logits into tags, kept in `decisions.json`.
+
+    `temperature`: family -> divisor of its logits. `threshold`: code -> for a multilabel family the probability from
+    which on it is tagged; for an exclusive family the offset added to the log-probability before the largest is taken.
+    """
+
+    temperature: dict[str, float] = field(default_factory=dict)
+    threshold: dict[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def neutral(cls, codebook: Codebook) -> Decisions:
+        """Temperature 1, threshold one half, no offsets."""
+        families = codebook.tag_families()
+        return cls(
+            {family.name: 1.0 for family in families},
+            {code: 0.0 if family.kind == "exclusive" else 0.5 for family in families for code in family.codes},
+        )
+
+    @classmethod
+    def from_dict(cls, raw: Any, codebook: Codebook, where: str) -> Decisions:
+        """Read what `to_dict` wrote. Raises InputError when a family or code of the codebook is missing."""
+        try:
+            return cls(
+                {family.name: float(raw["temperature"][family.name]) for family in codebook.tag_families()},
+                {code: float(raw["threshold"][code]) for code in codebook.tag_codes()},
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(
+                f"{where}: no usable value for {error}; it does not fit codebook {codebook.name}"
+            ) from error
+
+    def to_dict(self) -> dict[str, dict[str, float]]:
+        """Plain data for JSON."""
+        return {"temperature": dict(self.temperature), "threshold": dict(self.threshold)}
+
+
+def probabilities(logits: np.ndarray, legal: np.ndarray, codebook: Codebook, decisions: Decisions) -> np.ndarray:
+    """Calibrated probabilities, float32 (n, n_codes); NaN where the role may not have the code (`legal`, bool).
+
+    Exclusive families: softmax. Multilabel: sigmoid, a child's times its parent's, so it never exceeds it.
+    """
+    result = np.empty(logits.shape, dtype=np.float32)
+    for family, columns in family_columns(codebook):
+        scaled = logits[:, columns].astype(np.float64) / decisions.temperature[family.name]
+        if family.kind == "exclusive":
+            result[:, columns] = softmax(scaled, axis=1)
+            continue
+        own = expit(scaled).astype(np.float32)
+        for place, parent in _parents_first(family, codebook):
+            if parent is not None:
+                own[:, place] *= own[:, parent]
+        result[:, columns] = own
+    result[~legal] = np.nan
+    return result
+
+
+def tag(p: np.ndarray, codebook: Codebook, decisions: Decisions) -> np.ndarray:
+    """Tags, bool (n, n_codes), from probabilities as `probabilities` gives them; a tagged child tags its parents."""
+    tags = np.zeros(p.shape, dtype=bool)
+    for family, columns in family_columns(codebook):
+        limits = np.array([decisions.threshold[code] for code in family.codes])
+        own = p[:, columns].astype(np.float64)
+        if family.kind == "exclusive":
+            spoken = ~np.isnan(own).all(axis=1)
+            scores = np.log(np.maximum(np.where(np.isnan(own), 0.0, own), 1e-30)) + limits
+            scores[np.isnan(own)] = -np.inf
+            tags[spoken, columns[0] + scores[spoken].argmax(axis=1)] = True
+            continue
+        marked = own >= limits  # NaN compares false: an illegal code is never tagged
+        for place, parent in reversed(_parents_first(family, codebook)):
+            if parent is not None:
+                marked[:, parent] |= marked[:, place]
+        tags[:, columns] = marked
+    return tags
+
+
+def fit_decisions(
+    logits: np.ndarray, share: np.ndarray, coders: np.ndarray, legal: np.ndarray, codebook: Codebook
+) -> Decisions:
+    """Fit temperatures and thresholds on utterances that training did not see.
+
+    Args: logits, `share` and `coders` (targets.Targets) and `legal`, all (n, n_codes).
+    Temperature: least negative log-likelihood of the coders' shares (Guo et al. 2017). Thresholds of a multilabel code:
+    best F1, shrunk towards the family's pooled best where positives are few. Offsets of an exclusive family: minus a
+    power of the log share of each code, the power with the best macro-F1 (logit adjustment, Menon et al. 2021).
+    """
+    start = Decisions.neutral(codebook)
+    temperature, threshold = dict(start.temperature), dict(start.threshold)
+    for family, columns in family_columns(codebook):
+        seen = (coders[:, columns] > 0).any(axis=1)
+        if not seen.any():
+            continue
+        temperature[family.name] = _fit_temperature(family, codebook, logits[seen][:, columns], share[seen][:, columns])
+    calibrated = probabilities(logits, legal, codebook, Decisions(temperature, threshold))
+    for family, columns in family_columns(codebook):
+        p, truth, known = calibrated[:, columns], share[:, columns], coders[:, columns] > 0
+        if family.kind == "exclusive":
+            rows = known.all(axis=1)
+            if rows.any():
+                threshold.update(zip(family.codes, _fit_offsets(p[rows], truth[rows]).tolist(), strict=True))
+        else:
+            threshold.update(zip(family.codes, _fit_thresholds(p, truth >= 0.5, known).tolist(), strict=True))
+    return Decisions(temperature, threshold)
+
+
+def macro_f1(tags: np.ndarray, share: np.ndarray, coders: np.ndarray, codebook: Codebook) -> dict[str, float]:
+    """Macro-F1 per family against the plurality (exclusive) or at least half (multilabel) of the coders.
+
+    Codes that nobody marked are left out of the mean; a family without any mark is left out of the result. A quick
+    figure for choosing an epoch; what is reported comes from `threers.agreement`.
+    """
+    figures = {}
+    for family, columns in family_columns(codebook):
+        truth = consensus(family, share[:, columns])
+        scores = [
+            _f1(tags[known, column], truth[known, place])
+            for place, column in enumerate(columns)
+            if truth[known := coders[:, column] > 0, place].any()
+        ]
+        if scores:
+            figures[family.name] = float(np.mean(scores))
+    return figures
+
+
+def consensus(family: Family, share: np.ndarray) -> np.ndarray:
+    """Bool (n, n_codes of the family): the plurality, first in the codebook on a tie, or at least half."""
+    if family.kind == "exclusive":
+        return np.eye(share.shape[1], dtype=bool)[share.argmax(axis=1)] & (share.max(axis=1, keepdims=True) > 0)
+    return share >= 0.5
+
+
+def family_columns(codebook: Codebook) -> list[tuple[Family, np.ndarray]]:
+    """Each taggable family with the places of its codes in `codebook.tag_codes()`; they stand side by side."""
+    result, start = [], 0
+    for family in codebook.tag_families():
+        result.append((family, np.arange(start, start + len(family.codes))))
+        start += len(family.codes)
+    return result
+
+
+def _parents_first(family: Family, codebook: Codebook) -> list[tuple[int, int | None]]:
+    """(place, parent's place or None) of each code of a family, every parent before its children."""
+    place = {code: number for number, code in enumerate(family.codes)}
+    order = sorted(family.codes, key=lambda code: len(codebook.ancestors(code)))
+    parents: Sequence[str | None] = [codebook.codes[code].parent for code in order]
+    return [
+        (place[code], None if parent is None else place[parent]) for code, parent in zip(order, parents, strict=True)
+    ]
+
+
+def parent_places(family: Family, codebook: Codebook) -> np.ndarray:
+    """Int (n_codes of the family): the place of each code's parent in the family, -1 for none."""
+    parents = dict(_parents_first(family, codebook))
+    return np.array([-1 if (parent := parents[place]) is None else parent for place in range(len(family.codes))])
+
+
+def _fit_temperature(family: Family, codebook: Codebook, logits: np.ndarray, share: np.ndarray) -> float:
+    if family.kind == "exclusive":
+
+        def loss(log_t: float) -> float:
+            return float(-(share * log_softmax(logits / np.exp(log_t), axis=1)).sum())
+    else:
+        parents = parent_places(family, codebook)
+        # The chain rule: a child is judged only where, and as far as, its parent is present.
+        base = np.where(parents < 0, 1.0, share[:, parents])
+
+        def loss(log_t: float) -> float:
+            z = logits / np.exp(log_t)
+            return float(-(share * log_expit(z) + (base - share) * log_expit(-z)).sum())
+
+    return float(np.exp(minimize_scalar(loss, bounds=(np.log(0.25), np.log(8.0)), method="bounded").x))
+
+
+def _fit_offsets(p: np.ndarray, share: np.ndarray) -> np.ndarray:
+    frequency = np.maximum(share.mean(axis=0), 1e-3)
+    truth = np.eye(share.shape[1], dtype=bool)[share.argmax(axis=1)]
+    log_p = np.log(np.maximum(p.astype(np.float64), 1e-30))
+
+    def figure(power: float) -> float:
+        chosen = np.eye(p.shape[1], dtype=bool)[(log_p - power * np.log(frequency)).argmax(axis=1)]
+        return float(np.mean([_f1(chosen[:, c], truth[:, c]) for c in range(p.shape[1]) if truth[:, c].any()]))
+
+    figures = np.array([figure(power) for power in PRIOR_POWERS])
+    # The middle of the plateau of nearly best powers moves less from sample to sample than its peak.
+    power = PRIOR_POWERS[figures >= figures.max() - 0.005].mean()
+    return -power * np.log(frequency)
+
+
+def _fit_thresholds(p: np.ndarray, truth: np.ndarray, known: np.ndarray) -> np.ndarray:
+    if not truth[known].any():
+        return np.full(p.shape[1], 0.5)
+    pooled = _best_threshold(p[known], truth[known])
+    thresholds = np.empty(p.shape[1])
+    for code in range(p.shape[1]):
+        rows = known[:, code]
+        positives = int(truth[rows, code].sum())
+        own = _best_threshold(p[rows, code], truth[rows, code]) if positives else pooled
+        thresholds[code] = (positives * own + SHRINKAGE * pooled) / (positives + SHRINKAGE)
+    return thresholds
+
+
+def _best_threshold(p: np.ndarray, truth: np.ndarray) -> float:
+    figures = np.array([_f1(p >= limit, truth) for limit in THRESHOLDS])
+    return float(THRESHOLDS[figures >= figures.max() - 0.005].mean())
+
+
+def _f1(marked: np.ndarray, truth: np.ndarray) -> float:
+    both = int((marked & truth).sum())
+    total = int(marked.sum()) + int(truth.sum())
+    return 2 * both / total if total else 0.0

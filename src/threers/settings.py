@@ -1,0 +1,301 @@
+"""Every option as a plain dataclass, checked when made. Layer 0: the standard library only.
+
+The YAML files under `configs/` give the values; `from_mapping` turns them into these objects and names a wrong key.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import types
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from threers.errors import SettingsError
+
+DEVICES = ("auto", "cpu", "cuda")
+PRECISIONS = ("auto", "float32", "bfloat16")
+
+T = TypeVar("T")
+
+
+def _require(condition: bool, key: str, found: object, expected: str) -> None:
+    if not condition:
+        raise SettingsError(f"{key}: found {found!r}; expected {expected}")
+
+
+def _require_one_of(key: str, found: str, known: tuple[str, ...]) -> None:
+    _require(found in known, key, found, "one of " + ", ".join(known))
+
+
+def _require_given(key: str, found: str) -> None:
+    _require(bool(found), key, found, f"a path or name, as in {key}=…")
+
+
+@dataclass(kw_only=True, frozen=True)
+class Backbone:
+    """The pretrained encoder and what suits it."""
+
+    name: str
+    source: str
+    """`packages`: installed Python packages carry the weights; `folder`: a local folder; `hub`: a hub name."""
+    packages: tuple[str, ...] = ()
+    """Distribution names; one that holds the model folder, or several that hold the pieces of one zip."""
+    inside: str = ""
+    """Path of the model folder, or of the pieces' common stem, inside the installed packages."""
+    path: str = ""
+    """Folder of the weights when source is `folder`, hub name when it is `hub`."""
+    sha256: str = ""
+    """Expected SHA-256 of model.safetensors; empty: not checked."""
+    install: str = ""
+    """The line to run when the packages are missing."""
+    allow_network: bool = False
+    """Only with source `hub`: may the weights be fetched?"""
+    chunk_tokens: int = 256
+    """Tokens per chunk, special tokens included."""
+    overlap_tokens: int = 64
+    """Tokens that neighbouring chunks share when scoring."""
+    lookahead: bool = True
+    """False hides every later utterance: for use while the session is still going on."""
+    learning_rate: float = 5e-5
+    """Peak rate of the backbone's weights."""
+
+    def __post_init__(self) -> None:
+        _require_one_of("backbone.source", self.source, ("packages", "folder", "hub"))
+        if self.source == "packages":
+            _require(bool(self.packages), "backbone.packages", self.packages, "at least one package name")
+        else:
+            _require_given("backbone.path", self.path)
+        _require(
+            self.source != "hub" or self.allow_network, "backbone.allow_network", False, "true, to fetch from a hub"
+        )
+        _require(self.chunk_tokens >= 32, "backbone.chunk_tokens", self.chunk_tokens, "at least 32")
+        _require(
+            0 <= self.overlap_tokens <= self.chunk_tokens // 2,
+            "backbone.overlap_tokens",
+            self.overlap_tokens,
+            f"between 0 and half of chunk_tokens ({self.chunk_tokens // 2})",
+        )
+        _require(0 < self.learning_rate < 1, "backbone.learning_rate", self.learning_rate, "between 0 and 1")
+
+
+@dataclass(kw_only=True, frozen=True)
+class Training:
+    """How a tagger is fitted."""
+
+    epochs: int = 8
+    batch_tokens: int = 2048
+    """Tokens per optimiser step, padding not counted."""
+    head_learning_rate: float = 1e-3
+    """Peak rate of the new layers on top of the backbone."""
+    layer_decay: float = 0.9
+    """Each layer further down learns at this share of the rate above it."""
+    weight_decay: float = 0.01
+    warmup: float = 0.1
+    """Share of the steps over which the rate rises."""
+    dropout: float = 0.1
+    """Dropout before the heads; attention dropout is off, because on a CPU it forces a path half as fast."""
+    balance: float = 0.5
+    """Weight of a code in the loss: (1 / its frequency) to this power; 0 weighs all alike, 1 makes rare codes equal."""
+    coder_correlation: float = 0.5
+    """How much coders of one utterance repeat each other; n coders weigh n / (1 + (n - 1) * this)."""
+    validation_share: float = 0.12
+    """Share of the groups kept aside for early stopping, temperature and thresholds."""
+    patience: int = 3
+    """Epochs without a better validation figure before training stops; the best epoch is kept."""
+    seed: int = 1
+    device: str = "auto"
+    precision: str = "auto"
+
+    def __post_init__(self) -> None:
+        _require(self.epochs >= 1, "training.epochs", self.epochs, "at least 1")
+        _require(self.batch_tokens >= 64, "training.batch_tokens", self.batch_tokens, "at least 64")
+        _require(
+            0 < self.head_learning_rate < 1, "training.head_learning_rate", self.head_learning_rate, "between 0 and 1"
+        )
+        _require(0 < self.layer_decay <= 1, "training.layer_decay", self.layer_decay, "above 0, at most 1")
+        _require(0 <= self.weight_decay < 1, "training.weight_decay", self.weight_decay, "between 0 and 1")
+        _require(0 <= self.warmup < 1, "training.warmup", self.warmup, "between 0 and 1")
+        _require(0 <= self.dropout < 1, "training.dropout", self.dropout, "between 0 and 1")
+        _require(0 <= self.balance <= 1, "training.balance", self.balance, "between 0 and 1")
+        _require(
+            0 <= self.coder_correlation <= 1, "training.coder_correlation", self.coder_correlation, "between 0 and 1"
+        )
+        _require(
+            0 < self.validation_share < 0.5, "training.validation_share", self.validation_share, "between 0 and 0.5"
+        )
+        _require(self.patience >= 1, "training.patience", self.patience, "at least 1")
+        _require_one_of("training.device", self.device, DEVICES)
+        _require_one_of("training.precision", self.precision, PRECISIONS)
+
+
+@dataclass(kw_only=True, frozen=True)
+class Engine:
+    """How the batch engine reads and writes."""
+
+    batch_tokens: int = 8192
+    """Tokens per forward pass, padding counted."""
+    shard_sessions: int = 64
+    """Sessions per written shard: memory is bounded by this, and a killed run loses at most this."""
+
+    def __post_init__(self) -> None:
+        _require(self.batch_tokens >= 64, "engine.batch_tokens", self.batch_tokens, "at least 64")
+        _require(self.shard_sessions >= 1, "engine.shard_sessions", self.shard_sessions, "at least 1")
+
+
+@dataclass(kw_only=True, frozen=True)
+class ImportRun:
+    """`threers import`: transcript and coding files to a corpus."""
+
+    source: str
+    corpus: str
+    reader: str = "auto"
+    codebook: str = ""
+    """Name or YAML file; empty: the one that the reader names."""
+    roles: dict[str, str] = field(default_factory=dict)
+    columns: dict[str, Any] = field(default_factory=dict)
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        _require_given("source", self.source)
+        _require_given("corpus", self.corpus)
+
+
+@dataclass(kw_only=True, frozen=True)
+class TrainRun:
+    """`threers train`: corpus to tagger."""
+
+    corpus: str
+    tagger: str
+    backbone: Backbone
+    training: Training
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        _require_given("corpus", self.corpus)
+        _require_given("tagger", self.tagger)
+
+
+@dataclass(kw_only=True, frozen=True)
+class EvaluateRun:
+    """`threers evaluate`: grouped cross-validation and the agreement of its out-of-fold scores."""
+
+    corpus: str
+    out: str
+    backbone: Backbone
+    training: Training
+    folds: int = 5
+    seed: int = 1
+    """Draws the folds and the resamples; the tagger's own seed is training.seed."""
+    resamples: int = 2000
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        _require_given("corpus", self.corpus)
+        _require_given("out", self.out)
+        _require(self.folds >= 2, "folds", self.folds, "at least 2")
+        _require(self.resamples >= 100, "resamples", self.resamples, "at least 100")
+
+
+@dataclass(kw_only=True, frozen=True)
+class ScoreRun:
+    """`threers score`: transcripts or a corpus to scores."""
+
+    tagger: str
+    source: str
+    out: str
+    engine: Engine
+    device: str = "auto"
+    precision: str = "auto"
+    include_text: bool = False
+    segment_minutes: float = 5.0
+    reader: str = "auto"
+    roles: dict[str, str] = field(default_factory=dict)
+    columns: dict[str, Any] = field(default_factory=dict)
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        _require_given("tagger", self.tagger)
+        _require_given("source", self.source)
+        _require_given("out", self.out)
+        _require_one_of("device", self.device, DEVICES)
+        _require_one_of("precision", self.precision, PRECISIONS)
+        _require(self.segment_minutes > 0, "segment_minutes", self.segment_minutes, "above 0")
+
+
+@dataclass(kw_only=True, frozen=True)
+class AgreeRun:
+    """`threers agree`: coders, human or model, against each other."""
+
+    corpus: str
+    out: str
+    scores: tuple[str, ...] = ()
+    resamples: int = 2000
+    seed: int = 1
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        _require_given("corpus", self.corpus)
+        _require_given("out", self.out)
+        _require(self.resamples >= 100, "resamples", self.resamples, "at least 100")
+
+
+def from_mapping(cls: type[T], values: Mapping[str, Any], where: Callable[[str], str] = lambda key: key) -> T:
+    """Build a settings object from plain nested data.
+
+    Args:
+        cls: one of the dataclasses above.
+        values: keys and values; a nested dataclass takes a nested mapping.
+        where: turns a dotted key into the words an error starts with, such as the key and its file.
+
+    Raises:
+        SettingsError: an unknown key (with the nearest known one), a missing key or a value of the wrong type.
+
+    """
+    return _build(cls, values, "", where)
+
+
+def _build(cls: type[T], values: Mapping[str, Any], prefix: str, where: Callable[[str], str]) -> T:
+    hints = typing.get_type_hints(cls)
+    fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    for key in values:
+        if key not in fields:
+            near = difflib.get_close_matches(key, fields, n=1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise SettingsError(f"{where(prefix + key)}: unknown key; {hint}known keys: {', '.join(fields)}")
+    made: dict[str, Any] = {}
+    for name, described in fields.items():
+        if name not in values:
+            if described.default is dataclasses.MISSING and described.default_factory is dataclasses.MISSING:
+                raise SettingsError(f"{where(prefix + name)}: missing; write {prefix}{name}=…")
+            continue
+        made[name] = _convert(hints[name], values[name], prefix + name, where)
+    return cls(**made)
+
+
+def _convert(hint: Any, value: Any, key: str, where: Callable[[str], str]) -> Any:
+    if dataclasses.is_dataclass(hint):
+        if not isinstance(value, Mapping):
+            raise SettingsError(f"{where(key)}: found {value!r}; expected a group of keys")
+        return _build(hint, value, key + ".", where)  # type: ignore[arg-type]
+    origin = typing.get_origin(hint)
+    if origin is tuple:
+        items = [value] if isinstance(value, str) else value
+        if not isinstance(items, list | tuple):
+            raise SettingsError(f"{where(key)}: found {value!r}; expected a list")
+        return tuple(str(item) for item in items)
+    if origin is dict:
+        if not isinstance(value, Mapping):
+            raise SettingsError(f"{where(key)}: found {value!r}; expected a mapping such as {{A: b}}")
+        return {str(k): v for k, v in value.items()}
+    if origin in (typing.Union, types.UnionType):
+        raise TypeError(f"{key}: settings have one plain type each")
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if hint is str and isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
+        raise SettingsError(f"{where(key)}: found {value!r}; expected {hint.__name__}")
+    return value

@@ -1,0 +1,98 @@
+"""The agreement table on disk, and the few figures of it that fit a screen."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pandas as pd
+
+from threers.agreement.frame import CONSENSUS
+from threers.agreement.samples import ALL
+from threers.agreement.table import CODERS, CODERS_ON_SHARED_UNITS
+from threers.codebook import Codebook
+
+#: A code's name up to this length is a label that coders know it by (W1) and stands before its title.
+LABEL_LENGTH = 4
+#: What the screen shows where a figure does not exist, and where it exists but is not defined.
+ABSENT, UNDEFINED = "–", "undefined"  # noqa: RUF001 an en dash, as tables have it
+
+
+def write(table: pd.DataFrame, folder: str | Path) -> None:
+    """Write `agreement.csv` and `agreement.json` into the folder, unrounded; each appears whole or not at all.
+
+    The JSON file holds `method` (how the table was made) and `rows`; an undefined figure is null there, empty in CSV.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    plain = table.astype(object).where(table.notna(), None)
+    document = {"method": table.attrs, "rows": plain.to_dict(orient="records")}
+    _replace(folder / "agreement.csv", table.to_csv(index=False, lineterminator="\n"))
+    _replace(folder / "agreement.json", json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False))
+
+
+def _replace(path: Path, text: str) -> None:
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)
+
+
+def table_for_screen(table: pd.DataFrame, codebook: Codebook | None = None) -> list[dict[str, str]]:
+    """One row per family and per code, ready to print: coder-coder kappa first, then each machine.
+
+    Columns: `code` (codes are indented under their family), `n` (the reference's marks, or the family's units),
+    `coder-coder kappa`, and for each machine `NAME F1` (macro-F1 for a family) and, for models, `NAME kappa`, both
+    against the consensus. Models come before floors; intervals stand in brackets. Empty when nothing was compared.
+
+    Args:
+        table: from `agree`.
+        codebook: gives titles to families and codes.
+
+    """
+    against_consensus = table[table["rater_b"] == CONSENSUS]
+    machines = sorted(against_consensus["rater_a"].unique(), key=lambda name: (not name.startswith("model:"), name))
+    rows = []
+    for (family, code), part in table.groupby(["family", "code"], sort=False, dropna=False):
+        whole = pd.isna(code)
+        kappa = "macro_kappa" if "macro_kappa" in set(part["statistic"]) else "kappa"
+        row = {"code": _title(family, None if whole else code, codebook), "n": _size(part, whole)}
+        if (table["comparison"] == "coder-coder").any():
+            row["coder-coder kappa"] = _figure(part, CODERS, CODERS, kappa)
+        for machine in machines:
+            row[f"{machine} F1"] = _figure(part, machine, CONSENSUS, "macro_f1" if whole else "f1")
+            if machine.startswith("model:"):
+                row[f"{machine} kappa"] = _figure(part, machine, CONSENSUS, kappa)
+        rows.append((0 if family != ALL else 1, family, not whole, row))
+    order = {family: i for i, family in enumerate(table["family"].unique())}
+    return [row for *_, row in sorted(rows, key=lambda item: (item[0], order[item[1]], item[2]))]
+
+
+def _title(family: str, code: str | None, codebook: Codebook | None) -> str:
+    if code is None:
+        if family == ALL:
+            return "All codes together"
+        return codebook.family(family).title if codebook else family
+    title = codebook.codes[code].title if codebook else code
+    return f"  {code}: {title}" if len(code) <= LABEL_LENGTH and code != title else f"  {title}"
+
+
+def _size(part: pd.DataFrame, whole: bool) -> str:
+    column = "n_units" if whole else "n_positive"
+    for reference in (CONSENSUS, CODERS, CODERS_ON_SHARED_UNITS):
+        found = part.loc[part["rater_b"] == reference, column]
+        if len(found):
+            return str(found.iloc[0])
+    return ABSENT
+
+
+def _figure(part: pd.DataFrame, rater_a: str, rater_b: str, statistic: str) -> str:
+    chosen = (part["rater_a"] == rater_a) & (part["rater_b"] == rater_b) & (part["statistic"] == statistic)
+    if not chosen.any():
+        return ABSENT
+    found = part[chosen].iloc[0]
+    if pd.isna(found["estimate"]):
+        return UNDEFINED
+    if pd.isna(found["low"]):
+        return f"{found['estimate']:.2f}"
+    return f"{found['estimate']:.2f} [{found['low']:.2f}, {found['high']:.2f}]"

@@ -1,0 +1,279 @@
+"""A corpus: keyed tables of utterances, sessions and codings in one folder, and their checks. Layer 1, no torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from threers.codebook import EXTRA_ROLES, UNITS, Codebook
+from threers.errors import InputError, OutputExistsError
+from threers.splits import grouped_folds, grouped_split, require_disjoint
+
+__all__ = ["TABLES", "Corpus", "conform", "grouped_folds", "grouped_split", "require_disjoint", "table_hash"]
+
+#: Columns and pandas types of each table. `sessions` may have any further columns.
+TABLES: dict[str, dict[str, str]] = {
+    "utterances": {
+        "session_id": "str",
+        "utterance_id": "int64",
+        "role": "str",
+        "speaker": "str",
+        "start": "float64",
+        "end": "float64",
+        "text": "str",
+    },
+    "sessions": {
+        "session_id": "str",
+        "group_id": "str",
+        "patient_id": "str",
+        "therapist_id": "str",
+        "session_number": "Int64",
+        "source_file": "str",
+        "source_sha256": "str",
+    },
+    "codings": {
+        "session_id": "str",
+        "unit": "str",
+        "unit_id": "int64",
+        "coder_id": "str",
+        "code": "str",
+        "value": "float64",
+    },
+}
+REJECT_COLUMNS = ("file", "row", "reason")
+_KEYS = {
+    "utterances": ["session_id", "utterance_id"],
+    "sessions": ["session_id"],
+    "codings": ["session_id", "unit", "unit_id", "coder_id", "code"],
+}
+_NULLABLE = {"start", "end", "patient_id", "therapist_id", "session_number", "code"}
+
+
+@dataclass(kw_only=True)
+class Corpus:
+    """Utterances, sessions and codings with the columns of `TABLES`; sessions and utterances are sorted by their keys.
+
+    `rejects`: `file`, `row` (as in the file, null for a whole file), `reason` (its words before the colon are the kind).
+    `manifest`: counts, hashes, versions and the settings that made the corpus.
+    """
+
+    utterances: pd.DataFrame
+    sessions: pd.DataFrame
+    codings: pd.DataFrame
+    codebook: Codebook
+    rejects: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(REJECT_COLUMNS)))
+    manifest: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Corpus:
+        """Read and check a corpus folder.
+
+        Raises:
+            InputError: no such folder, a missing table, a missing column, or the first fault that `check` finds.
+
+        """
+        folder = Path(path).expanduser()
+        if not folder.is_dir():
+            raise InputError(f"corpus {folder}: no such folder; make it with threers import source=… corpus={folder}")
+        files = [f"{name}.parquet" for name in TABLES] + ["codebook.yaml", "manifest.json"]
+        missing = [name for name in files if not (folder / name).is_file()]
+        if missing:
+            raise InputError(
+                f"corpus {folder}: {', '.join(missing)} missing; a corpus folder is made by threers import"
+            )
+        tables = {name: _read_table(folder / f"{name}.parquet", columns) for name, columns in TABLES.items()}
+        try:
+            manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise InputError(f"{folder / 'manifest.json'}: not valid JSON; import the corpus again") from error
+        rejects = folder / "rejects.csv"
+        corpus = cls(**tables, codebook=Codebook.load(folder / "codebook.yaml"), manifest=manifest)
+        if rejects.is_file():
+            corpus.rejects = pd.read_csv(rejects, dtype={"file": "str", "row": "Int64", "reason": "str"})
+        corpus.check(f"corpus {folder}")
+        return corpus
+
+    def save(self, path: str | Path, overwrite: bool = False) -> Path:
+        """Check the corpus and write its folder, readable by its owner only; it appears whole or not at all.
+
+        Raises:
+            OutputExistsError: the folder is there and `overwrite` is false, or it holds something else than a corpus.
+            InputError: the corpus has a fault.
+
+        """
+        folder = Path(path).expanduser()
+        _require_free(folder, overwrite)
+        self.check(f"corpus {folder}")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        try:
+            made = partial / "new"
+            made.mkdir(mode=0o700)
+            for name in TABLES:
+                getattr(self, name).to_parquet(made / f"{name}.parquet", index=False)
+            self.codebook.save(made / "codebook.yaml")
+            self.rejects.to_csv(made / "rejects.csv", index=False)
+            manifest = json.dumps(self.describe(), indent=2, ensure_ascii=False)
+            (made / "manifest.json").write_text(manifest + "\n", encoding="utf-8")
+            for file in made.iterdir():
+                file.chmod(0o600)
+            if folder.exists():
+                os.replace(folder, partial / "old")
+            os.replace(made, folder)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+        return folder
+
+    @property
+    def coders(self) -> list[str]:
+        """Everyone who coded at least one unit, sorted."""
+        return sorted(self.codings["coder_id"].unique())
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 over the three tables and the codebook, whatever files hold them."""
+        parts = [*(table_hash(getattr(self, name)) for name in TABLES), self.codebook.hash]
+        return hashlib.sha256("".join(parts).encode()).hexdigest()
+
+    def describe(self) -> dict[str, Any]:
+        """The manifest as it stands now: what was noted at import, with counts, hashes and versions brought up to date."""
+        kinds = self.rejects["reason"].str.split(":").str[0].value_counts()
+        now = {
+            "counts": {
+                **{name: len(getattr(self, name)) for name in TABLES},
+                "groups": int(self.sessions["group_id"].nunique()),
+                "coders": len(self.coders),
+                "roles": {str(k): int(v) for k, v in self.utterances["role"].value_counts().items()},
+                "rejects": {str(k): int(v) for k, v in kinds.items()},
+            },
+            "hashes": {**{name: table_hash(getattr(self, name)) for name in TABLES}, "codebook": self.codebook.hash},
+            "versions": {name: metadata.version(name) for name in ("threers", "pandas", "pyarrow", "numpy")},
+        }
+        return {**self.manifest, **now}
+
+    def select(self, session_ids: Iterable[str]) -> Corpus:
+        """The same corpus with these sessions only; rejects and manifest stay as they were at import.
+
+        Raises:
+            InputError: a session that the corpus does not have.
+
+        """
+        wanted = set(session_ids)
+        unknown = sorted(wanted - set(self.sessions["session_id"]))
+        if unknown:
+            raise InputError(
+                f"session {unknown[0]!r}: not in this corpus ({len(unknown)} such of {len(wanted)} asked for)"
+            )
+        parts: dict[str, Any] = {}
+        for name in TABLES:
+            table = getattr(self, name)
+            parts[name] = table[table["session_id"].isin(wanted)].reset_index(drop=True)
+        return Corpus(**parts, codebook=self.codebook, rejects=self.rejects, manifest=self.manifest)
+
+    def check(self, where: str = "corpus") -> None:
+        """Check columns, nulls, keys, order, roles, codes, and that every coding's unit exists.
+
+        Raises:
+            InputError: the first fault found; `where` begins its message.
+
+        """
+        for name, columns in TABLES.items():
+            _check_table(getattr(self, name), name, columns, where)
+        sessions = pd.Index(self.sessions["session_id"])
+        for name in ("utterances", "codings"):
+            table = getattr(self, name)
+            _refuse(table, ~table["session_id"].isin(sessions), f"{where}: {name}: session is not in sessions")
+        ids = self.utterances
+        unsorted = (ids["session_id"] == ids["session_id"].shift()) & (ids["utterance_id"].diff() < 0)
+        _refuse(ids, unsorted, f"{where}: utterances: utterance_id goes down; sort by session_id, utterance_id")
+        split = (ids["session_id"] != ids["session_id"].shift()) & ids.duplicated("session_id")
+        _refuse(
+            ids, split, f"{where}: utterances: the session's rows are not together; sort by session_id, utterance_id"
+        )
+        roles = (*self.codebook.roles, *EXTRA_ROLES)
+        _refuse(ids, ~ids["role"].isin(roles), f"{where}: utterances: role is not one of {', '.join(roles)}", "role")
+        self._check_codings(f"{where}: codings")
+
+    def _check_codings(self, where: str) -> None:
+        codings = self.codings
+        units = f"{where}: unit is not one of {', '.join(UNITS)}"
+        _refuse(codings, ~codings["unit"].isin(UNITS), units, "unit")
+        unknown = codings["code"].notna() & ~codings["code"].isin(list(self.codebook.codes))
+        _refuse(codings, unknown, f"{where}: code is not in codebook {self.codebook.name}", "code")
+        own = codings[codings["unit"] == "utterance"]
+        known = pd.MultiIndex.from_frame(self.utterances[["session_id", "utterance_id"]])
+        lost = ~pd.MultiIndex.from_frame(own[["session_id", "unit_id"]]).isin(known)
+        _refuse(own, lost, f"{where}: the coded utterance does not exist", "unit_id")
+
+
+def conform(frame: pd.DataFrame, name: str) -> pd.DataFrame:
+    """The table `name` with its columns first, in order and of the right type; a missing nullable column is added."""
+    columns = TABLES[name]
+    frame = frame.reindex(columns=[*columns, *(c for c in frame.columns if c not in columns and name == "sessions")])
+    return frame.astype({column: kind for column, kind in columns.items()}).reset_index(drop=True)
+
+
+def table_hash(frame: pd.DataFrame) -> str:
+    """SHA-256 over column names and values, row by row."""
+    rows = pd.util.hash_pandas_object(frame, index=False).to_numpy()
+    return hashlib.sha256("\t".join(frame.columns).encode() + rows.tobytes()).hexdigest()
+
+
+def _read_table(file: Path, columns: dict[str, str]) -> pd.DataFrame:
+    try:
+        frame = pd.read_parquet(file)
+    except Exception as error:
+        raise InputError(
+            f"{file}: not a readable Parquet file ({type(error).__name__}); import the corpus again"
+        ) from error
+    missing = [column for column in columns if column not in frame]
+    if missing:
+        raise InputError(f"{file}: columns missing: {', '.join(missing)}; it has {', '.join(map(str, frame.columns))}")
+    try:
+        return conform(frame, file.stem)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{file}: a column has the wrong type ({error}); expected {columns}") from error
+
+
+def _check_table(table: pd.DataFrame, name: str, columns: dict[str, str], where: str) -> None:
+    missing = [column for column in columns if column not in table]
+    if missing:
+        raise InputError(f"{where}: {name}: columns missing: {', '.join(missing)}; it has {', '.join(table.columns)}")
+    for column in columns.keys() - _NULLABLE:
+        _refuse(table, table[column].isna(), f"{where}: {name}: {column} is empty")
+    key = _KEYS[name]
+    _refuse(table, table.duplicated(key), f"{where}: {name}: the key {', '.join(key)} stands twice")
+
+
+def _refuse(table: pd.DataFrame, bad: Any, message: str, show: str = "") -> None:
+    bad = np.asarray(bad, dtype=bool)
+    if not bad.any():
+        return
+    row = int(np.flatnonzero(bad)[0])
+    shown = f", {show} {table[show].iloc[row]!r}" if show else ""
+    raise InputError(
+        f"{message} (row {row}, session {table['session_id'].iloc[row]!r}{shown}; {int(bad.sum())} such rows)"
+    )
+
+
+def _require_free(folder: Path, overwrite: bool) -> None:
+    if not folder.exists():
+        return
+    if not overwrite:
+        raise OutputExistsError(f"corpus {folder}: exists already; name another folder or say overwrite=true")
+    is_corpus = all((folder / name).is_file() for name in ("manifest.json", "utterances.parquet"))
+    if not folder.is_dir() or (any(folder.iterdir()) and not is_corpus):
+        raise OutputExistsError(
+            f"corpus {folder}: not a corpus, so overwrite=true leaves it alone; name another folder"
+        )

@@ -1,0 +1,248 @@
+"""A reader: the layout of a lab's tables as one small YAML file, checked when loaded."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from threers.codebook import shipped_names
+from threers.corpus import TABLES
+from threers.errors import SettingsError
+
+#: What a column can mean. The first line describes utterances and codings, the second the session.
+ROW_FIELDS = ("session", "order", "speaker", "text", "start", "end", "coder", "unit", "unit_id", "value")
+SESSION_FIELDS = ("group", "patient", "therapist", "session_number")
+FIELDS = (*ROW_FIELDS, *SESSION_FIELDS)
+#: Which rows may repeat an utterance: none, one per coder, one per coding.
+LAYOUTS = ("wide", "rater_rows", "long")
+#: What a coder has read: the units with a row, every utterance of a session that they coded, only what they marked.
+READ = ("rows", "sessions", "marks")
+_SEPARATORS = (";", "|", ",", "\n")
+_KEYS = (
+    *("name", "codebook", "layout", "records", "file_name", "columns", "optional", "further"),
+    *("roles", "codes", "coder", "missing", "unmarked", "separators", "read", "longest_hours"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CodeColumn:
+    """One column (or a family of columns, by a template) whose cells hold codes.
+
+    `headers`: alternatives; `{coder}` and `{code}` in a header stand for what names the coder or the code. `role`: who
+    speaks there, for speakers without a mapping. `values`: cell -> code, for cells that mean something in this column.
+    """
+
+    headers: tuple[str, ...]
+    family: str | None = None
+    role: str | None = None
+    coder: str | None = None
+    values: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reader:
+    """How to read a lab's tables. README of the configuration: `configs/reader/long.yaml`.
+
+    `columns`: field of `FIELDS` -> alternative headers. A column that is named and not in `optional` must be there.
+    """
+
+    name: str
+    layout: str
+    columns: Mapping[str, tuple[str, ...]]
+    codes: tuple[CodeColumn, ...] = ()
+    codebook: str | None = None
+    records: str | None = None
+    file_name: str | None = None
+    optional: tuple[str, ...] = ()
+    further: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    roles: Mapping[str, str] = field(default_factory=dict)
+    coder: str = "coder"
+    missing: tuple[str, ...] = ()
+    unmarked: tuple[str, ...] = ()
+    separators: tuple[str, ...] = _SEPARATORS
+    read: str = "rows"
+    longest_hours: float = 4.0
+
+    @classmethod
+    def load(cls, name_or_path: str | Path) -> Reader:
+        """Load a shipped reader by name (`annomi`) or a YAML file by path.
+
+        Raises:
+            SettingsError: no such reader, or the first fault found in it, with the file's name.
+
+        """
+        path = Path(name_or_path).expanduser()
+        if path.suffix in (".yaml", ".yml"):
+            if not path.is_file():
+                raise SettingsError(f"reader {path}: no such file")
+            text, where = path.read_text(encoding="utf-8"), path.name
+        else:
+            entry = resources.files("threers.configs") / "reader" / f"{name_or_path}.yaml"
+            if not entry.is_file():
+                known = ", ".join(shipped_readers())
+                raise SettingsError(f"reader {str(name_or_path)!r}: not shipped and not a .yaml file; shipped: {known}")
+            text, where = entry.read_text(encoding="utf-8"), f"{name_or_path}.yaml"
+        try:
+            raw = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise SettingsError(f"reader {where}: not valid YAML: {' '.join(str(error).split())}") from error
+        return cls.from_dict(raw, where)
+
+    @classmethod
+    def from_dict(cls, raw: Any, where: str = "reader") -> Reader:
+        """Build and check a reader from plain data; `where` names the file in errors.
+
+        Raises:
+            SettingsError: the first fault found.
+
+        """
+        where = f"reader {where}"
+        raw = _mapping(raw, where, _KEYS)
+        for key in ("name", "layout", "columns"):
+            if key not in raw:
+                raise SettingsError(f"{where}: key {key!r} is missing")
+        columns = _columns(raw["columns"], f"{where}: columns")
+        optional = _strings(raw.get("optional", []), f"{where}: optional")
+        for name in optional:
+            _one_of(name, tuple(columns), f"{where}: optional")
+        layout, read = str(raw["layout"]), str(raw.get("read", "rows"))
+        _one_of(layout, LAYOUTS, f"{where}: layout")
+        _one_of(read, READ, f"{where}: read")
+        hours = raw.get("longest_hours", 4.0)
+        if isinstance(hours, bool) or not isinstance(hours, int | float) or hours <= 0:
+            raise SettingsError(f"{where}: longest_hours: found {hours!r}; expected a number above 0")
+        return cls(
+            name=str(raw["name"]),
+            layout=layout,
+            columns=columns,
+            codes=_codes(raw.get("codes", []), f"{where}: codes"),
+            codebook=_text(raw, "codebook", where),
+            records=_text(raw, "records", where),
+            file_name=_text(raw, "file_name", where),
+            optional=optional,
+            further=_further(raw.get("further", []), f"{where}: further"),
+            roles=_pairs(raw.get("roles", {}), f"{where}: roles"),
+            coder=_text(raw, "coder", where) or "coder",
+            missing=_strings(raw.get("missing", []), f"{where}: missing"),
+            unmarked=_strings(raw.get("unmarked", []), f"{where}: unmarked"),
+            separators=_strings(raw.get("separators", list(_SEPARATORS)), f"{where}: separators"),
+            read=read,
+            longest_hours=float(hours),
+        )
+
+    def override(self, columns: Mapping[str, Any] | None = None, roles: Mapping[str, str] | None = None) -> Reader:
+        """The reader with a caller's own columns and roles in front of its own.
+
+        `columns` takes the fields of `FIELDS`, `code` (header or headers of the columns that hold codes) and `further`.
+
+        Raises:
+            SettingsError: an unknown field or a value of another shape.
+
+        """
+        given = dict(columns or {})
+        codes, further = self.codes, self.further
+        if "code" in given:
+            headers = _strings(given.pop("code"), "columns: code")
+            codes = tuple(CodeColumn(headers=(header,)) for header in headers)
+        if "further" in given:
+            further = {**further, **_further(given.pop("further"), "columns: further")}
+        own = _columns(given, "columns")
+        lower = {name.strip().casefold() for name in roles or {}}
+        kept = {name: role for name, role in self.roles.items() if name.strip().casefold() not in lower}
+        return replace(
+            self,
+            columns={**self.columns, **own},
+            optional=tuple(name for name in self.optional if name not in own),
+            codes=codes,
+            further=further,
+            roles={**_pairs(dict(roles or {}), "roles"), **kept},
+        )
+
+
+def shipped_readers() -> list[str]:
+    """Names of the readers that ship with the package."""
+    return shipped_names(resources.files("threers.configs") / "reader")
+
+
+def template(pattern: str) -> re.Pattern[str]:
+    """The regular expression of a header or file name in which `{name}` stands for any text; case does not count."""
+    parts = re.split(r"\{(\w+)\}", pattern.strip())
+    literal = [re.escape(part) for part in parts[::2]]
+    named = [f"(?P<{name}>.+?)" for name in parts[1::2]]
+    return re.compile("".join(a + b for a, b in zip(literal, [*named, ""], strict=True)), re.IGNORECASE)
+
+
+def _codes(raw: Any, where: str) -> tuple[CodeColumn, ...]:
+    if not isinstance(raw, list):
+        raise SettingsError(f"{where}: expected a list of columns, found {type(raw).__name__}")
+    found = []
+    for number, entry in enumerate(raw, start=1):
+        at = f"{where}: entry {number}"
+        entry = _mapping(entry, at, ("column", "family", "role", "coder", "values"))
+        if "column" not in entry:
+            raise SettingsError(f"{at}: key 'column' is missing")
+        headers = _strings(entry["column"], f"{at}: column")
+        for part in (part for header in headers for part in template(header).groupindex):
+            _one_of(part, ("coder", "code"), f"{at}: column: part in braces")
+        texts = {key: _text(entry, key, at) for key in ("family", "role", "coder")}
+        found.append(CodeColumn(headers=headers, **texts, values=_pairs(entry.get("values", {}), f"{at}: values")))
+    return tuple(found)
+
+
+def _columns(raw: Any, where: str) -> dict[str, tuple[str, ...]]:
+    return {key: _strings(value, f"{where}: {key}") for key, value in _mapping(raw, where, FIELDS).items()}
+
+
+def _further(raw: Any, where: str) -> dict[str, tuple[str, ...]]:
+    if isinstance(raw, Mapping):
+        found = {str(key): _strings(value, f"{where}: {key}") for key, value in raw.items()}
+    else:
+        found = {header: (header,) for header in _strings(raw, where)}
+    for name in found:
+        if name in TABLES["sessions"] or name in FIELDS:
+            raise SettingsError(
+                f"{where}: {name!r} is the name of a column that every corpus has; give it another name"
+            )
+    return found
+
+
+def _mapping(raw: Any, where: str, known: tuple[str, ...]) -> Mapping[str, Any]:
+    if not isinstance(raw, Mapping):
+        raise SettingsError(f"{where}: expected a mapping of keys to values, found {type(raw).__name__}")
+    for key in raw:
+        _one_of(str(key), known, f"{where}: key")
+    return raw
+
+
+def _one_of(found: str, known: tuple[str, ...], where: str) -> None:
+    if found not in known:
+        near = difflib.get_close_matches(found, known, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise SettingsError(f"{where}: found {found!r}; {hint}known: {', '.join(known)}")
+
+
+def _strings(raw: Any, where: str) -> tuple[str, ...]:
+    items = [raw] if isinstance(raw, str | int | float) else raw
+    if not isinstance(items, list | tuple) or not all(isinstance(item, str | int | float) for item in items):
+        raise SettingsError(f"{where}: found {raw!r}; expected a word or a list of words")
+    return tuple(str(item) for item in items)
+
+
+def _pairs(raw: Any, where: str) -> dict[str, str]:
+    if not isinstance(raw, Mapping):
+        raise SettingsError(f"{where}: expected a mapping such as {{A: b}}, found {type(raw).__name__}")
+    return {str(key): str(value) for key, value in raw.items()}
+
+
+def _text(raw: Mapping[str, Any], key: str, where: str) -> str | None:
+    value = raw.get(key)
+    if value is not None and not isinstance(value, str | int | float):
+        raise SettingsError(f"{where}: {key}: found {value!r}; expected a word")
+    return None if value is None else str(value)

@@ -1,0 +1,257 @@
+"""Table files (CSV, TSV, XLSX, XLS, ODS, Parquet, JSON, JSON Lines) to tables of strings, each row with its number."""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import glob
+import hashlib
+import io
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from threers.errors import InputError
+from threers.formats.times import clock
+
+WORKBOOKS = (".xlsx", ".xlsm", ".xls", ".ods")
+SUFFIXES = (".csv", ".tsv", *WORKBOOKS, ".parquet", ".jsonl", ".ndjson", ".json")
+_DELIMITERS = (",", ";", "\t")
+
+
+@dataclass(kw_only=True)
+class Table:
+    """One file's rows as strings.
+
+    `frame`: one column per header, every cell a str, the empty string for no value. `rows`: int (n_rows,), numbers as in
+    the file; the header is row 1, and where there is no header (JSON, Parquet) the first record is. `notes`: (row or
+    None, reason) for what was left out.
+    """
+
+    path: Path
+    sha256: str
+    frame: pd.DataFrame
+    rows: np.ndarray
+    notes: list[tuple[int | None, str]]
+
+
+def find_files(source: str | Path) -> list[Path]:
+    """The files that a file name, a folder (with what is below it) or a glob pattern means, sorted; hidden ones left out.
+
+    Raises:
+        InputError: nothing is there.
+
+    """
+    path = Path(source).expanduser()
+    if path.is_file():
+        return [path]
+    if path.is_dir():
+        found = [p for p in path.rglob("*") if p.is_file() and not _hidden(p.relative_to(path))]
+    else:
+        found = [Path(p) for p in glob.glob(str(path), recursive=True)]
+        found = [p for p in found if p.is_file() and not _hidden(Path(p.name))]
+    if not found:
+        what = "the folder holds no files" if path.is_dir() else "no such file, folder or match of a pattern"
+        raise InputError(f"source {source}: {what}")
+    return sorted(found)
+
+
+def read_table(path: Path, records: str | None = None) -> Table:
+    """Read one file.
+
+    Args:
+        path: the file; its suffix tells the format.
+        records: in JSON, the key of the list of rows inside each record; the record's other keys become columns too.
+
+    Raises:
+        InputError: the file cannot be read, is empty, or has another format than its suffix says.
+
+    """
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise InputError(f"format {suffix or 'without a suffix'} is not read as a table; known: {', '.join(SUFFIXES)}")
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{error.strerror or error}") from error
+    if not content.strip():
+        raise InputError("the file is empty")
+    notes: list[tuple[int | None, str]] = []
+    if suffix in (".csv", ".tsv"):
+        frame, rows = _from_lines(_read_delimited(content, "\t" if suffix == ".tsv" else None), notes)
+    elif suffix in WORKBOOKS:
+        frame, rows = _from_lines(_read_workbook(content, notes), notes)
+    elif suffix == ".parquet":
+        frame, rows = _read_parquet(content)
+    else:
+        numbered = _json_lines(content, notes) if suffix in (".jsonl", ".ndjson") else _json_records(content, records)
+        frame, rows = _from_records(numbered)
+    if frame.empty:
+        raise InputError(
+            "the file has no rows" + (f" below its header ({', '.join(frame.columns)})" if len(frame.columns) else "")
+        )
+    return Table(path=path, sha256=hashlib.sha256(content).hexdigest(), frame=frame, rows=rows, notes=notes)
+
+
+def cell_text(value: Any) -> str:
+    """A cell's value as a person would write it: no `.0`, no `nan`, times as HH:MM:SS, lists as JSON."""
+    if value is None or value is pd.NaT or value is pd.NA:
+        return ""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool | np.bool_):
+        return "true" if value else "false"
+    if isinstance(value, float | np.floating):
+        return "" if np.isnan(value) else str(int(value)) if float(value).is_integer() else repr(float(value))
+    if isinstance(value, datetime.timedelta):
+        return clock(value.total_seconds())
+    if isinstance(value, datetime.time):
+        return clock(value.hour * 3600 + value.minute * 60 + value.second + value.microsecond / 1e6)
+    if isinstance(value, datetime.datetime) and value.year <= 1900:
+        # Spreadsheets store 30 hours as a moment one day and six hours after the end of 1899.
+        return clock((value - datetime.datetime(1899, 12, 31)).total_seconds())
+    if isinstance(value, datetime.date):
+        return value.isoformat()
+    if isinstance(value, list | tuple | dict | np.ndarray):
+        return json.dumps(value.tolist() if isinstance(value, np.ndarray) else value, ensure_ascii=False, default=str)
+    return str(value)
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith((".", "~$")) for part in path.parts)
+
+
+def decode(content: bytes) -> str:
+    """Text in UTF-8 or UTF-16 (byte order mark or not), else Windows-1252.
+
+    Raises:
+        InputError: none of them fits, as with a binary file.
+
+    """
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        encodings: tuple[str, ...] = ("utf-16",)
+    elif content[1:2] == b"\0" or content[:1] == b"\0":
+        encodings = ("utf-16-le",) if content[1:2] == b"\0" else ("utf-16-be",)
+    else:
+        encodings = ("utf-8-sig", "cp1252")
+    for encoding in encodings:
+        try:
+            text = content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        if "\0" not in text:
+            return text
+    raise InputError("not text in UTF-8, UTF-16 or Windows-1252; save it again as CSV in UTF-8")
+
+
+def _read_delimited(content: bytes, delimiter: str | None) -> list[list[str]]:
+    text = decode(content)
+    csv.field_size_limit(2**31 - 1)
+    if delimiter is None:
+        first = text.lstrip("\r\n").splitlines()[0]
+        delimiter = max(_DELIMITERS, key=lambda mark: len(next(csv.reader([first], delimiter=mark))))
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    try:
+        return list(lines)
+    except csv.Error as error:
+        raise InputError(f"not a well-formed table: line {lines.line_num}: {error}") from error
+
+
+def _read_workbook(content: bytes, notes: list[tuple[int | None, str]]) -> list[list[str]]:
+    from python_calamine import CalamineWorkbook
+
+    try:
+        book = CalamineWorkbook.from_filelike(io.BytesIO(content))
+        sheets = [(name, book.get_sheet_by_name(name).to_python(skip_empty_area=False)) for name in book.sheet_names]
+    except Exception as error:
+        raise InputError(
+            f"not a readable workbook ({type(error).__name__}: {error}); is it protected or damaged?"
+        ) from error
+    filled = [(name, cells) for name, cells in sheets if cells]
+    if not filled:
+        raise InputError("the workbook has no filled sheet")
+    for name, _ in filled[1:]:
+        notes.append(
+            (None, f"sheet not read: {name[:40]!r}; only the first filled sheet, {filled[0][0][:40]!r}, is read")
+        )
+    return [[cell_text(cell) for cell in line] for line in filled[0][1]]
+
+
+def _from_lines(lines: list[list[str]], notes: list[tuple[int | None, str]]) -> tuple[pd.DataFrame, np.ndarray]:
+    numbered = [(number, line) for number, line in enumerate(lines, start=1) if any(cell.strip() for cell in line)]
+    if not numbered:
+        raise InputError("the file is empty")
+    (_, header), *body = numbered
+    kept, rows = [], []
+    for number, line in body:
+        if any(cell.strip() for cell in line[len(header) :]):
+            notes.append((number, f"too many cells: {len(line)} where the header has {len(header)}; row dropped"))
+            continue
+        kept.append((line + [""] * len(header))[: len(header)])
+        rows.append(number)
+    return pd.DataFrame(kept, columns=_unique(header), dtype="str"), np.array(rows, dtype=np.int64)
+
+
+def _unique(header: Iterable[str]) -> list[str]:
+    """Trimmed headers; one that stands a second time gets its number."""
+    seen: dict[str, int] = {}
+    names = []
+    for name in (str(name).strip() for name in header):
+        seen[name] = seen.get(name, 0) + 1
+        names.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return names
+
+
+def _read_parquet(content: bytes) -> tuple[pd.DataFrame, np.ndarray]:
+    try:
+        frame = pd.read_parquet(io.BytesIO(content))
+    except Exception as error:
+        raise InputError(f"not a readable Parquet file ({type(error).__name__})") from error
+    frame = frame.map(cell_text).astype("str")
+    frame.columns = pd.Index(_unique(frame.columns))
+    return frame.reset_index(drop=True), np.arange(1, len(frame) + 1)
+
+
+def _json_lines(content: bytes, notes: list[tuple[int | None, str]]) -> list[tuple[int, dict[str, Any]]]:
+    numbered = []
+    for number, line in enumerate(decode(content).split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except ValueError:
+            record = None
+        if isinstance(record, dict):
+            numbered.append((number, record))
+        else:
+            notes.append((number, "not a JSON object: line dropped"))
+    return numbered
+
+
+def _json_records(content: bytes, records: str | None) -> list[tuple[int, dict[str, Any]]]:
+    try:
+        raw = json.loads(decode(content))
+    except ValueError as error:
+        raise InputError(f"not valid JSON: {error}") from error
+    raw = [raw] if isinstance(raw, dict) else raw
+    if not isinstance(raw, list) or not all(isinstance(record, dict) for record in raw):
+        raise InputError("expected a list of JSON objects, one per row")
+    if records is not None:
+        for number, record in enumerate(raw, start=1):
+            if not isinstance(record.get(records), list) or not all(isinstance(row, dict) for row in record[records]):
+                raise InputError(f"record {number}: expected a list of JSON objects under the key {records!r}")
+        outer = [{key: value for key, value in record.items() if key != records} for record in raw]
+        raw = [{**own, **row} for own, record in zip(outer, raw, strict=True) for row in record[records]]
+    return list(enumerate(raw, start=1))
+
+
+def _from_records(numbered: list[tuple[int, dict[str, Any]]]) -> tuple[pd.DataFrame, np.ndarray]:
+    headers = list(dict.fromkeys(key for _, record in numbered for key in record))
+    cells = [[cell_text(record.get(key)) for key in headers] for _, record in numbered]
+    frame = pd.DataFrame(cells, columns=_unique(headers), dtype="str")
+    return frame, np.array([number for number, _ in numbered], dtype=np.int64)

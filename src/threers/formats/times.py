@@ -1,0 +1,40 @@
+"""Times as people write them, in seconds."""
+
+from __future__ import annotations
+
+import re
+
+_CLOCK = re.compile(r"(?:(?P<hours>\d{1,3}):(?=\d\d?:))?(?P<minutes>\d{1,3}):(?P<seconds>\d{1,2}(?:[.,]\d+)?)")
+_SECONDS = re.compile(r"\d+(?:[.,]\d+)?")
+
+
+def seconds(written: str) -> float | None:
+    """Seconds meant by `HH:MM:SS`, `MM:SS` (each with decimals or not) or a plain number; None: not readable.
+
+    >>> seconds("01:02:03.5"), seconds("75:30"), seconds("12,25"), seconds("00:09:025")
+    (3723.5, 4530.0, 12.25, None)
+    """
+    written = written.strip()
+    if _SECONDS.fullmatch(written):
+        return float(written.replace(",", "."))
+    found = _CLOCK.fullmatch(written)
+    if found is None:
+        return None
+    hours, minutes = int(found["hours"] or 0), int(found["minutes"])
+    rest = float(found["seconds"].replace(",", "."))
+    if rest >= 60 or (found["hours"] is not None and minutes >= 60):
+        return None
+    return hours * 3600.0 + minutes * 60.0 + rest
+
+
+def clock(total: float) -> str:
+    """Seconds as `HH:MM:SS`, with milliseconds where there are any.
+
+    >>> clock(3723.5), clock(108000)
+    ('01:02:03.500', '30:00:00')
+    """
+    milliseconds = round(total * 1000)
+    minutes, milliseconds = divmod(milliseconds, 60_000)
+    hours, minutes = divmod(minutes, 60)
+    whole, rest = divmod(milliseconds, 1000)
+    return f"{hours:02d}:{minutes:02d}:{whole:02d}" + (f".{rest:03d}" if rest else "")

@@ -242,6 +242,25 @@ class AgreeRun:
         _require(self.resamples >= 100, "resamples", self.resamples, "at least 100")
 
 
+@dataclass(kw_only=True, frozen=True)
+class DoctorRun:
+    """`threers doctor`: nothing to set."""
+
+
+@dataclass(kw_only=True, frozen=True)
+class DemoRun:
+    """`threers demo`: the whole way on the bundled synthetic sessions."""
+
+    out: str
+    backbone: Backbone
+    training: Training
+    folds: int = 3
+
+    def __post_init__(self) -> None:
+        _require_given("out", self.out)
+        _require(self.folds >= 2, "folds", self.folds, "at least 2")
+
+
 def from_mapping(cls: type[T], values: Mapping[str, Any], where: Callable[[str], str] = lambda key: key) -> T:
     """Build a settings object from plain nested data.
 

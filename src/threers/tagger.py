@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import nn
 
 from threers.backbones import WEIGHTS, load_encoder, load_tokenizer
-from threers.chunks import Chunk, Chunker, SessionTokens, tokenise
+from threers.chunks import Chunk, Chunker, SessionTokens
 from threers.codebook import Codebook
 from threers.decisions import Decisions, probabilities, tag
 from threers.errors import InputError
 from threers.hardware import Hardware
+from threers.scores import read_json, write_json
 from threers.settings import Backbone
 
 #: Encoders whose own code takes a mask per pair of tokens as (batch, query, key), without the axis of heads.
@@ -109,6 +109,8 @@ class Tagger:
     backbone: Backbone
     decisions: Decisions
     manifest: dict[str, Any]
+    hash: str = ""
+    """SHA-256 over the weights, codebook and decisions of a loaded tagger."""
 
     @classmethod
     def start(cls, folder: Path, backbone: Backbone, codebook: Codebook, dropout: float) -> Tagger:
@@ -165,19 +167,6 @@ class Tagger:
         p = probabilities(logits, legal, self.codebook, self.decisions)
         return p, tag(p, self.codebook, self.decisions)
 
-    def score(self, utterances: pd.DataFrame, hardware: Hardware, batch_tokens: int = 8192) -> pd.DataFrame:
-        """Score utterances (columns session_id, utterance_id, role, start, end, text; sorted).
-
-        Returns session_id, utterance_id, role, start, end, `p_CODE` float32 per code, `tags` (list of codes).
-        """
-        if not len(utterances):
-            return score_table(
-                utterances, np.zeros((0, len(self.codebook.tag_codes())), np.float32), None, self.codebook
-            )
-        report = self.logits(tokenise(utterances, self.tokenizer), hardware, batch_tokens)
-        p, tags = self.tags(report.logits, utterances["role"].tolist())
-        return score_table(utterances, p, tags, self.codebook)
-
     def save(self, folder: Path) -> None:
         """Write config.json, model.safetensors, tokenizer, codebook.yaml, decisions.json and manifest.json."""
         from safetensors.torch import save_file
@@ -188,7 +177,7 @@ class Tagger:
         state = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in self.model.state_dict().items()}
         save_file(state, str(folder / WEIGHTS), metadata={"format": "pt"})
         self.codebook.save(folder / "codebook.yaml")
-        _write_json(folder / "decisions.json", self.decisions.to_dict())
+        write_json(self.decisions.to_dict(), folder / "decisions.json")
         manifest = self.manifest | {
             "codebook": self.codebook.name,
             "codebook_sha256": self.codebook.hash,
@@ -199,7 +188,7 @@ class Tagger:
                 "lookahead": self.backbone.lookahead,
             },
         }
-        _write_json(folder / "manifest.json", manifest)
+        write_json(manifest, folder / "manifest.json")
 
     @classmethod
     def load(cls, folder: str | Path) -> Tagger:
@@ -214,7 +203,7 @@ class Tagger:
             if not (folder / needed).is_file():
                 raise InputError(f"tagger {folder}: {needed} is missing; expected a folder that `threers train` wrote")
         codebook = Codebook.load(folder / "codebook.yaml")
-        manifest = _read_json(folder / "manifest.json")
+        manifest = read_json(folder / "manifest.json")
         if manifest.get("codebook_sha256") != codebook.hash:
             raise InputError(f"tagger {folder}: codebook.yaml is not the one it was trained with; restore the folder")
         chunks = manifest["chunks"]
@@ -227,8 +216,11 @@ class Tagger:
             lookahead=chunks["lookahead"],
         )
         model = _load_model(folder, len(codebook.tag_codes()), backbone.lookahead)
-        decisions = Decisions.from_dict(_read_json(folder / "decisions.json"), codebook, str(folder / "decisions.json"))
-        return cls(model, load_tokenizer(folder), codebook, backbone, decisions, manifest)
+        decisions = Decisions.from_dict(read_json(folder / "decisions.json"), codebook, str(folder / "decisions.json"))
+        digest = hashlib.sha256()
+        for name in (WEIGHTS, "codebook.yaml", "decisions.json"):
+            digest.update((folder / name).read_bytes())
+        return cls(model, load_tokenizer(folder), codebook, backbone, decisions, manifest, digest.hexdigest())
 
 
 @dataclass(frozen=True)
@@ -238,16 +230,6 @@ class LogitsReport:
     logits: np.ndarray
     tokens: int
     padded_tokens: int
-
-
-def score_table(utterances: pd.DataFrame, p: np.ndarray, tags: np.ndarray | None, codebook: Codebook) -> pd.DataFrame:
-    """The scores table of utterances from their probabilities and tags, both (n, n_codes)."""
-    codes = codebook.tag_codes()
-    table = utterances[["session_id", "utterance_id", "role", "start", "end"]].reset_index(drop=True)
-    table = pd.concat([table, pd.DataFrame(p, columns=[f"p_{code}" for code in codes])], axis=1)
-    names = np.array(codes, dtype=object)
-    table["tags"] = [] if tags is None else [list(names[row]) for row in tags]
-    return table
 
 
 def _batches(chunks: Sequence[Chunk], batch_tokens: int) -> Iterator[list[Chunk]]:
@@ -293,14 +275,3 @@ def _check_length(config: Any, backbone: Backbone) -> None:
             f"backbone {backbone.name}: chunk_tokens is {backbone.chunk_tokens}, but it reads at most {longest} tokens; "
             f"set backbone.chunk_tokens={longest} or less"
         )
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path}: not valid JSON: {error}") from error
-
-
-def _write_json(path: Path, data: Any) -> None:
-    path.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -263,9 +263,14 @@ def _run_trainer(
 
 def _rate_groups(learner: Learner, backbone: Backbone, training: Training) -> list[dict[str, Any]]:
     """Parameter groups: heads at their own rate, each encoder layer at `layer_decay` times the rate of the one above."""
-    depth = learner.model.encoder.config.num_hidden_layers
+    encoder = learner.model.encoder
+    depth = encoder.config.num_hidden_layers
+    # A small corpus uses few of the words; moving only those away from the rest gains nothing and costs a tenth of the time.
+    encoder.get_input_embeddings().requires_grad_(False)
     groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
     for name, parameter in learner.model.named_parameters():
+        if not parameter.requires_grad:
+            continue
         if name.startswith("encoder."):
             numbers = re.findall(r"\.layers?\.(\d+)\.", name)
             below = depth - int(numbers[0]) - 1 if numbers else (0 if "pooler" in name or "final" in name else depth)

@@ -1,0 +1,58 @@
+"""The model card that a tagger carries as README.md. Layer 4, no torch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from threers.codebook import Codebook
+from threers.corpus import Corpus
+
+
+def model_card(name: str, manifest: dict[str, Any], codebook: Codebook, corpus: Corpus) -> str:
+    """Markdown that says what the tagger was made from, what it may be used for, and what it must not be used for."""
+    counts = corpus.describe()["counts"]
+    kept = manifest["sessions"]
+    best = max(manifest["epochs"], key=lambda epoch: epoch["mean"])
+    lines = [
+        "---",
+        "library_name: threers",
+        "tags: [psychotherapy, utterance-classification]",
+        "---",
+        f"# {name}",
+        "",
+    ]
+    if manifest.get("synthetic"):
+        lines += ["**Trained on synthetic sessions. It says nothing about real therapy.**", ""]
+    lines += [
+        f"Tags utterances with the codes of *{codebook.title}* ({codebook.name}).",
+        "",
+        "## Use",
+        "Research on groups of sessions, with agreement measured on your own coded sessions first (`threers evaluate`, "
+        "`threers agree`). Not for decisions about a patient, a therapist or a treatment.",
+        "",
+        "A tagger trained on confidential transcripts may remember parts of them: keep this folder under the same "
+        "protection as the transcripts.",
+        "",
+        "## Training data",
+        f"- {counts['sessions']} sessions of {counts['groups']} groups, {counts['utterances']} utterances, "
+        f"{counts['coders']} coders; {kept['kept_aside']} sessions were kept aside for early stopping, temperature and "
+        "thresholds",
+        f"- roles: {', '.join(f'{role} {number}' for role, number in counts['roles'].items())}",
+        "",
+        "## Figures on the sessions kept aside",
+        "They chose the epoch, temperature and thresholds, so they are too good; the honest ones come from "
+        "`threers evaluate`.",
+        "",
+        "| family | macro-F1 |",
+        "|---|---|",
+        *(f"| {codebook.family(family).title} | {figure:.3f} |" for family, figure in best["macro_f1"].items()),
+        "",
+        "## Made with",
+        f"- backbone {manifest['backbone']['name']}, chunks of {manifest['backbone']['chunk_tokens']} tokens, "
+        f"look-ahead {'on' if manifest['backbone']['lookahead'] else 'off'}",
+        f"- {manifest['hardware']['device']}, {manifest['hardware']['precision']}; seed {manifest['training']['seed']}",
+        f"- corpus SHA-256 {manifest['corpus']}",
+        f"- {', '.join(f'{package} {version}' for package, version in manifest['versions'].items())}",
+        "",
+    ]
+    return "\n".join(lines)

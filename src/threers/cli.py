@@ -1,0 +1,247 @@
+"""The command line: `threers VERB key=value …`. The only file that knows Hydra. Layer 6."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+VERBS = {
+    "import": "read transcripts and codings into a corpus",
+    "train": "train a tagger on a corpus",
+    "evaluate": "cross-validate on patients the tagger never saw, and compare it with the coders",
+    "score": "tag transcripts or a corpus with a tagger",
+    "agree": "compare coders and models with each other",
+    "doctor": "show what is installed and what would be used",
+    "demo": "go the whole way on the bundled synthetic sessions",
+}
+
+
+def main() -> None:
+    """Entry point of the `threers` command."""
+    arguments = sys.argv[1:]
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        _say(_overview())
+        return
+    verb, rest = arguments[0], arguments[1:]
+    if verb in ("--version", "-V"):
+        from importlib import metadata
+
+        _say(f"threers {metadata.version('threers')}")
+        return
+    if verb not in VERBS:
+        near = difflib.get_close_matches(verb, VERBS, n=1)
+        _fail(f"threers: no verb {verb!r}; {f'did you mean {near[0]}? ' if near else ''}verbs: {', '.join(VERBS)}")
+    if "-h" in rest or "--help" in rest:
+        _say(_keys(verb))
+        return
+    _run(verb, rest)
+
+
+def _run(verb: str, rest: list[str]) -> None:
+    _go_offline(allow_network="backbone.allow_network=true" in rest)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("threers").setLevel(logging.INFO)
+    # Hydra would print its errors and exit with status 1 itself; with this it hands them to us.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    with _one_line_errors(verb):
+        _compose_and_call(verb, rest)
+
+
+def _compose_and_call(verb: str, rest: list[str]) -> None:
+    import hydra
+    from hydra.core.hydra_config import HydraConfig
+    from omegaconf import DictConfig, OmegaConf
+
+    from threers import settings
+
+    job, schema = _jobs()[verb]
+
+    def call(config: DictConfig) -> None:
+        # Here as well, because Hydra would write its own line about any error that leaves this function.
+        with _one_line_errors(verb):
+            values: Any = OmegaConf.to_container(config, resolve=True)
+            values |= values.pop("named", {})
+            choices = HydraConfig.get().runtime.choices
+            job(settings.from_mapping(schema, values, lambda key: _place(key, verb, choices, rest)))
+
+    # Hydra takes a key that is also a folder of configs for a choice among its files, and a mapping for a list of known
+    # keys; these four are plain values that it should only pass on.
+    words = [re.sub(r"^(reader|codebook|roles|columns)=", r"+named.\1=", word) for word in rest]
+    sys.argv = [f"threers {verb}", *words]
+    hydra.main(version_base="1.3", config_path="pkg://threers.configs", config_name=verb)(call)()
+
+
+@contextmanager
+def _one_line_errors(verb: str) -> Iterator[None]:
+    """End with one line and status 2 for what the user can mend; let a fault of ours through with its traceback."""
+    from threers.errors import ThreersError
+
+    try:
+        yield
+    except ThreersError as error:
+        _fail(f"threers {verb}: {error}")
+    except KeyboardInterrupt:
+        _say("\nstopped; the same command goes on from here", file=sys.stderr)
+        sys.exit(130)
+    except Exception as error:
+        known = _hydra_message(verb, error)
+        if known is None:
+            raise
+        _fail(f"threers {verb}: {known}")
+
+
+def _jobs() -> dict[str, tuple[Callable[[Any], None], Any]]:
+    from threers import settings
+
+    return {
+        "import": (_import, settings.ImportRun),
+        "train": (_train, settings.TrainRun),
+        "evaluate": (_evaluate, settings.EvaluateRun),
+        "score": (_score, settings.ScoreRun),
+        "agree": (_agree, settings.AgreeRun),
+        "doctor": (_doctor, settings.DoctorRun),
+        "demo": (_demo, settings.DemoRun),
+    }
+
+
+def _import(run: Any) -> None:
+    from threers import runs, screen
+
+    corpus = runs.import_corpus(run)
+    screen.show_import(corpus, run.corpus)
+
+
+def _train(run: Any) -> None:
+    from threers import runs
+
+    _say(f"tagger: {runs.train(run)}")
+
+
+def _evaluate(run: Any) -> None:
+    from threers import runs, screen
+
+    screen.show_agreement(runs.evaluate(run), run.corpus)
+    _say(f"agreement: {Path(run.out) / 'agreement.csv'}\nout-of-fold scores: {Path(run.out) / 'scores'}")
+
+
+def _score(run: Any) -> None:
+    from threers import runs, screen
+
+    screen.show_scores(runs.score(run), run.out)
+
+
+def _agree(run: Any) -> None:
+    from threers import runs, screen
+
+    screen.show_agreement(runs.agree(run), run.corpus)
+    _say(f"agreement: {Path(run.out) / 'agreement.csv'}")
+
+
+def _doctor(run: Any) -> None:
+    from threers import runs, screen
+
+    screen.show_findings(runs.doctor())
+
+
+def _demo(run: Any) -> None:
+    from threers import demonstration
+
+    demonstration.run(run)
+
+
+def _overview() -> str:
+    width = max(map(len, VERBS))
+    verbs = "\n".join(f"  {verb:{width}}  {what}" for verb, what in VERBS.items())
+    return (
+        "threers finds alliance ruptures and their repair in psychotherapy transcripts.\n\n"
+        f"threers VERB key=value …\n\n{verbs}\n\n"
+        "threers VERB --help lists the keys of a verb. Nothing leaves this machine."
+    )
+
+
+def _keys(verb: str) -> str:
+    """The verb's YAML file is its help: keys, defaults and a comment each; then the choices of its groups."""
+    configs = resources.files("threers.configs")
+    text = (configs / f"{verb}.yaml").read_text(encoding="utf-8")
+    body, groups = [], []
+    for line in text.splitlines():
+        if found := re.match(r"  - (\w+): (\w+)$", line):
+            groups.append(found.groups())
+        elif not re.match(r"defaults:|  - _self_", line):
+            body.append(line)
+    for group, chosen in groups:
+        if group == "hydra":
+            continue
+        names = sorted(e.name.removesuffix(".yaml") for e in (configs / group).iterdir() if e.name.endswith(".yaml"))
+        body.append(f"\n{group}={chosen}    choices: {', '.join(names)}; keys, as in {group}.KEY=value:")
+        chosen_text = (configs / group / f"{chosen}.yaml").read_text(encoding="utf-8")
+        body += [f"  {line}" for line in chosen_text.splitlines() if not line.startswith("#")]
+    body.append("\nQuote twice what has spaces, = or special letters: 'source=\"my files/s=1.csv\"'")
+    return "\n".join(body)
+
+
+def _place(key: str, verb: str, choices: Any, rest: list[str]) -> str:
+    """Where a key was set: `key` when on the command line, else `key in group/choice.yaml`."""
+    if any(word.lstrip("+~").startswith((f"{key}=", f"{key.split('.')[0]}={{")) for word in rest):
+        return key
+    group = key.split(".")[0]
+    return f"{key} in {group}/{choices[group]}.yaml" if "." in key and group in choices else f"{key} in {verb}.yaml"
+
+
+def _hydra_message(verb: str, error: Exception) -> str | None:
+    """One line for what Hydra or OmegaConf refused; None for an error that is not theirs."""
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    if not isinstance(error, HydraException | OmegaConfBaseException):
+        return None
+    text = " ".join(str(error).split())
+    if found := re.search(r"Could not override '([^']+)'", text):
+        *groups, key = found[1].split(".")
+        known = _known_keys(_jobs()[verb][1], groups)
+        near = difflib.get_close_matches(key, known, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        return f"{found[1]}: unknown key; {hint}keys: {', '.join(known)} (threers {verb} --help)"
+    return re.sub(r" (full_key|object_type|See |Config search path).*$", "", text)
+
+
+def _known_keys(schema: Any, groups: list[str]) -> list[str]:
+    from dataclasses import fields, is_dataclass
+    from typing import get_type_hints
+
+    for group in groups:
+        schema = get_type_hints(schema).get(group)
+        if not is_dataclass(schema):
+            return []
+    return [field.name for field in fields(schema)]
+
+
+def _go_offline(allow_network: bool) -> None:
+    """Set the switches before any library that reads them is imported."""
+    switches = {
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "DO_NOT_TRACK": "1",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "TRANSFORMERS_VERBOSITY": "error",
+        "TOKENIZERS_PARALLELISM": "true",
+    }
+    if not allow_network:
+        switches |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
+    os.environ.update(switches)
+
+
+def _say(text: str, file: Any = None) -> None:
+    (file or sys.stdout).write(text + "\n")
+
+
+def _fail(text: str) -> None:
+    _say(text, file=sys.stderr)
+    sys.exit(2)

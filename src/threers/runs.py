@@ -1,0 +1,246 @@
+"""One function per verb: files in, files out. The whole story on one page. Layer 5."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from threers import agreement
+from threers.codebook import Codebook
+from threers.corpus import Corpus, grouped_folds, require_disjoint, table_hash
+from threers.errors import InputError, OutputExistsError
+from threers.formats import import_files
+from threers.scores import claim, read_scores, same_run, scores_to_codings, write_json, write_parquet
+from threers.settings import AgreeRun, Backbone, EvaluateRun, ImportRun, ScoreRun, TrainRun
+from threers.summary import summarise_segments, summarise_sessions
+
+logger = logging.getLogger(__name__)
+
+VERSIONED = ("threers", "torch", "transformers", "datasets", "accelerate", "scikit-learn", "pandas", "numpy")
+
+
+def import_corpus(run: ImportRun) -> Corpus:
+    """Transcript and coding files to a corpus folder; returns the corpus, its rejects with it."""
+    out = Path(run.corpus).expanduser()
+    if out.exists() and not run.overwrite:
+        raise OutputExistsError(f"corpus={out}: exists already; name another folder or say overwrite=true")
+    corpus = import_files(run.source, run.reader, run.codebook or None, run.roles, run.columns)
+    corpus.save(out, overwrite=run.overwrite)
+    return corpus
+
+
+def train(run: TrainRun) -> Path:
+    """A corpus to a tagger folder; a run that was cut off goes on from its last epoch. Returns the folder."""
+    from threers.card import model_card
+    from threers.training import fit
+
+    out = Path(run.tagger).expanduser()
+    if out.exists() and not run.overwrite:
+        raise OutputExistsError(f"tagger={out}: exists already; name another folder or say overwrite=true")
+    corpus = Corpus.load(run.corpus)
+    work = out.with_name(f".{out.name}.training")
+    identity = _identity(corpus, backbone=asdict(run.backbone), training=asdict(run.training))
+    claim(work, identity, "unfinished training", overwrite=not same_run(work, identity))
+    tagger = fit(corpus, run.backbone, run.training, work=work / "checkpoints")
+    tagger.manifest |= identity | {"name": out.name, "synthetic": bool(corpus.manifest.get("synthetic"))}
+    made = work / "tagger"
+    tagger.save(made)
+    (made / "README.md").write_text(model_card(out.name, tagger.manifest, tagger.codebook, corpus), encoding="utf-8")
+    if out.exists():
+        shutil.rmtree(out)
+    made.rename(out)
+    shutil.rmtree(work)
+    return out
+
+
+def evaluate(run: EvaluateRun) -> pd.DataFrame:
+    """Grouped cross-validation: out-of-fold scores, and their agreement with the coders and the floors.
+
+    Writes folds/, scores/, agreement.csv and agreement.json under `out`; goes on where a run was cut off. Returns the
+    agreement table.
+    """
+    from threers.floors import FLOORS, floor_codings, floor_tags
+    from threers.hardware import choose
+    from threers.scoring import score_sessions
+    from threers.training import VALIDATION_BATCH_TOKENS, fit
+
+    corpus, out = Corpus.load(run.corpus), Path(run.out).expanduser()
+    coded = corpus.select(corpus.codings["session_id"].unique())
+    fold_of = grouped_folds(coded, run.folds, run.seed)
+    settings = {"backbone": asdict(run.backbone), "training": asdict(run.training)}
+    identity = _identity(corpus, folds=run.folds, seed=run.seed, **settings)
+    if claim(out, identity, "out", run.overwrite):
+        logger.info("going on with the run in %s", out)
+    name = f"model:{run.backbone.name}"
+    for fold in range(run.folds):
+        if (out / "folds" / f"scores-{fold}.parquet").is_file():
+            continue
+        train_ids, test_ids = list(fold_of.index[fold_of != fold]), list(fold_of.index[fold_of == fold])
+        require_disjoint(coded.sessions, train_ids, test_ids)
+        logger.info(
+            "fold %d of %d: %d sessions to learn from, %d to test", fold + 1, run.folds, len(train_ids), len(test_ids)
+        )
+        learn, test = coded.select(train_ids), coded.select(test_ids)
+        floors = floor_tags(learn, test)
+        tagger = fit(learn, run.backbone, run.training, work=out / "folds" / f"training-{fold}")
+        scores = score_sessions(tagger, test.utterances, choose(run.training.device), VALIDATION_BATCH_TOKENS)
+        rows = pd.concat([floor_codings(test, floors[floor], floor) for floor in FLOORS], ignore_index=True)
+        write_parquet(rows, out / "folds" / f"floors-{fold}.parquet")
+        write_json(tagger.manifest | {"decisions": tagger.decisions.to_dict()}, out / "folds" / f"tagger-{fold}.json")
+        write_parquet(scores, out / "folds" / f"scores-{fold}.parquet")
+    scores = _together(out / "folds", "scores", run.folds)
+    scores = scores.sort_values(["session_id", "utterance_id"]).reset_index(drop=True)
+    write_parquet(scores, out / "scores" / "utterances" / "part-00000.parquet")
+    _write_summaries(scores, corpus.codebook, 5.0, out / "scores")
+    write_json(identity | {"name": run.backbone.name, "out_of_fold": True}, out / "scores" / "manifest.json")
+    machines = [_together(out / "folds", "floors", run.folds), scores_to_codings(scores, corpus.codebook, name)]
+    return _agree(coded, machines, out, run.resamples, run.seed)
+
+
+def score(run: ScoreRun) -> dict[str, Any]:
+    """Transcripts or a corpus to a scores folder. Returns its manifest."""
+    from threers.hardware import choose
+    from threers.scoring import score_to_folder
+    from threers.tagger import Tagger
+
+    tagger = Tagger.load(run.tagger)
+    corpus = _sessions_to_score(run, tagger.codebook)
+    hardware = choose(run.device, run.precision)
+    out = Path(run.out).expanduser()
+    identity = {
+        "tagger": tagger.hash,
+        "precision": hardware.precision,
+        "include_text": run.include_text,
+        "segment_minutes": run.segment_minutes,
+        "engine": asdict(run.engine),
+    }
+    if claim(out, identity, "out", run.overwrite):
+        logger.info("going on with the run in %s", out)
+    tally = score_to_folder(tagger, corpus.utterances, out, run.engine, hardware, include_text=run.include_text)
+    corpus.rejects.to_csv(out / "errors.csv", index=False)
+    scores = pd.concat([pd.read_parquet(part) for part in sorted((out / "utterances").glob("part-*.parquet"))])
+    _write_summaries(scores, tagger.codebook, run.segment_minutes, out)
+    manifest = identity | {
+        "name": tagger.manifest.get("name", Path(run.tagger).name),
+        "codebook": tagger.codebook.name,
+        "codebook_sha256": tagger.codebook.hash,
+        "hardware": asdict(hardware),
+        "versions": _versions(),
+        "synthetic": bool(corpus.manifest.get("synthetic")),
+        "rejected": len(corpus.rejects),
+        **tally.to_dict(),
+    }
+    write_json(manifest, out / "manifest.json")
+    return manifest
+
+
+def agree(run: AgreeRun) -> pd.DataFrame:
+    """Every coder of a corpus, and the models whose scores are given, against each other. Returns the table."""
+    corpus, out = Corpus.load(run.corpus), Path(run.out).expanduser()
+    machines = []
+    names: set[str] = set()
+    for folder in run.scores:
+        scores, manifest = read_scores(folder)
+        if manifest.get("codebook_sha256", manifest.get("codebook_hash")) != corpus.codebook.hash:
+            raise InputError(
+                f"scores {folder}: made with codebook {manifest.get('codebook')}, not with the corpus's "
+                f"{corpus.codebook.name}; only the same codebook can be compared"
+            )
+        known = scores["session_id"].isin(corpus.sessions["session_id"])
+        if not known.any():
+            raise InputError(f"scores {folder}: no session in common with corpus {run.corpus}; nothing can be compared")
+        name = f"model:{manifest['name']}"
+        while name in names:
+            name += "'"
+        names.add(name)
+        machines.append(scores_to_codings(scores[known], corpus.codebook, name))
+    identity = {"corpus": corpus.hash, "scores": [table_hash(m.fillna("")) for m in machines]}
+    claim(out, identity, "out", run.overwrite)
+    return _agree(corpus, machines, out, run.resamples, run.seed)
+
+
+def doctor() -> list[tuple[str, str]]:
+    """What is installed and what would be used: (what, finding) in reading order."""
+    import torch
+
+    from threers.hardware import choose, matrix_rate
+
+    findings = [(name, version) for name, version in _versions().items()]
+    training, scoring = choose(training=True), choose()
+    findings.append(("training would use", f"{training.device}, {training.precision} ({training.reason})"))
+    findings.append(("scoring would use", f"{scoring.device}, {scoring.precision} ({scoring.reason})"))
+    rate = matrix_rate(torch.float32, scoring.device)
+    findings.append(
+        ("matrix rate", f"{rate:.0f} GFLOP/s in float32 on {scoring.device}, {torch.get_num_threads()} threads")
+    )
+    findings += [(f"backbone {name}", _backbone_state(name)) for name in ("minilm", "mpnet")]
+    return findings
+
+
+def _backbone_state(name: str) -> str:
+    from threers.backbones import locate
+
+    try:
+        locate(shipped_backbone(name))
+    except InputError as error:
+        return f"missing: {error}"
+    return "ready, hash as expected"
+
+
+def shipped_backbone(name: str) -> Backbone:
+    """The settings of a backbone under configs/backbone."""
+    from importlib import resources
+
+    import yaml
+
+    from threers.settings import from_mapping
+
+    text = (resources.files("threers.configs") / "backbone" / f"{name}.yaml").read_text(encoding="utf-8")
+    return from_mapping(Backbone, yaml.safe_load(text))
+
+
+def _sessions_to_score(run: ScoreRun, codebook: Codebook) -> Corpus:
+    source = Path(run.source).expanduser()
+    if (source / "utterances.parquet").is_file():
+        return Corpus.load(source)
+    return import_files(run.source, run.reader, codebook, run.roles, run.columns)
+
+
+def _agree(corpus: Corpus, machines: Sequence[pd.DataFrame], out: Path, resamples: int, seed: int) -> pd.DataFrame:
+    codings = pd.concat([corpus.codings, *machines], ignore_index=True)
+    groups = corpus.sessions.set_index("session_id")["group_id"]
+    table = agreement.agree(codings, corpus.utterances, groups, corpus.codebook, resamples=resamples, seed=seed)
+    table.attrs["synthetic"] = bool(corpus.manifest.get("synthetic"))
+    agreement.write(table, out)
+    return table
+
+
+def _write_summaries(scores: pd.DataFrame, codebook: Codebook, minutes: float, out: Path) -> None:
+    write_parquet(summarise_segments(scores, codebook, minutes), out / "segments.parquet")
+    write_parquet(summarise_sessions(scores, codebook), out / "sessions.parquet")
+
+
+def _together(folder: Path, what: str, folds: int) -> pd.DataFrame:
+    return pd.concat([pd.read_parquet(folder / f"{what}-{fold}.parquet") for fold in range(folds)], ignore_index=True)
+
+
+def _identity(corpus: Corpus, **settings: Any) -> dict[str, Any]:
+    """All that a result depends on, for manifests and for knowing one's own unfinished run."""
+    return {
+        "corpus": corpus.hash,
+        "codebook": corpus.codebook.name,
+        "codebook_sha256": corpus.codebook.hash,
+        "versions": _versions(),
+        **settings,
+    }
+
+
+def _versions() -> dict[str, str]:
+    return {name: metadata.version(name) for name in VERSIONED}

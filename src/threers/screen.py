@@ -1,0 +1,81 @@
+"""What the verbs show on the screen: plain tables that a clinician reads. Layer 5, no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from threers import agreement
+from threers.corpus import Corpus
+
+SYNTHETIC = "SYNTHETIC data: these figures say nothing about real therapy."
+
+
+def show_import(corpus: Corpus, folder: str) -> None:
+    """Counts, roles, rejects by kind, and where the corpus lies."""
+    console = Console(soft_wrap=True)
+    counts = corpus.describe()["counts"]
+    console.print(
+        f"{counts['sessions']} sessions of {counts['groups']} groups, {counts['utterances']} utterances, "
+        f"{counts['codings']} codings by {counts['coders']} coders"
+    )
+    console.print("roles: " + ", ".join(f"{role} {number}" for role, number in counts["roles"].items()))
+    if counts["rejects"]:
+        console.print(f"{sum(counts['rejects'].values())} rows listed in rejects.csv:")
+        for reason, number in counts["rejects"].items():
+            console.print(f"  {number} × {reason}", highlight=False)
+    else:
+        console.print("no row rejected")
+    console.print(f"corpus: {Path(folder)}", highlight=False)
+
+
+def show_agreement(table: pd.DataFrame, corpus: str | Path) -> None:
+    """One row per family and code: people with people, each machine with the people's consensus."""
+    console = Console()
+    rows = agreement.table_for_screen(table, Corpus.load(corpus).codebook)
+    if table.attrs.get("synthetic"):
+        console.print(SYNTHETIC)
+    if rows:
+        show_rows(rows)
+    console.print(
+        f"95 % intervals: bootstrap over {table.attrs['groups']} groups. F1 and kappa against the consensus of the coders; "
+        "of a family, the mean over its codes. Every comparison is in agreement.csv.",
+        soft_wrap=True,
+    )
+
+
+def show_scores(manifest: dict[str, Any], folder: str) -> None:
+    """What a scoring run did."""
+    console = Console(soft_wrap=True)
+    if manifest["synthetic"]:
+        console.print(SYNTHETIC)
+    rate = manifest["tokens_per_second"]
+    speed = f", {rate:,.0f} tokens per second, {manifest['padding']:.0%} padding" if rate else "; all was there already"
+    console.print(f"{manifest['sessions']} sessions, {manifest['utterances']} utterances scored now{speed}")
+    console.print(f"{manifest['hardware']['device']}, {manifest['precision']} ({manifest['hardware']['reason']})")
+    if manifest["rejected"]:
+        console.print(f"{manifest['rejected']} rows could not be used: {Path(folder) / 'errors.csv'}", highlight=False)
+    console.print(f"scores: {Path(folder)}", highlight=False)
+
+
+def show_findings(findings: Sequence[tuple[str, str]]) -> None:
+    """Findings of `doctor`, a line each."""
+    width = max(len(what) for what, _ in findings)
+    console = Console(soft_wrap=True)
+    for what, finding in findings:
+        console.print(f"{what:{width}}  {finding}", highlight=False, markup=False)
+
+
+def show_rows(rows: Sequence[dict[str, str]]) -> None:
+    """Rows with the same keys as a table."""
+    table = Table()
+    for number, name in enumerate(rows[0]):
+        table.add_column(name, justify="left" if number == 0 else "right")
+    for row in rows:
+        table.add_row(*row.values())
+    Console().print(table)

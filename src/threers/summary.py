@@ -1,0 +1,46 @@
+"""Tags to segments and sessions. Layer 4, no torch."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from threers.codebook import Codebook
+
+
+def summarise_segments(scores: pd.DataFrame, codebook: Codebook, minutes: float) -> pd.DataFrame:
+    """One row per session and segment of `minutes`; an utterance belongs to the segment in which it starts.
+
+    Returns session_id, segment (0, 1, …), start and end in seconds, n_utterances, and per code `n_CODE` (tags) and
+    `expected_CODE` (sum of probabilities). Utterances without a start time belong to no segment.
+    """
+    timed = scores[scores["start"].notna()]
+    segment = (timed["start"] // (minutes * 60)).astype("int64").rename("segment")
+    table = _counts(timed, [timed["session_id"], segment], codebook)
+    table.insert(2, "start", table["segment"] * minutes * 60)
+    table.insert(3, "end", (table["segment"] + 1) * minutes * 60)
+    return table
+
+
+def summarise_sessions(scores: pd.DataFrame, codebook: Codebook) -> pd.DataFrame:
+    """One row per session.
+
+    Returns session_id, minutes (from the first start to the last known time, null without times), n_utterances, `n_ROLE`,
+    and per code `n_CODE` (tags), `expected_CODE` (sum of probabilities) and `rate_CODE` (tags per 5 minutes).
+    """
+    table = _counts(scores, [scores["session_id"]], codebook)
+    times = scores.assign(last=scores["end"].fillna(scores["start"])).groupby("session_id", sort=True)
+    minutes = ((times["last"].max() - times["start"].min()) / 60).reindex(table["session_id"]).to_numpy()
+    roles = pd.crosstab(scores["session_id"], scores["role"]).reindex(table["session_id"])
+    table.insert(1, "minutes", minutes)
+    for place, role in enumerate(roles.columns):
+        table.insert(3 + place, f"n_{role}", roles[role].to_numpy())
+    rates = {f"rate_{code}": table[f"n_{code}"] / table["minutes"] * 5 for code in codebook.tag_codes()}
+    return pd.concat([table, pd.DataFrame(rates)], axis=1)
+
+
+def _counts(scores: pd.DataFrame, keys: list[pd.Series], codebook: Codebook) -> pd.DataFrame:
+    codes = codebook.tag_codes()
+    columns = {"n_utterances": pd.Series(1, index=scores.index)}
+    columns |= {f"n_{code}": scores["tags"].map(lambda tags, code=code: int(code in tags)) for code in codes}
+    columns |= {f"expected_{code}": scores[f"p_{code}"].astype("float64") for code in codes}
+    return pd.DataFrame(columns, index=scores.index).groupby(keys, sort=True).sum().reset_index()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +15,7 @@ from threers.agreement.undefined import mean_defined, ratio
 #: Name of the family whose macro figures run over the codes of all families.
 ALL = "all"
 #: Statistics of one code, marked or not.
-OF_CODE = {
+OF_CODE: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "kappa": pairs.cohen_kappa,
     "alpha": pairs.alpha_of_pair,
     "precision": pairs.precision,
@@ -23,7 +23,11 @@ OF_CODE = {
     "f1": pairs.f1,
 }
 #: Statistics of an exclusive family's nominal value.
-OF_VALUE = {"kappa": pairs.cohen_kappa, "alpha": pairs.alpha_of_pair, "accuracy": pairs.accuracy}
+OF_VALUE: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "kappa": pairs.cohen_kappa,
+    "alpha": pairs.alpha_of_pair,
+    "accuracy": pairs.accuracy,
+}
 #: Statistics of a code whose mean over a family's codes is reported, as macro_f1 and so on.
 MACRO = ("f1", "kappa", "alpha")
 

@@ -139,6 +139,55 @@ def test_machines_meet_coders_on_all_units_and_on_shared_ones():
     assert one(table, rater_b="coders", **kappa)["estimate"] == pytest.approx(np.mean(expected))
 
 
+def test_difference_to_the_coders_is_on_identical_units():
+    both = random_codings(utterances_of(), ["a", "b", "model:m"])
+    codings = both[(both["coder_id"] != "model:m") | (both["session_id"] != "s0")]
+    row = one(run(codings), code="up", statistic="kappa_minus_coders")
+    only = run(codings[codings["session_id"] != "s0"])
+    kappa = {"code": "up", "statistic": "kappa"}
+    model = one(only, rater_a="model:m", rater_b="coders", **kappa)["estimate"]
+    people = one(only, rater_a="coders", rater_b="coders", **kappa)["estimate"]
+    assert row["n_units"] == 9
+    assert row["estimate"] == pytest.approx(model - people, abs=1e-12)
+    assert row["low"] <= row["estimate"] <= row["high"]
+
+
+def test_a_coder_in_a_machines_place_differs_from_the_others_by_nothing():
+    codings = random_codings(utterances_of(), ["a", "b"])
+    twin = codings[codings["coder_id"] == "b"].assign(coder_id="model:twin")
+    table = run(pd.concat([codings[codings["coder_id"] != "b"], twin, codings[codings["coder_id"] == "b"]]))
+    row = one(table, code="up", statistic="kappa", rater_a="model:twin", rater_b="a")
+    assert row["estimate"] == one(table, code="up", statistic="kappa", rater_a="a", rater_b="b")["estimate"]
+
+
+def test_probabilities_add_ranking_and_calibration_against_the_consensus():
+    utterances = utterances_of()
+    codings = random_codings(utterances, ["a", "model:m"])
+    rng = np.random.default_rng(1)
+    p = rng.random(len(utterances))
+    p[utterances["role"] == "therapist"] = np.nan
+    scores = utterances.assign(p_W1=p)
+    table = run(codings, probabilities={"model:m": scores.sample(frac=1, random_state=1)})
+    row = one(table, code="W1", statistic="auroc")
+    marked = codings[(codings["coder_id"] == "a") & (codings["code"] == "W1")]
+    marked = marked.set_index(["session_id", "unit_id"]).index
+    patients = scores[scores["role"] == "patient"]
+    y = patients.set_index(["session_id", "utterance_id"]).index.isin(marked)
+    assert row["estimate"] == pytest.approx(metrics.roc_auc_score(y, patients["p_W1"]), abs=1e-9)
+    assert (row["rater_b"], row["n_units"]) == ("consensus", 12)
+    assert not (table[table["code"] == "W2"]["statistic"] == "auroc").any()
+
+
+def test_notes_say_what_the_figures_cannot_carry():
+    rows = [("s0", u, rater, "W1" if u == 3 else None) for u in (1, 3) for rater in ("a", "b")]
+    rows += [("s1", u, rater, None) for u in (1, 3) for rater in ("a", "b")]
+    rows += [("s1", u, "model:m", None) for u in (1, 3)]
+    text = " ".join(agreement.notes(run(codings_of(rows))))
+    assert "coder-coder: 2 groups" in text
+    assert "Never used by a person, so that nothing can be said of it: W2." in text
+    assert "W1, model:m and consensus: " in text
+
+
 def test_constant_raters_are_undefined_and_one_group_has_no_interval():
     rows = [("s0", u, rater, None) for u in (1, 3, 5) for rater in ("a", "b")]
     rows += [("s1", u, rater, "up") for u in (1, 3) for rater in ("a", "b")] + [("s1", 5, "a", "up")]

@@ -42,6 +42,8 @@ class Frame:
     """(codes, raters, units) int8: 1 marked, 0 read and not marked, -1 no judgement."""
     values: np.ndarray | None
     """(raters, units) int8, exclusive families only: number of the code given, -1 no judgement."""
+    units: pd.MultiIndex
+    """(session_id, utterance_id) of each unit."""
     group: np.ndarray
     """(units,) number of each unit's group."""
     groups: int
@@ -132,6 +134,7 @@ def _frame(
         raters=(*raters, CONSENSUS),
         marks=marks.astype(np.int8),
         values=values,
+        units=pd.MultiIndex.from_frame(utterances[["session_id", "utterance_id"]]),
         group=group,
         groups=n_groups,
     )

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from threers.agreement.bootstrap import FEWEST_GROUPS, too_few_groups
+from threers.agreement.comparisons import CODERS, CODERS_ON_SHARED_UNITS
 from threers.agreement.frame import CONSENSUS
 from threers.agreement.samples import ALL
-from threers.agreement.table import CODERS, CODERS_ON_SHARED_UNITS
 from threers.codebook import Codebook
 
 #: A code's name up to this length is a label that coders know it by (W1) and stands before its title.
@@ -66,6 +67,28 @@ def table_for_screen(table: pd.DataFrame, codebook: Codebook | None = None) -> l
         rows.append((0 if family != ALL else 1, family, not whole, row))
     order = {family: i for i, family in enumerate(table["family"].unique())}
     return [row for *_, row in sorted(rows, key=lambda item: (item[0], order[item[1]], item[2]))]
+
+
+def notes(table: pd.DataFrame) -> list[str]:
+    """Say in plain sentences what the figures cannot carry: few groups, unused codes, undefined statistics."""
+    found = []
+    main = table[table["rater_b"].isin([CONSENSUS, CODERS])]
+    for comparison, part in main.groupby("comparison", sort=False):
+        groups = part["n_groups"].max()
+        if too_few_groups(groups):
+            found.append(
+                f"{comparison}: {groups} groups share the units; below {FEWEST_GROUPS} the intervals are too narrow, "
+                "take them as a lower bound of the uncertainty."
+            )
+    by_code = main[main["code"].notna()]
+    unused = by_code.groupby("code", sort=False)["n_positive"].max() == 0
+    if unused.any():
+        found.append(f"Never used by a person, so that nothing can be said of it: {', '.join(unused[unused].index)}.")
+    undefined = by_code[by_code["estimate"].isna() & ~by_code["code"].isin(unused[unused].index)]
+    for (a, b, code), part in undefined.groupby(["rater_a", "rater_b", "code"], sort=False):
+        statistics = ", ".join(part["statistic"])
+        found.append(f"{code}, {a} and {b}: {statistics} undefined, because one of them used one value only.")
+    return found
 
 
 def _title(family: str, code: str | None, codebook: Codebook | None) -> str:

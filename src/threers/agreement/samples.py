@@ -1,4 +1,8 @@
-"""Every statistic of a pair of raters, or of all coders, as columns: row 0 the estimates, then their resamples."""
+"""Every statistic of a pair of raters, of all coders, or of a model's probabilities, with its resamples.
+
+Shapes: `weights` is (n, groups) with a row of ones on top (`bootstrap.with_estimate`), so every statistic is (n,): the
+estimate, then its resamples.
+"""
 
 from __future__ import annotations
 
@@ -6,34 +10,65 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
-from threers.agreement import pairs, panel
+from threers.agreement import pairs, panel, probabilities
 from threers.agreement.bootstrap import resample
 from threers.agreement.frame import Frame
 from threers.agreement.undefined import mean_defined, ratio
+from threers.agreement.weights import disagreement
+
+Tables = Callable[[np.ndarray], np.ndarray]
 
 #: Name of the family whose macro figures run over the codes of all families.
 ALL = "all"
 #: Statistics of one code, marked or not.
-OF_CODE: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+OF_CODE: dict[str, Tables] = {
     "kappa": pairs.cohen_kappa,
     "alpha": pairs.alpha_of_pair,
     "precision": pairs.precision,
     "recall": pairs.recall,
     "f1": pairs.f1,
+    "accuracy": pairs.accuracy,
+    "specificity": pairs.specificity,
+    "balanced_accuracy": pairs.balanced_accuracy,
+    "negative_agreement": pairs.negative_agreement,
+    "mcc": pairs.matthews,
+    "ac1": pairs.gwet_ac,
+    "scott_pi": pairs.scott_pi,
+    "pabak": pairs.pabak,
+    "prevalence_index": pairs.prevalence_index,
+    "bias_index": pairs.bias_index,
 }
 #: Statistics of an exclusive family's nominal value.
-OF_VALUE: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+OF_VALUE: dict[str, Tables] = {
     "kappa": pairs.cohen_kappa,
     "alpha": pairs.alpha_of_pair,
     "accuracy": pairs.accuracy,
+    "balanced_accuracy": pairs.balanced_accuracy,
+    "mcc": pairs.matthews,
+    "ac1": pairs.gwet_ac,
+    "scott_pi": pairs.scott_pi,
+}
+#: Statistics of all coders at once, beside Krippendorff's alpha.
+OF_PANEL: dict[str, Callable[[panel.Panel], np.ndarray]] = {
+    "fleiss_kappa": panel.fleiss_kappa,
+    "conger_kappa": panel.conger_kappa,
+    "ac1": panel.gwet_ac,
+}
+#: Statistics of a model's probabilities of one code.
+OF_PROBABILITIES = {
+    "auroc": probabilities.auroc,
+    "auprc": probabilities.average_precision,
+    "brier": probabilities.brier,
+    "ece": probabilities.calibration_error,
 }
 #: Statistics of a code whose mean over a family's codes is reported, as macro_f1 and so on.
 MACRO = ("f1", "kappa", "alpha")
 
 
 class Label(NamedTuple):
-    """What a column is of; code None: the family as a whole."""
+    """What a statistic is of; code None: the family as a whole."""
 
     family: str
     code: str | None
@@ -56,10 +91,10 @@ def _macro_names() -> list[str]:
 
 
 def of_pair(frames: Sequence[Frame], a: int, b: int, weights: np.ndarray) -> np.ndarray:
-    """All statistics of two raters, shape (n, labels): row 0 the estimates, the others their resamples."""
+    """All statistics of two raters, b being the reference, shape (n, labels)."""
     n = len(weights)
     columns, used = [], []
-    by_code: dict[str, list[np.ndarray]] = {name: [] for name in OF_CODE}
+    by_code: dict[str, list[np.ndarray]] = {name: [] for name in MACRO}
     for frame in frames:
         per_group = pairs.contingency(frame.marks[:, a], frame.marks[:, b], frame.group, 2, frame.groups)
         tables = resample(per_group, weights)
@@ -68,8 +103,8 @@ def of_pair(frames: Sequence[Frame], a: int, b: int, weights: np.ndarray) -> np.
         columns.append(np.stack(list(found.values()), axis=-1).reshape(n, -1))
         columns.append(_of_whole(frame, a, b, weights, {m: mean_defined(found[m], counted) for m in MACRO}))
         used.append(counted)
-        for name, values in found.items():
-            by_code[name].append(values)
+        for name in MACRO:
+            by_code[name].append(found[name])
     counted = np.hstack(used)
     columns += [mean_defined(np.hstack(by_code[name]), counted)[:, None] for name in MACRO]
     return np.hstack(columns)
@@ -83,22 +118,52 @@ def _of_whole(frame: Frame, a: int, b: int, weights: np.ndarray, macro: Mapping[
     return np.stack([*(statistic(tables) for statistic in OF_VALUE.values()), macro["f1"]], axis=-1)
 
 
-def alpha_of_all(frames: Sequence[Frame], weights: np.ndarray) -> dict[Label, np.ndarray]:
-    """Krippendorff's alpha over all people at once, each label's shape (n,)."""
+def of_all_people(frames: Sequence[Frame], weights: np.ndarray) -> dict[Label, np.ndarray]:
+    """Coefficients of all people at once: alpha, and those of `OF_PANEL`."""
     found: dict[Label, np.ndarray] = {}
     leaves = []
     for frame in frames:
-        name, people = frame.family.name, frame.people
-        per_group = panel.coincidences(frame.marks[:, people], frame.group, 2, frame.groups)
-        alpha = pairs.krippendorff_alpha(resample(per_group, weights))
-        found |= {Label(name, code, "alpha"): alpha[:, c] for c, code in enumerate(frame.codes)}
-        leaves.append(alpha[:, frame.leaves])
+        name = frame.family.name
+        by_code = _of_panel(frame.marks[:, frame.people], 2, frame, weights)
+        for statistic, values in by_code.items():
+            found |= {Label(name, code, statistic): values[:, c] for c, code in enumerate(frame.codes)}
+        leaves.append(by_code["alpha"][:, frame.leaves])
         if frame.values is None:
             found[Label(name, None, "macro_alpha")] = mean_defined(leaves[-1])
         else:
-            per_group = panel.coincidences(frame.values[None, people], frame.group, len(frame.codes), frame.groups)
-            found[Label(name, None, "alpha")] = pairs.krippendorff_alpha(resample(per_group, weights))[:, 0]
+            nominal = _of_panel(frame.values[None, frame.people], len(frame.codes), frame, weights)
+            found |= {Label(name, None, statistic): values[:, 0] for statistic, values in nominal.items()}
     found[Label(ALL, None, "macro_alpha")] = mean_defined(np.hstack(leaves))
+    return found
+
+
+def _of_panel(values: np.ndarray, q: int, frame: Frame, weights: np.ndarray) -> dict[str, np.ndarray]:
+    coincidences = panel.coincidences(values, frame.group, q, frame.groups)
+    found = {"alpha": pairs.krippendorff_alpha(resample(coincidences, weights))}
+    judged = values >= 0
+    # One person's judgements of a unit say nothing about agreement; they would only shift what chance allows.
+    values = np.where(judged.sum(axis=1, keepdims=True) >= 2, values, np.int8(-1))
+    tables = panel.panel_of(values, frame.group, frame.groups, disagreement("nominal", np.arange(q))).resample(weights)
+    return found | {name: statistic(tables) for name, statistic in OF_PANEL.items()}
+
+
+def of_probabilities(
+    frames: Sequence[Frame], scores: pd.DataFrame, machine: int, reference: int, weights: np.ndarray
+) -> dict[Label, np.ndarray]:
+    """Statistics of `OF_PROBABILITIES` for each code that `scores` has a column p_CODE for."""
+    found: dict[Label, np.ndarray] = {}
+    by_unit = scores.set_index(["session_id", "utterance_id"])
+    for frame in frames:
+        aligned = by_unit.reindex(frame.units)
+        for c, code in enumerate(frame.codes):
+            if f"p_{code}" not in aligned:
+                continue
+            p = aligned[f"p_{code}"].to_numpy(dtype=float, na_value=np.nan)
+            marks = frame.marks[c]
+            judged = (marks[machine] >= 0) & (marks[reference] >= 0) & ~np.isnan(p)
+            given = (p[judged], marks[reference, judged] == 1, frame.group[judged], weights)
+            for name, statistic in OF_PROBABILITIES.items():
+                found[Label(frame.family.name, code, name)] = statistic(*given)
     return found
 
 

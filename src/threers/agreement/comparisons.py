@@ -1,0 +1,167 @@
+"""Who is compared with whom, on which units: the rows of the agreement table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from threers.agreement import bootstrap
+from threers.agreement.frame import CONSENSUS, Frame
+from threers.agreement.samples import ALL, Label, RunningMean, labels_of, of_all_people, of_pair, of_probabilities
+
+COLUMNS = (
+    *("level", "family", "code", "comparison", "rater_a", "rater_b", "statistic"),
+    *("estimate", "low", "high", "n_units", "n_positive", "n_groups"),
+)
+#: Name of the row that averages over the human coders, and of the one that does so only on units that two or more read.
+CODERS = "coders"
+CODERS_ON_SHARED_UNITS = "coders on shared units"
+#: Statistics whose difference, model-coder minus coder-coder, is reported on shared units.
+DIFFERENCES = ("kappa", "f1", "accuracy", "macro_f1", "macro_kappa")
+
+Found = dict[Label, np.ndarray]
+#: (family, code) -> units, the reference's marks (NaN for a family), groups.
+Counts = dict[tuple[str, str | None], tuple[float, float, float]]
+
+
+def compare_all(
+    frames: Sequence[Frame], weights: np.ndarray, scores: Mapping[str, pd.DataFrame]
+) -> Iterator[pd.DataFrame]:
+    """Rows of every comparison, in parts: coders with coders, then each machine with coders and their consensus.
+
+    Args:
+        frames: one per family.
+        weights: (1 + resamples, groups), see `threers.agreement.bootstrap.with_estimate`.
+        scores: machine -> its probabilities, where it has any.
+
+    """
+    raters, reference = frames[0].raters, frames[0].raters.index(CONSENSUS)
+    labels = labels_of(frames)
+    for a, b in _pairs_of_people(frames):
+        found = dict(zip(labels, of_pair(frames, a, b, weights).T, strict=True))
+        yield _rows("coder-coder", raters[a], raters[b], found, count_units(frames, [a], [b]))
+    ceiling = _ceiling(frames, weights)
+    if ceiling:
+        yield _coders(frames, ceiling, weights)
+    for machine in frames[0].machines:
+        yield from _with_people(frames, machine, weights)
+        if ceiling:
+            yield from _on_shared_units(frames, machine, ceiling, weights)
+        found = dict(zip(labels, of_pair(frames, machine, reference, weights).T, strict=True))
+        if raters[machine] in scores:
+            found |= of_probabilities(frames, scores[raters[machine]], machine, reference, weights)
+        counts = count_units(frames, [machine], [reference])
+        yield _rows("model-consensus", raters[machine], CONSENSUS, found, counts)
+
+
+def _pairs_of_people(frames: Sequence[Frame]) -> list[tuple[int, int]]:
+    pairs = combinations(frames[0].people, 2)
+    return [(a, b) for a, b in pairs if _any_units(count_units(frames, [a], [b]))]
+
+
+def _ceiling(frames: Sequence[Frame], weights: np.ndarray) -> Found:
+    """Mean over pairs of people, each of a pair being the reference in turn; empty without a pair."""
+    mean = RunningMean()
+    for a, b in _pairs_of_people(frames):
+        mean.add(of_pair(frames, a, b, weights))
+        mean.add(of_pair(frames, b, a, weights))
+    return {} if mean.defined is None else dict(zip(labels_of(frames), mean.result().T, strict=True))
+
+
+def _coders(frames: Sequence[Frame], ceiling: Found, weights: np.ndarray) -> pd.DataFrame:
+    # With each coder as the reference in turn, the mean bias is 0 whatever they do.
+    means = {label: found for label, found in ceiling.items() if label.statistic != "bias_index"}
+    counts = count_units(_shared(frames), frames[0].people, frames[0].people)
+    return _rows("coder-coder", CODERS, CODERS, means | of_all_people(frames, weights), counts)
+
+
+def _with_people(frames: Sequence[Frame], machine: int, weights: np.ndarray) -> Iterator[pd.DataFrame]:
+    raters, mean = frames[0].raters, RunningMean()
+    for person, counts in _partners(frames, machine):
+        samples = of_pair(frames, machine, person, weights)
+        mean.add(samples)
+        found = dict(zip(labels_of(frames), samples.T, strict=True))
+        yield _rows("model-coder", raters[machine], raters[person], found, counts)
+    if mean.defined is not None:
+        means = dict(zip(labels_of(frames), mean.result().T, strict=True))
+        yield _rows("model-coder", raters[machine], CODERS, means, count_units(frames, [machine], frames[0].people))
+
+
+def _on_shared_units(
+    frames: Sequence[Frame], machine: int, ceiling: Found, weights: np.ndarray
+) -> Iterator[pd.DataFrame]:
+    everywhere = _shared(frames)
+    frames = [frame.where(np.any(frame.marks[:, machine] >= 0, axis=0)) for frame in everywhere]
+    mean = RunningMean()
+    for person, _ in _partners(frames, machine):
+        mean.add(of_pair(frames, machine, person, weights))
+    if mean.defined is None:
+        return
+    if any((some.marks != whole.marks).any() for some, whole in zip(frames, everywhere, strict=True)):
+        ceiling = _ceiling(frames, weights)
+    found = dict(zip(labels_of(frames), mean.result().T, strict=True))
+    found |= {
+        label._replace(statistic=f"{label.statistic}_minus_coders"): samples - ceiling[label]
+        for label, samples in found.items()
+        if label.statistic in DIFFERENCES
+    }
+    counts = count_units(frames, [machine], frames[0].people)
+    yield _rows("model-coder", frames[0].raters[machine], CODERS_ON_SHARED_UNITS, found, counts)
+
+
+def _partners(frames: Sequence[Frame], machine: int) -> Iterator[tuple[int, Counts]]:
+    for person in frames[0].people:
+        counts = count_units(frames, [machine], [person])
+        if _any_units(counts):
+            yield person, counts
+
+
+def _shared(frames: Sequence[Frame]) -> list[Frame]:
+    return [frame.where(frame.read_by_people() >= 2) for frame in frames]
+
+
+def count_units(frames: Sequence[Frame], a: Sequence[int], b: Sequence[int]) -> Counts:
+    """Count units that any of a and any of b judged, those that any of b marked, and the units' groups."""
+    counts: Counts = {}
+    judged_at_all = np.zeros(len(frames[0].group), dtype=bool)
+
+    def count(units: np.ndarray, marked: float) -> tuple[float, float, float]:
+        return int(units.sum()), marked, len(np.unique(frames[0].group[units]))
+
+    for frame in frames:
+        name = frame.family.name
+        judged = np.any(frame.marks[:, a] >= 0, axis=1) & np.any(frame.marks[:, b] >= 0, axis=1)
+        marked = judged & np.any(frame.marks[:, b] == 1, axis=1)
+        for code, units, positive in zip(frame.codes, judged, marked, strict=True):
+            counts[name, code] = count(units, int(positive.sum()))
+        counts[name, None] = count(np.any(judged, axis=0), np.nan)
+        judged_at_all |= np.any(judged, axis=0)
+    counts[ALL, None] = count(judged_at_all, np.nan)
+    return counts
+
+
+def _any_units(counts: Counts) -> bool:
+    return counts[ALL, None][0] > 0
+
+
+def _rows(comparison: str, a: str, b: str, found: Found, counts: Counts) -> pd.DataFrame:
+    samples = np.column_stack(list(found.values()))
+    low, high = bootstrap.percentile_interval(samples)
+    units, positive, groups = np.array([counts[label.family, label.code] for label in found], dtype=float).T
+    table = pd.DataFrame(list(found), columns=["family", "code", "statistic"])
+    table = table.assign(
+        level="utterance",
+        comparison=comparison,
+        rater_a=a,
+        rater_b=b,
+        estimate=samples[0],
+        low=np.where(groups < 2, np.nan, low),
+        high=np.where(groups < 2, np.nan, high),
+        n_units=pd.array(units, dtype="Int64"),
+        n_positive=pd.array(positive, dtype="Int64"),
+        n_groups=pd.array(groups, dtype="Int64"),
+    )
+    return table.loc[table["n_units"] > 0, list(COLUMNS)]

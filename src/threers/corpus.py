@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -57,14 +58,14 @@ _KEYS = {
     "sessions": ["session_id"],
     "codings": ["session_id", "unit", "unit_id", "coder_id", "code"],
 }
-_NULLABLE = {"start", "end", "patient_id", "therapist_id", "session_number", "code"}
+_NULLABLE = {"start", "end", "patient_id", "therapist_id", "session_number", "code", "value"}
 
 
 @dataclass(kw_only=True)
 class Corpus:
-    """Utterances, sessions and codings with the columns of `TABLES`; sessions and utterances are sorted by their keys.
+    """Utterances, sessions and codings, with the columns of `TABLES`; utterances are sorted by session and id.
 
-    `rejects`: `file`, `row` (as in the file, null for a whole file), `reason` (its words before the colon are the kind).
+    `rejects`: `file`, `row` (as in the file, null for a whole file), `reason` (before its colon stands its kind).
     `manifest`: counts, hashes, versions and the settings that made the corpus.
     """
 
@@ -147,15 +148,15 @@ class Corpus:
         return hashlib.sha256("".join(parts).encode()).hexdigest()
 
     def describe(self) -> dict[str, Any]:
-        """The manifest as it stands now: what was noted at import, with counts, hashes and versions brought up to date."""
-        kinds = self.rejects["reason"].str.split(":").str[0].value_counts()
+        """Return the manifest, with its counts, hashes and versions brought up to date."""
+        kinds = Counter(reason.partition(":")[0] for reason in self.rejects["reason"])
         now = {
             "counts": {
                 **{name: len(getattr(self, name)) for name in TABLES},
                 "groups": int(self.sessions["group_id"].nunique()),
                 "coders": len(self.coders),
                 "roles": {str(k): int(v) for k, v in self.utterances["role"].value_counts().items()},
-                "rejects": {str(k): int(v) for k, v in kinds.items()},
+                "rejects": dict(kinds.most_common()),
             },
             "hashes": {**{name: table_hash(getattr(self, name)) for name in TABLES}, "codebook": self.codebook.hash},
             "versions": {name: metadata.version(name) for name in ("threers", "pandas", "pyarrow", "numpy")},
@@ -163,7 +164,7 @@ class Corpus:
         return {**self.manifest, **now}
 
     def select(self, session_ids: Iterable[str]) -> Corpus:
-        """The same corpus with these sessions only; rejects and manifest stay as they were at import.
+        """Return the corpus with these sessions only; rejects and manifest stay as they were at import.
 
         Raises:
             InputError: a session that the corpus does not have.
@@ -211,6 +212,8 @@ class Corpus:
         _refuse(codings, ~codings["unit"].isin(UNITS), units, "unit")
         unknown = codings["code"].notna() & ~codings["code"].isin(list(self.codebook.codes))
         _refuse(codings, unknown, f"{where}: code is not in codebook {self.codebook.name}", "code")
+        empty = codings["code"].notna() & codings["value"].isna()
+        _refuse(codings, empty, f"{where}: a code needs a value: 1 for present, else the rating", "code")
         own = codings[codings["unit"] == "utterance"]
         known = pd.MultiIndex.from_frame(self.utterances[["session_id", "utterance_id"]])
         lost = ~pd.MultiIndex.from_frame(own[["session_id", "unit_id"]]).isin(known)
@@ -218,7 +221,7 @@ class Corpus:
 
 
 def conform(frame: pd.DataFrame, name: str) -> pd.DataFrame:
-    """The table `name` with its columns first, in order and of the right type; a missing nullable column is added."""
+    """Give a frame the columns and types of the table `name`; a missing column is added, empty."""
     columns = TABLES[name]
     frame = frame.reindex(columns=[*columns, *(c for c in frame.columns if c not in columns and name == "sessions")])
     return frame.astype({column: kind for column, kind in columns.items()}).reset_index(drop=True)

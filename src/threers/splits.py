@@ -1,4 +1,4 @@
-"""Deal the sessions of a corpus into folds or in two; a group, such as a patient, never stands on both sides. Layer 1."""
+"""Deal the sessions of a corpus into folds or in two, a group (a patient) never on both sides. Layer 1, no torch."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def grouped_folds(corpus: Corpus, folds: int, seed: int) -> pd.Series:
     groups = corpus.sessions["group_id"].nunique()
     if folds < 2 or groups < folds:
         raise InputError(
-            f"{folds} folds from {groups} groups ({len(corpus.sessions)} sessions): a fold needs at least one group of its "
-            f"own; ask for 2 to {max(groups, 2)} folds, or import more patients"
+            f"{folds} folds from {groups} groups ({len(corpus.sessions)} sessions): a fold needs at least one group "
+            f"of its own; ask for 2 to {max(groups, 2)} folds, or import more patients"
         )
     return _deal(corpus, [1 / folds] * folds, seed)
 
@@ -73,13 +73,14 @@ def require_disjoint(sessions: pd.DataFrame, train_ids: Iterable[str], test_ids:
 
 def _deal(corpus: Corpus, shares: list[float], seed: int) -> pd.Series:
     """Greedy: the heaviest group first, each to the part that it unbalances least over size and every code at once."""
-    sessions = corpus.sessions.set_index("session_id")["group_id"]
-    size = corpus.utterances["session_id"].map(sessions).value_counts().rename("size")
+    group_of = corpus.sessions.set_index("session_id")["group_id"].rank(method="dense").astype("int64") - 1
     marks = corpus.codings.dropna(subset="code").drop_duplicates(["session_id", "unit", "unit_id", "code"])
-    per_code = pd.crosstab(marks["session_id"].map(sessions), marks["code"])
-    measures = pd.concat([size, per_code], axis=1).reindex(sorted(sessions.unique())).fillna(0.0)
-    # A tiny floor gives sessions without utterances or codes a weight, so that no part stays empty.
-    weights = measures.to_numpy() / measures.to_numpy().sum(axis=0).clip(1) + 1e-9
+    codes = sorted(marks["code"].unique())
+    measures = np.zeros((group_of.max() + 1, 1 + len(codes)))
+    np.add.at(measures, (corpus.utterances["session_id"].map(group_of), 0), 1)
+    np.add.at(measures, (marks["session_id"].map(group_of), 1 + np.searchsorted(codes, marks["code"])), 1)
+    # A tiny floor gives groups without utterances a weight, so that no part stays empty.
+    weights = measures / measures.sum(axis=0).clip(1) + 1e-9
     # Some noise on the order makes another seed another deal.
     noise = np.random.default_rng(seed).uniform(0.5, 1.5, len(weights))
     order = np.argsort(-weights.max(axis=1) * noise, kind="stable")
@@ -92,4 +93,4 @@ def _deal(corpus: Corpus, shares: list[float], seed: int) -> pd.Series:
             cost[~empty] = np.inf
         part[group] = np.argmin(cost)
         filled[part[group]] += weights[group]
-    return sessions.map(dict(zip(measures.index, part, strict=True))).astype("int64").rename("fold")
+    return pd.Series(part[group_of], index=group_of.index, name="fold")

@@ -1,4 +1,8 @@
-"""Transcript and coding files to a corpus. One module per stage: tables, reader, binding, utterances, codings."""
+"""Transcript and coding files to a corpus.
+
+One module per stage: `tables` (files), `reader` (the layout), `binding` (headers), `cells` (what a code cell says),
+`utterances` and `codings` (the tables of the corpus), `rejects` (what could not be used).
+"""
 
 from __future__ import annotations
 
@@ -12,8 +16,9 @@ from threers.codebook import Codebook
 from threers.corpus import Corpus
 from threers.errors import InputError, SettingsError
 from threers.formats.binding import Bound, bind
-from threers.formats.codings import codings_table, column_roles, read_marks
-from threers.formats.reader import Reader, shipped_readers
+from threers.formats.cells import read_marks
+from threers.formats.codings import codings_table, column_roles
+from threers.formats.reader import Reader, first_header, shipped_readers
 from threers.formats.rejects import Rejects
 from threers.formats.tables import Table, find_files, read_table
 from threers.formats.utterances import keep_usable, sessions_table, utterances_table
@@ -35,7 +40,7 @@ def import_files(
         reader: a shipped reader's name, a YAML file, a `Reader`, or `auto`: the shipped one whose columns are there.
         codebook: a shipped codebook's name, a YAML file or a `Codebook`; None: the one that the reader names.
         roles: speaker as written (or a pattern with `*`) -> role; goes before the reader's own.
-        columns: field -> header or headers; goes before the reader's own (see `Reader.override`).
+        columns: field -> header or headers, instead of the reader's own (see `Reader.override`).
 
     Raises:
         InputError: nothing is there, nothing could be read, no column fits in any file, or no code is in the codebook.
@@ -44,11 +49,12 @@ def import_files(
     """
     rejects = Rejects()
     files = find_files(source)
-    reader = _choose(reader, files) if not isinstance(reader, Reader) else reader
+    if isinstance(reader, str | Path):
+        reader = Reader.load(reader if str(reader) != "auto" else _detect(files, columns))
     reader = reader.override(columns, roles)
-    codebook = _codebook(codebook, reader)
-    tables = _read_all(files, reader, rejects)
-    bound = _bind_all(tables, reader, codebook, rejects)
+    codebook = _load_codebook(codebook, reader)
+    bound = _bind_all(_read_all(files, reader, rejects), reader, codebook, rejects)
+    _require_given(columns or {}, bound)
 
     rows, marks = _stack(bound, reader, codebook)
     usable = keep_usable(rows, reader, rejects)
@@ -56,39 +62,51 @@ def import_files(
     utterances = utterances_table(usable, reader, codebook, rejects)
     if utterances.empty:
         raise InputError(f"source {source}: no utterance could be imported; {_most_common(rejects)}")
-    sessions = sessions_table(usable, utterances["session_id"], reader, rejects)
+    sessions = sessions_table(usable, utterances["session_id"], rejects)
     codings = codings_table(marks, usable, utterances, reader, codebook, rejects)
+    manifest = {
+        "reader": reader.name,
+        "codebook": codebook.name,
+        "roles": dict(reader.roles),
+        "columns": {name: list(headers) for name, headers in reader.columns.items()},
+        "columns_not_imported": sorted({header for one in bound for header in one.unused}),
+        "files": {"found": len(files), "imported": len(bound)},
+        "rows": {"read": len(rows), "used": len(usable)},
+    }
     return Corpus(
         utterances=utterances.reset_index(drop=True),
         sessions=sessions,
         codings=codings,
         codebook=codebook,
         rejects=rejects.frame(),
-        manifest={
-            "reader": reader.name,
-            "codebook": codebook.name,
-            "roles": dict(reader.roles),
-            "columns": {name: list(headers) for name, headers in reader.columns.items()},
-            "columns_not_imported": sorted({header for one in bound for header in one.unused}),
-            "files": {"found": len(files), "imported": len(bound)},
-            "rows": {"read": len(rows), "used": len(usable)},
-        },
+        manifest=manifest,
     )
 
 
-def _choose(name: str | Path, files: list[Path]) -> Reader:
-    if str(name) != "auto":
-        return Reader.load(name)
-    raise NotImplementedError
+def _detect(files: list[Path], columns: Mapping[str, Any] | None) -> str:
+    """Name the reader that fits a file: a shipped corpus's, else `long` where codes and order stand, else `wide`."""
+    headers = []
+    for path in files:
+        try:
+            headers.append(list(read_table(path).frame.columns))
+        except InputError:
+            continue
+    readers = {name: Reader.load(name).override(columns) for name in shipped_readers()}
+    special = [name for name, reader in readers.items() if reader.codebook is not None]
+    for name in special:
+        if any(readers[name].fits(own) for own in headers):
+            return name
+    long = readers["long"]
+    needed = (long.codes[0].headers, (*long.columns["order"], *long.columns["unit_id"]))
+    is_long = any(all(first_header(names, own) is not None for names in needed) for own in headers)
+    return "long" if is_long else "wide"
 
 
-def _codebook(given: str | Path | Codebook | None, reader: Reader) -> Codebook:
+def _load_codebook(given: str | Path | Codebook | None, reader: Reader) -> Codebook:
     if isinstance(given, Codebook):
         return given
     if not given and reader.codebook is None:
-        raise SettingsError(
-            f"reader {reader.name} names no codebook; say which one the coders used, as in codebook=3rs-2015"
-        )
+        raise SettingsError(f"reader {reader.name} names no codebook; name the coders', as in codebook=3rs-2015")
     return Codebook.load(given or str(reader.codebook))
 
 
@@ -96,13 +114,14 @@ def _read_all(files: list[Path], reader: Reader, rejects: Rejects) -> list[Table
     tables = []
     for path in files:
         try:
-            tables.append(read_table(path, reader.records))
+            table = read_table(path, reader.records)
         except InputError as error:
             if len(files) == 1:
                 raise InputError(f"{path}: {error}") from error
             rejects.add(path.name, None, f"file not read: {error}")
             continue
-        for row, reason in tables[-1].notes:
+        tables.append(table)
+        for row, reason in table.notes:
             rejects.add(path.name, row, reason)
     if not tables:
         raise InputError(f"none of {len(files)} files could be read; {_most_common(rejects)}")
@@ -122,21 +141,33 @@ def _bind_all(tables: list[Table], reader: Reader, codebook: Codebook, rejects: 
     return bound
 
 
+def _require_given(columns: Mapping[str, Any], bound: list[Bound]) -> None:
+    """Refuse a column that the caller named and no file has: a misspelt patient column would let patients leak."""
+    have = set().union(*(one.have for one in bound))
+    if any(one.columns for one in bound):
+        have.add("code")
+    for name in columns.keys() - have - {"further"}:
+        headers = ", ".join(dict.fromkeys(header for one in bound for header in one.headers))
+        raise InputError(f"columns: {name}: no file has a column {columns[name]!r}; there are {headers}")
+
+
 def _stack(bound: list[Bound], reader: Reader, codebook: Codebook) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Rows and marks of all files on one index."""
+    """Put the rows and the marks of all files on one index."""
     rows, marks, start = [], [], 0
     for one in bound:
         read = read_marks(one.cells, one.columns, reader, codebook)
-        filled = one.rows.index.isin(read.loc[read["said"], "at"])
-        rows.append(one.rows.assign(has_text="text" in one.fields, has_coder="coder" in one.fields, has_marks=filled))
+        rows.append(one.rows.assign(has_marks=one.rows.index.isin(read.loc[read["said"], "at"])))
         marks.append(read.assign(at=read["at"] + start))
         start += len(one.rows)
-    return pd.concat(rows, ignore_index=True), pd.concat(marks, ignore_index=True)
+    # Files may differ in their further columns.
+    stacked = pd.concat(rows, ignore_index=True)
+    return stacked.fillna({name: "" for name in stacked if name.startswith("further:")}), pd.concat(
+        marks, ignore_index=True
+    )
 
 
 def _most_common(rejects: Rejects) -> str:
-    reasons = rejects.frame()["reason"]
-    if reasons.empty:
-        return "no rejected rows"
-    top = reasons.value_counts()
-    return f"most common reason ({top.iloc[0]} times): {top.index[0]}"
+    reasons = rejects.frame()["reason"].value_counts()
+    return (
+        f"most common reason ({reasons.iloc[0]} times): {reasons.index[0]}" if len(reasons) else "no row was rejected"
+    )

@@ -1,14 +1,15 @@
-"""A table and a reader to rows with known columns and marks: which header means what, in one file."""
+"""What each header of one file means, by a reader: a table to rows with known columns and to cells that hold codes."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
 
 from threers.codebook import Codebook
 from threers.errors import InputError
-from threers.formats.reader import FIELDS, SESSION_FIELDS, CodeColumn, Reader, template
+from threers.formats.reader import FIELDS, SESSION_FIELDS, CodeColumn, Reader, first_header, template
 from threers.formats.tables import Table
 
 
@@ -26,14 +27,17 @@ class BoundColumn:
 class Bound:
     """One file, its headers understood.
 
-    `rows`: columns `file`, `row`, `sha256`, those of `FIELDS` and `further:NAME` for further ones; every cell a trimmed str,
-    empty where the file has no such column. `cells`: the code columns, by position in `columns`, on the same index.
+    `rows`: columns `file`, `row`, `sha256`, the fields of `FIELDS`, `further:NAME` for further ones, and what the file
+    has (`has_text`, `has_order`, `has_coder`); cells are trimmed str, empty where the file has no such column.
+    `cells`: the code columns by position in `columns`, on the same index. `have`: fields that the file has. `unused`:
+    headers that mean nothing here.
     """
 
     rows: pd.DataFrame
     cells: pd.DataFrame
     columns: list[BoundColumn]
-    fields: set[str]
+    have: set[str]
+    headers: list[str]
     unused: list[str]
 
 
@@ -44,97 +48,79 @@ def bind(table: Table, reader: Reader, codebook: Codebook) -> Bound:
         InputError: a column is missing, or the file's name does not fit; the columns that exist are listed.
 
     """
-    headers = {_plain(header): header for header in reversed(table.frame.columns)}
-    found = {name: _first(alternatives, headers) for name, alternatives in reader.columns.items()}
-    further = {name: _first(alternatives, headers) for name, alternatives in reader.further.items()}
+    headers = [header for header in table.frame.columns if header]
     named = _from_file_name(table, reader)
-    taken = {header for header in (*found.values(), *further.values()) if header}
-    columns = _bind_codes(reader, codebook, [header for header in table.frame.columns if header], headers, taken)
-    fields = {name for name, header in found.items() if header} | set(named)
-    _require(reader, found, further, fields, bool(columns), table)
+    alternatives = {**reader.columns, **{f"further:{name}": names for name, names in reader.further.items()}}
+    found = {name: first_header(names, headers) for name, names in alternatives.items() if name not in named}
+    taken = {header for header in found.values() if header is not None}
+    columns = _bind_codes(reader, codebook, [header for header in headers if header not in taken])
+    have = {name for name, header in found.items() if header is not None} | set(named)
+    try:
+        _require(reader, alternatives, have, columns)
+    except InputError as error:
+        raise InputError(f"wrong columns: {error}; this file has {', '.join(headers)}") from error
 
+    cell = {name: table.frame[header].str.strip() for name, header in found.items() if header is not None}
     rows = pd.DataFrame({"file": table.path.name, "row": table.rows, "sha256": table.sha256}, index=table.frame.index)
-    headers_of = {**dict.fromkeys(FIELDS), **found, **{f"further:{name}": header for name, header in further.items()}}
-    for name, header in headers_of.items():
-        rows[name] = named.get(name.removeprefix("further:"), "") if header is None else table.frame[header].str.strip()
-    for name in named.keys() - {*FIELDS, *further}:
-        rows[f"further:{name}"] = named[name]
-    if "session" not in fields:
+    for name in (*FIELDS, *(name for name in {**alternatives, **named} if name.startswith("further:"))):
+        rows[name] = cell.get(name, named.get(name, ""))
+    if "session" not in have:
         rows["session"] = table.path.stem
-    if "order" not in fields:
-        rows["order"] = rows["unit_id"] if "unit_id" in fields else table.rows.astype(str)
-    cells = pd.DataFrame(
-        {n: table.frame[column.header].str.strip() for n, column in enumerate(columns)}, index=rows.index
-    )
-    known = taken | {column.header for column in columns}
+    if "order" not in have:
+        rows["order"] = rows["unit_id"] if "unit_id" in have else table.rows.astype(str)
+    rows["unit"] = rows["unit"].str.casefold()
+    rows = rows.astype({name: "str" for name in rows.columns if name != "row"})
+    cells = {number: table.frame[column.header].str.strip() for number, column in enumerate(columns)}
     return Bound(
-        rows=rows.astype({name: "str" for name in rows.columns if name != "row"}),
-        cells=cells,
+        rows=rows.assign(has_text="text" in have, has_order="order" in have, has_coder="coder" in have),
+        cells=pd.DataFrame(cells, index=rows.index),
         columns=columns,
-        fields=fields,
-        unused=[header for header in table.frame.columns if header and header not in known],
+        have=have,
+        headers=headers,
+        unused=[header for header in headers if header not in taken | {column.header for column in columns}],
     )
-
-
-def _plain(header: str) -> str:
-    return header.strip().casefold()
-
-
-def _first(alternatives: tuple[str, ...], headers: dict[str, str]) -> str | None:
-    return next((headers[_plain(name)] for name in alternatives if _plain(name) in headers), None)
 
 
 def _from_file_name(table: Table, reader: Reader) -> dict[str, str]:
+    """Fields that the file's name gives; a part of it that is no field is a further column of the session."""
     if reader.file_name is None:
         return {}
     match = template(reader.file_name).fullmatch(table.path.stem)
     if match is None:
-        raise InputError(
-            f"wrong file name: it does not look like {reader.file_name!r}, as reader {reader.name} expects"
-        )
-    return {name: value.strip() for name, value in match.groupdict().items()}
+        raise InputError(f"wrong file name: reader {reader.name} expects it to look like {reader.file_name!r}")
+    parts = match.groupdict().items()
+    return {name if name in FIELDS else f"further:{name}": value.strip() for name, value in parts}
 
 
-def _bind_codes(
-    reader: Reader, codebook: Codebook, header_list: list[str], headers: dict[str, str], taken: set[str]
-) -> list[BoundColumn]:
-    bound: list[BoundColumn] = []
-    used = set(taken)
+def _bind_codes(reader: Reader, codebook: Codebook, headers: list[str]) -> list[BoundColumn]:
+    bound: dict[str, BoundColumn] = {}
     for spec in reader.codes:
-        for pattern in (template(written) for written in spec.headers):
-            matches = [(header, pattern.fullmatch(header.strip())) for header in header_list if header not in used]
-            new = []
-            for header, match in matches:
+        literal = first_header(spec.headers, headers)
+        if literal is not None:
+            bound.setdefault(literal, BoundColumn(header=literal, spec=spec, coder=spec.coder))
+        for pattern in (template(written) for written in spec.headers if "{" in written):
+            for header in headers:
+                match = pattern.fullmatch(header)
                 parts = match.groupdict() if match else {}
                 code = codebook.find(parts["code"]) if "code" in parts else None
-                if match is None or ("code" in parts and code is None):
-                    continue
-                new.append(BoundColumn(header=header, spec=spec, coder=parts.get("coder") or spec.coder, code=code))
-            bound += new
-            used |= {column.header for column in new}
-            if new and not pattern.groupindex:
-                break
-    return bound
+                if match and ("code" not in parts or code is not None):
+                    column = BoundColumn(header=header, spec=spec, coder=parts.get("coder", spec.coder), code=code)
+                    bound.setdefault(header, column)
+    return list(bound.values())
 
 
 def _require(
-    reader: Reader,
-    found: dict[str, str | None],
-    further: dict[str, str | None],
-    fields: set[str],
-    has_codes: bool,
-    table: Table,
+    reader: Reader, alternatives: Mapping[str, tuple[str, ...]], have: set[str], columns: list[BoundColumn]
 ) -> None:
-    exist = f"this file has {', '.join(header for header in table.frame.columns if header)}"
-    for name, header in {**found, **further}.items():
-        if header is None and name not in reader.optional and name not in fields:
-            written = (reader.columns.get(name) or reader.further[name])[0]
-            raise InputError(f"wrong columns: no {written!r} ({name}); {exist}")
-    keyed = bool(fields & {"order", "unit_id"})
-    if "text" in fields and reader.layout != "wide" and not keyed:
-        raise InputError(
-            f"wrong columns: layout {reader.layout} needs a column for order, to tell utterances apart; {exist}"
-        )
-    if "text" not in fields and not (has_codes and keyed) and not fields & set(SESSION_FIELDS):
-        wanted = " or ".join(reader.columns.get("text", ("text",)))
-        raise InputError(f"wrong columns: none holds the text ({wanted}); {exist}; name it, as in columns={{text: …}}")
+    """Refuse a file without a column that it needs; a file without any code column is a plain transcript."""
+    for name, headers in alternatives.items():
+        if name not in have and name not in reader.optional:
+            raise InputError(f"no {' or '.join(headers)} ({name.removeprefix('further:')})")
+    for spec in reader.codes:
+        if columns and all("{" not in header for header in spec.headers) and all(c.spec is not spec for c in columns):
+            raise InputError(f"no {' or '.join(spec.headers)} (codes)")
+    keyed = bool(have & {"order", "unit_id"})
+    if "text" in have and reader.layout != "wide" and not keyed:
+        raise InputError(f"no column for order, by which layout {reader.layout} tells utterances apart")
+    if "text" not in have and not (columns and keyed) and not have & set(SESSION_FIELDS):
+        raise InputError(f"no {' or '.join(alternatives.get('text', ('text',)))} (text); name it: columns={{text: …}}")

@@ -1,10 +1,10 @@
-"""A reader: the layout of a lab's tables as one small YAML file, checked when loaded."""
+"""A reader: how a lab's tables are laid out, as one small YAML file that is checked when loaded."""
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
@@ -16,7 +16,7 @@ from threers.codebook import shipped_names
 from threers.corpus import TABLES
 from threers.errors import SettingsError
 
-#: What a column can mean. The first line describes utterances and codings, the second the session.
+#: What a column can mean: something about the row, or about its session.
 ROW_FIELDS = ("session", "order", "speaker", "text", "start", "end", "coder", "unit", "unit_id", "value")
 SESSION_FIELDS = ("group", "patient", "therapist", "session_number")
 FIELDS = (*ROW_FIELDS, *SESSION_FIELDS)
@@ -48,9 +48,12 @@ class CodeColumn:
 
 @dataclass(frozen=True, kw_only=True)
 class Reader:
-    """How to read a lab's tables. README of the configuration: `configs/reader/long.yaml`.
+    """How to read a lab's tables; `configs/reader/long.yaml` explains each key where it uses it.
 
-    `columns`: field of `FIELDS` -> alternative headers. A column that is named and not in `optional` must be there.
+    `columns`: field of `FIELDS` -> alternative headers; what is not in `optional` must be in every file. `records`: in
+    JSON, the key of the list of rows inside each record. `file_name`: template of a file's name, `{field}` standing for
+    a field or a further column of the session. `further`: columns of the sessions table -> headers. `roles`: speaker as
+    written, or a pattern with `*` -> role. `longest_hours`: see `formats.utterances.utterances_table`.
     """
 
     name: str
@@ -138,7 +141,7 @@ class Reader:
         )
 
     def override(self, columns: Mapping[str, Any] | None = None, roles: Mapping[str, str] | None = None) -> Reader:
-        """The reader with a caller's own columns and roles in front of its own.
+        """Return the reader with a caller's own columns and roles in front of its own.
 
         `columns` takes the fields of `FIELDS`, `code` (header or headers of the columns that hold codes) and `further`.
 
@@ -154,29 +157,48 @@ class Reader:
         if "further" in given:
             further = {**further, **_further(given.pop("further"), "columns: further")}
         own = _columns(given, "columns")
-        lower = {name.strip().casefold() for name in roles or {}}
-        kept = {name: role for name, role in self.roles.items() if name.strip().casefold() not in lower}
+        mine = {_plain(name) for name in roles or {}}
+        kept = {name: role for name, role in self.roles.items() if _plain(name) not in mine}
         return replace(
             self,
             columns={**self.columns, **own},
-            optional=tuple(name for name in self.optional if name not in own),
+            optional=(*self.optional, *(name for name in own if name not in self.columns)),
             codes=codes,
             further=further,
             roles={**_pairs(dict(roles or {}), "roles"), **kept},
         )
 
+    def fits(self, headers: Iterable[str]) -> bool:
+        """Tell whether these headers hold all of the reader's code columns and all that are not optional."""
+        headers = list(headers)
+        if self.records is not None:
+            return first_header((self.records,), headers) is not None
+        needed = [names for name, names in self.columns.items() if name not in self.optional]
+        needed += [spec.headers for spec in self.codes]
+        return all(first_header(names, headers) is not None for names in needed)
+
 
 def shipped_readers() -> list[str]:
-    """Names of the readers that ship with the package."""
+    """Return the names of the readers that ship with the package."""
     return shipped_names(resources.files("threers.configs") / "reader")
 
 
 def template(pattern: str) -> re.Pattern[str]:
-    """The regular expression of a header or file name in which `{name}` stands for any text; case does not count."""
+    """Compile a header or file name in which `{name}` stands for any text; case does not count."""
     parts = re.split(r"\{(\w+)\}", pattern.strip())
     literal = [re.escape(part) for part in parts[::2]]
     named = [f"(?P<{name}>.+?)" for name in parts[1::2]]
     return re.compile("".join(a + b for a, b in zip(literal, [*named, ""], strict=True)), re.IGNORECASE)
+
+
+def first_header(alternatives: Iterable[str], headers: Iterable[str]) -> str | None:
+    """Return the header that the first fitting alternative means; case and outer spaces do not count. None: none."""
+    known = {_plain(header): header for header in reversed(list(headers))}
+    return next((known[_plain(name)] for name in alternatives if _plain(name) in known), None)
+
+
+def _plain(written: str) -> str:
+    return written.strip().casefold()
 
 
 def _codes(raw: Any, where: str) -> tuple[CodeColumn, ...]:
@@ -207,9 +229,7 @@ def _further(raw: Any, where: str) -> dict[str, tuple[str, ...]]:
         found = {header: (header,) for header in _strings(raw, where)}
     for name in found:
         if name in TABLES["sessions"] or name in FIELDS:
-            raise SettingsError(
-                f"{where}: {name!r} is the name of a column that every corpus has; give it another name"
-            )
+            raise SettingsError(f"{where}: {name!r} is a column of every corpus; give it another name")
     return found
 
 

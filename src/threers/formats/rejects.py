@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import pandas as pd
 
@@ -22,22 +22,18 @@ class Rejects:
         """List one row of a file, or, with `row` None, the file."""
         self._parts.append((file, row, reason))
 
-    def add_rows(self, rows: pd.DataFrame, reasons: str | Iterable[str]) -> None:
-        """List every row of a frame with columns `file` and `row`; one reason for all or one for each."""
-        each: Sequence[str] = [reasons] * len(rows) if isinstance(reasons, str) else list(reasons)
-        self._parts += zip(rows["file"], (int(row) for row in rows["row"]), each, strict=True)
-
-    def __len__(self) -> int:
-        return len(self._parts)
+    def add_rows(self, rows: pd.DataFrame, reasons: Iterable[str]) -> None:
+        """List every row of a frame with columns `file` and `row`, with one reason each."""
+        self._parts += zip(rows["file"], (int(row) for row in rows["row"]), reasons, strict=True)
 
     def frame(self) -> pd.DataFrame:
-        """Columns `file`, `row`, `reason`, sorted by file and row; a file's own entries come first."""
+        """Return columns `file`, `row`, `reason`, sorted by file and row; a file's own entries come first."""
         frame = pd.DataFrame(self._parts, columns=list(REJECT_COLUMNS))
         frame = frame.astype({"file": "str", "row": "Int64", "reason": "str"})
         return frame.sort_values(["file", "row"], na_position="first", kind="stable", ignore_index=True)
 
 
 def quote(written: str, width: int = 40) -> str:
-    """A value from a code, time or number cell for a reason, cut short."""
+    """Quote a value from a code, time or number cell, cut short."""
     plain = " ".join(str(written).split())
     return repr(plain if len(plain) <= width else plain[: width - 1] + "…")

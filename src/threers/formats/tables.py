@@ -28,8 +28,8 @@ _DELIMITERS = (",", ";", "\t")
 class Table:
     """One file's rows as strings.
 
-    `frame`: one column per header, every cell a str, the empty string for no value. `rows`: int (n_rows,), numbers as in
-    the file; the header is row 1, and where there is no header (JSON, Parquet) the first record is. `notes`: (row or
+    `frame`: one column per header, every cell a str, the empty string for no value. `rows`: int (n_rows,), numbers as
+    in the file; the header is row 1, or the first record where there is no header (JSON, Parquet). `notes`: (row or
     None, reason) for what was left out.
     """
 
@@ -41,7 +41,7 @@ class Table:
 
 
 def find_files(source: str | Path) -> list[Path]:
-    """The files that a file name, a folder (with what is below it) or a glob pattern means, sorted; hidden ones left out.
+    """List the files that a name, a folder (with what is below it) or a glob pattern means, sorted; no hidden ones.
 
     Raises:
         InputError: nothing is there.
@@ -92,14 +92,12 @@ def read_table(path: Path, records: str | None = None) -> Table:
         numbered = _json_lines(content, notes) if suffix in (".jsonl", ".ndjson") else _json_records(content, records)
         frame, rows = _from_records(numbered)
     if frame.empty:
-        raise InputError(
-            "the file has no rows" + (f" below its header ({', '.join(frame.columns)})" if len(frame.columns) else "")
-        )
+        raise InputError(f"the file has no rows; its header: {', '.join(frame.columns) or 'none'}")
     return Table(path=path, sha256=hashlib.sha256(content).hexdigest(), frame=frame, rows=rows, notes=notes)
 
 
 def cell_text(value: Any) -> str:
-    """A cell's value as a person would write it: no `.0`, no `nan`, times as HH:MM:SS, lists as JSON."""
+    """Write a cell's value as a person would: no `.0`, no `nan`, times as HH:MM:SS, lists as JSON."""
     if value is None or value is pd.NaT or value is pd.NA:
         return ""
     if isinstance(value, str):
@@ -127,7 +125,7 @@ def _hidden(path: Path) -> bool:
 
 
 def decode(content: bytes) -> str:
-    """Text in UTF-8 or UTF-16 (byte order mark or not), else Windows-1252.
+    """Decode UTF-8 or UTF-16 (byte order mark or not), else Windows-1252.
 
     Raises:
         InputError: none of them fits, as with a binary file.
@@ -169,16 +167,12 @@ def _read_workbook(content: bytes, notes: list[tuple[int | None, str]]) -> list[
         book = CalamineWorkbook.from_filelike(io.BytesIO(content))
         sheets = [(name, book.get_sheet_by_name(name).to_python(skip_empty_area=False)) for name in book.sheet_names]
     except Exception as error:
-        raise InputError(
-            f"not a readable workbook ({type(error).__name__}: {error}); is it protected or damaged?"
-        ) from error
+        raise InputError(f"no readable workbook ({error}); is it damaged or protected by a password?") from error
     filled = [(name, cells) for name, cells in sheets if cells]
     if not filled:
         raise InputError("the workbook has no filled sheet")
     for name, _ in filled[1:]:
-        notes.append(
-            (None, f"sheet not read: {name[:40]!r}; only the first filled sheet, {filled[0][0][:40]!r}, is read")
-        )
+        notes.append((None, f"sheet not read: {name[:40]!r}; only the first filled one, {filled[0][0][:40]!r}, is"))
     return [[cell_text(cell) for cell in line] for line in filled[0][1]]
 
 

@@ -118,6 +118,15 @@ def test_consensus_rules():
     assert one(table, code="W2", statistic="f1", rater_b="consensus").isna()["estimate"]
 
 
+def test_a_coder_called_consensus_is_a_coder():
+    codings = random_codings(utterances_of(), ["consensus", "model:m"])
+    table = run(codings)
+    kappa = {"code": "up", "statistic": "kappa", "rater_a": "model:m", "rater_b": "consensus"}
+    person = one(table, comparison="model-coder", **kappa)
+    assert person["estimate"] == one(table, comparison="model-consensus", **kappa)["estimate"]
+    assert person["n_units"] == 12
+
+
 def test_coders_row_is_the_mean_over_pairs_and_alpha_over_all():
     table = run(random_codings(utterances_of(), ["a", "b", "c"]))
     kappas = table[(table["code"] == "W1") & (table["statistic"] == "kappa")]
@@ -183,7 +192,7 @@ def test_notes_say_what_the_figures_cannot_carry():
     rows += [("s1", u, rater, None) for u in (1, 3) for rater in ("a", "b")]
     rows += [("s1", u, "model:m", None) for u in (1, 3)]
     text = " ".join(agreement.notes(run(codings_of(rows))))
-    assert "coder-coder: 2 groups" in text
+    assert "coder-coder: the units come from 2 groups" in text
     assert "Never used by a person, so that nothing can be said of it: W2." in text
     assert "W1, model:m and consensus: " in text
 
@@ -249,6 +258,7 @@ def test_difference_is_zero_for_equal_raters_and_equals_the_two_figures():
         ([("s0", 1, "model:m", "up"), ("s0", 1, "floor:f", "up")], "at least one human coder"),
         ([("s0", 1, "a", "up"), ("s0", 1, "a", "down"), ("s0", 1, "b", "up")], "only one code of family mood"),
         ([("s0", 99, "a", "up"), ("s0", 1, "b", "up")], "utterance 99"),
+        ([("s0", 1, "coders", "up"), ("s0", 1, "b", "up")], "a coder is called 'coders'"),
         ([("s0", 1, "a", "sideways"), ("s0", 1, "b", "up")], "'sideways' is not in codebook talk"),
     ],
 )

@@ -9,16 +9,13 @@ import numpy as np
 import pandas as pd
 
 from threers.agreement import bootstrap
-from threers.agreement.frame import CONSENSUS, Frame
+from threers.agreement.frame import CODERS, CODERS_ON_SHARED_UNITS, CONSENSUS, Frame
 from threers.agreement.samples import ALL, Label, RunningMean, labels_of, of_all_people, of_pair, of_probabilities
 
 COLUMNS = (
     *("level", "family", "code", "comparison", "rater_a", "rater_b", "statistic"),
     *("estimate", "low", "high", "n_units", "n_positive", "n_groups"),
 )
-#: Name of the row that averages over the human coders, and of the one that does so only on units that two or more read.
-CODERS = "coders"
-CODERS_ON_SHARED_UNITS = "coders on shared units"
 #: Statistics whose difference, model-coder minus coder-coder, is reported on shared units.
 DIFFERENCES = ("kappa", "f1", "accuracy", "macro_f1", "macro_kappa")
 
@@ -38,7 +35,7 @@ def compare_all(
         scores: machine -> its probabilities, where it has any.
 
     """
-    raters, reference = frames[0].raters, frames[0].raters.index(CONSENSUS)
+    raters, reference = frames[0].raters, frames[0].consensus
     labels = labels_of(frames)
     for a, b in _pairs_of_people(frames):
         found = dict(zip(labels, of_pair(frames, a, b, weights).T, strict=True))

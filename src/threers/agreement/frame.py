@@ -17,6 +17,9 @@ from threers.errors import InputError
 #: Raters whose name starts so are machines; all others are people.
 MACHINES = ("model:", "floor:")
 CONSENSUS = "consensus"
+#: Names of the rows that average over people, on all units and on those that two or more judged; no coder may bear them.
+CODERS = "coders"
+CODERS_ON_SHARED_UNITS = "coders on shared units"
 #: How several people's codings become one, by kind of family.
 CONSENSUS_RULES = {
     "exclusive": "the code that most coders of the unit gave; units with a tie are left out",
@@ -51,12 +54,17 @@ class Frame:
     @property
     def people(self) -> list[int]:
         """Positions of the human raters."""
-        return [i for i, rater in enumerate(self.raters) if rater != CONSENSUS and not is_machine(rater)]
+        return [i for i, rater in enumerate(self.raters[:-1]) if not is_machine(rater)]
 
     @property
     def machines(self) -> list[int]:
         """Positions of models and floors."""
         return [i for i, rater in enumerate(self.raters) if is_machine(rater)]
+
+    @property
+    def consensus(self) -> int:
+        """Position of the people's consensus; by name it could be a coder of a corpus that knows no single coders."""
+        return len(self.raters) - 1
 
     def where(self, units: np.ndarray) -> Frame:
         """Leave out the judgements on all other units. `units`: (units,) bool."""
@@ -69,7 +77,7 @@ class Frame:
 
 
 def build_frames(codings: pd.DataFrame, utterances: pd.DataFrame, groups: pd.Series, codebook: Codebook) -> list[Frame]:
-    """One frame per family that utterances are tagged with, on the sessions that at least one person coded.
+    """Make one frame per family that utterances are tagged with, on the sessions that at least one person coded.
 
     Args:
         codings: session_id, unit, unit_id, coder_id, code, value.
@@ -89,7 +97,7 @@ def build_frames(codings: pd.DataFrame, utterances: pd.DataFrame, groups: pd.Ser
     utterances = utterances[utterances["session_id"].isin(by_people)].reset_index(drop=True)
     codings = codings[codings["session_id"].isin(by_people)]
     group, n_groups = _group_numbers(utterances["session_id"], groups)
-    raters = sorted(codings["coder_id"].unique(), key=lambda rater: (is_machine(rater), rater))
+    raters = _raters(codings)
     rows = pd.DataFrame(
         {
             "unit": _unit_numbers(codings, utterances),
@@ -102,6 +110,16 @@ def build_frames(codings: pd.DataFrame, utterances: pd.DataFrame, groups: pd.Ser
     if not families:
         raise InputError(f"agreement: codebook {codebook.name} has no family that utterances are tagged with")
     return [_frame(family, rows, raters, utterances, codebook, group, n_groups) for family in families]
+
+
+def _raters(codings: pd.DataFrame) -> list[str]:
+    raters = sorted(codings["coder_id"].unique(), key=lambda rater: (is_machine(rater), rater))
+    for name in (CODERS, CODERS_ON_SHARED_UNITS):
+        if name in raters:
+            raise InputError(
+                f"agreement: a coder is called {name!r}, which names the mean over coders; rename the coder"
+            )
+    return raters
 
 
 def _frame(

@@ -9,8 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from threers.agreement.bootstrap import FEWEST_GROUPS, too_few_groups
-from threers.agreement.comparisons import CODERS, CODERS_ON_SHARED_UNITS
-from threers.agreement.frame import CONSENSUS
+from threers.agreement.frame import CODERS
 from threers.agreement.samples import ALL
 from threers.codebook import Codebook
 
@@ -51,35 +50,34 @@ def table_for_screen(table: pd.DataFrame, codebook: Codebook | None = None) -> l
         codebook: gives titles to families and codes.
 
     """
-    against_consensus = table[table["rater_b"] == CONSENSUS]
+    main = _main_rows(table)
+    against_consensus = main[main["comparison"] == "model-consensus"]
     machines = sorted(against_consensus["rater_a"].unique(), key=lambda name: (not name.startswith("model:"), name))
+    families = list(dict.fromkeys(table["family"]))
     rows = []
-    for (family, code), part in table.groupby(["family", "code"], sort=False, dropna=False):
+    for (family, code), part in main.groupby(["family", "code"], sort=False, dropna=False):
         whole = pd.isna(code)
         kappa = "macro_kappa" if "macro_kappa" in set(part["statistic"]) else "kappa"
         row = {"code": _title(family, None if whole else code, codebook), "n": _size(part, whole)}
-        if (table["comparison"] == "coder-coder").any():
-            row["coder-coder kappa"] = _figure(part, CODERS, CODERS, kappa)
+        if (main["comparison"] == "coder-coder").any():
+            row["coder-coder kappa"] = _figure(part, CODERS, kappa)
         for machine in machines:
-            row[f"{machine} F1"] = _figure(part, machine, CONSENSUS, "macro_f1" if whole else "f1")
+            row[f"{machine} F1"] = _figure(part, machine, "macro_f1" if whole else "f1")
             if machine.startswith("model:"):
-                row[f"{machine} kappa"] = _figure(part, machine, CONSENSUS, kappa)
-        rows.append((0 if family != ALL else 1, family, not whole, row))
-    order = {family: i for i, family in enumerate(table["family"].unique())}
-    return [row for *_, row in sorted(rows, key=lambda item: (item[0], order[item[1]], item[2]))]
+                row[f"{machine} kappa"] = _figure(part, machine, kappa)
+        rows.append((families.index(family), not whole, row))
+    return [row for *_, row in sorted(rows, key=lambda item: item[:2])]
 
 
 def notes(table: pd.DataFrame) -> list[str]:
     """Say in plain sentences what the figures cannot carry: few groups, unused codes, undefined statistics."""
-    found = []
-    main = table[table["rater_b"].isin([CONSENSUS, CODERS])]
-    for comparison, part in main.groupby("comparison", sort=False):
-        groups = part["n_groups"].max()
-        if too_few_groups(groups):
-            found.append(
-                f"{comparison}: {groups} groups share the units; below {FEWEST_GROUPS} the intervals are too narrow, "
-                "take them as a lower bound of the uncertainty."
-            )
+    main, found = _main_rows(table), []
+    groups = main.groupby("comparison", sort=False)["n_groups"].max()
+    for number in sorted(set(groups[groups.map(too_few_groups)])):
+        found.append(
+            f"{', '.join(groups[groups == number].index)}: the units come from {number} groups; below {FEWEST_GROUPS} "
+            "the intervals are too narrow, take them as a lower bound of the uncertainty."
+        )
     by_code = main[main["code"].notna()]
     unused = by_code.groupby("code", sort=False)["n_positive"].max() == 0
     if unused.any():
@@ -89,6 +87,11 @@ def notes(table: pd.DataFrame) -> list[str]:
         statistics = ", ".join(part["statistic"])
         found.append(f"{code}, {a} and {b}: {statistics} undefined, because one of them used one value only.")
     return found
+
+
+def _main_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows of all coders together, and of each machine against the consensus."""
+    return table[(table["comparison"] == "model-consensus") | (table["rater_a"] == CODERS)]
 
 
 def _title(family: str, code: str | None, codebook: Codebook | None) -> str:
@@ -101,21 +104,16 @@ def _title(family: str, code: str | None, codebook: Codebook | None) -> str:
 
 
 def _size(part: pd.DataFrame, whole: bool) -> str:
-    column = "n_units" if whole else "n_positive"
-    for reference in (CONSENSUS, CODERS, CODERS_ON_SHARED_UNITS):
-        found = part.loc[part["rater_b"] == reference, column]
-        if len(found):
-            return str(found.iloc[0])
-    return ABSENT
+    against_consensus = part[part["comparison"] == "model-consensus"]
+    chosen = against_consensus if len(against_consensus) else part
+    return str(chosen["n_units" if whole else "n_positive"].iloc[0])
 
 
-def _figure(part: pd.DataFrame, rater_a: str, rater_b: str, statistic: str) -> str:
-    chosen = (part["rater_a"] == rater_a) & (part["rater_b"] == rater_b) & (part["statistic"] == statistic)
-    if not chosen.any():
+def _figure(part: pd.DataFrame, rater: str, statistic: str) -> str:
+    found = part[(part["rater_a"] == rater) & (part["statistic"] == statistic)]
+    if found.empty:
         return ABSENT
-    found = part[chosen].iloc[0]
-    if pd.isna(found["estimate"]):
+    estimate, low, high = found.iloc[0][["estimate", "low", "high"]]
+    if pd.isna(estimate):
         return UNDEFINED
-    if pd.isna(found["low"]):
-        return f"{found['estimate']:.2f}"
-    return f"{found['estimate']:.2f} [{found['low']:.2f}, {found['high']:.2f}]"
+    return f"{estimate:.2f}" if pd.isna(low) else f"{estimate:.2f} [{low:.2f}, {high:.2f}]"

@@ -15,7 +15,7 @@ from threers.agreement.undefined import ratio
 #: Bins of equal width in which `calibration_error` compares mean probability and frequency.
 BINS = 10
 #: Resamples that `average_precision` works on at a time; bounds its memory.
-BLOCK = 64
+BLOCK = 256
 
 
 def auroc(p: np.ndarray, y: np.ndarray, group: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -27,9 +27,7 @@ def auroc(p: np.ndarray, y: np.ndarray, group: np.ndarray, weights: np.ndarray) 
     """
     order, level = np.unique(p, return_inverse=True)
     shape = (len(order), weights.shape[1])
-    marked, unmarked = np.zeros(shape), np.zeros(shape)
-    np.add.at(marked, (level[y], group[y]), 1)
-    np.add.at(unmarked, (level[~y], group[~y]), 1)
+    marked, unmarked = _count(level[y], group[y], shape), _count(level[~y], group[~y], shape)
     wins = marked.T @ (np.cumsum(unmarked, axis=0) - unmarked / 2)
     pairs = (weights @ marked.sum(axis=0)) * (weights @ unmarked.sum(axis=0))
     return ratio(((weights @ wins) * weights).sum(axis=1), pairs)
@@ -41,18 +39,29 @@ def average_precision(p: np.ndarray, y: np.ndarray, group: np.ndarray, weights: 
     Chance level is the share of marked units, so figures of codes with different prevalence do not compare. NaN when
     nothing is marked. No interpolation (Davis & Goadrich 2006 say why).
     """
-    order = np.argsort(-p, kind="stable")
-    y, group = y[order], group[order]
-    ends = np.flatnonzero(np.append(np.diff(p[order]) != 0, True)) if len(p) else np.array([], int)
+    # Only thresholds at which a marked unit appears add a step; everything between two of them is counted together.
+    thresholds = np.unique(p[y])
+    shape = (len(thresholds), weights.shape[1])
+    reached = np.searchsorted(thresholds, p, side="right") - 1
+    marked = _count(reached[y], group[y], shape)
+    flagged = _from_top(_count(reached[reached >= 0], group[reached >= 0], shape))
+    hits = _from_top(marked)
     found = []
     for start in range(0, len(weights), BLOCK):
-        drawn = weights[start : start + BLOCK][:, group]
-        flagged = np.cumsum(drawn, axis=1)[:, ends]
-        hits = np.cumsum(drawn * y, axis=1)[:, ends]
-        steps = np.diff(hits, axis=1, prepend=0)
-        precision = np.nan_to_num(ratio(hits, flagged))
-        found.append(ratio((steps * precision).sum(axis=1), (drawn * y).sum(axis=1)))
+        drawn = weights[start : start + BLOCK].T
+        steps = marked @ drawn
+        precision = np.nan_to_num(ratio(hits @ drawn, flagged @ drawn))
+        found.append(ratio((steps * precision).sum(axis=0), steps.sum(axis=0)))
     return np.concatenate(found)
+
+
+def _count(level: np.ndarray, group: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Count units by level and group, shape (levels, groups)."""
+    return np.bincount(level * shape[1] + group, minlength=shape[0] * shape[1]).reshape(shape).astype(float)
+
+
+def _from_top(counts: np.ndarray) -> np.ndarray:
+    return np.cumsum(counts[::-1], axis=0)[::-1]
 
 
 def brier(p: np.ndarray, y: np.ndarray, group: np.ndarray, weights: np.ndarray) -> np.ndarray:

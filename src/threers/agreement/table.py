@@ -11,7 +11,7 @@ import pandas as pd
 
 from threers.agreement import bootstrap
 from threers.agreement.comparisons import compare_all
-from threers.agreement.frame import CONSENSUS, CONSENSUS_RULES, build_frames
+from threers.agreement.frame import CONSENSUS_RULES, build_frames
 from threers.agreement.samples import ALL, Label, labels_of, of_pair
 from threers.codebook import Codebook
 from threers.errors import InputError
@@ -130,13 +130,13 @@ def macro_f1_difference(
     frames = build_frames(codings, utterances, groups, codebook)
     raters = frames[0].raters
     for name in (rater_a, rater_b):
-        if name not in raters:
+        if name not in raters[:-1]:
             raise InputError(f"agreement: no rater {name!r}; the codings have {', '.join(raters[:-1])}")
     wanted = Label(family, None, "macro_f1")
     if wanted not in labels_of(frames):
         known = ", ".join(frame.family.name for frame in frames)
         raise InputError(f"agreement: no family {family!r} of utterance tags; expected {ALL} or {known}")
-    a, b, reference = (raters.index(name) for name in (rater_a, rater_b, CONSENSUS))
+    a, b, reference = raters.index(rater_a), raters.index(rater_b), frames[0].consensus
     frames = [frame.where(np.any((frame.marks[:, [a, b, reference]] >= 0).all(axis=1), axis=0)) for frame in frames]
     weights = bootstrap.with_estimate(bootstrap.draw(frames[0].groups, resamples, seed))
     difference = of_pair(frames, a, reference, weights) - of_pair(frames, b, reference, weights)

@@ -129,9 +129,14 @@ class Corpus:
             (made / "manifest.json").write_text(manifest + "\n", encoding="utf-8")
             for file in made.iterdir():
                 file.chmod(0o600)
-            if folder.exists():
-                os.replace(folder, partial / "old")
-            os.replace(made, folder)
+            try:
+                if folder.exists():
+                    os.replace(folder, partial / "old")
+                os.replace(made, folder)
+            except BaseException:
+                if not folder.exists() and (partial / "old").exists():
+                    os.replace(partial / "old", folder)
+                raise
         finally:
             shutil.rmtree(partial, ignore_errors=True)
         return folder
@@ -264,7 +269,7 @@ def _refuse(table: pd.DataFrame, bad: Any, message: str, show: str = "") -> None
     if not bad.any():
         return
     row = int(np.flatnonzero(bad)[0])
-    shown = f", {show} {table[show].iloc[row]!r}" if show else ""
+    shown = f", {show} {str(table[show].iloc[row])!r}" if show else ""
     raise InputError(
         f"{message} (row {row}, session {table['session_id'].iloc[row]!r}{shown}; {int(bad.sum())} such rows)"
     )

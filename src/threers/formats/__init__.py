@@ -53,6 +53,7 @@ def import_files(
         reader = Reader.load(reader if str(reader) != "auto" else _detect(files, columns))
     reader = reader.override(columns, roles)
     codebook = _load_codebook(codebook, reader)
+    reader.require_fit(codebook)
     bound = _bind_all(_read_all(files, reader, rejects), reader, codebook, rejects)
     _require_given(columns or {}, bound)
 

@@ -67,7 +67,7 @@ def bind(table: Table, reader: Reader, codebook: Codebook) -> Bound:
     if "session" not in have:
         rows["session"] = table.path.stem
     if "order" not in have:
-        rows["order"] = rows["unit_id"] if "unit_id" in have else table.rows.astype(str)
+        rows["order"] = rows["unit_id"] if "unit_id" in have and "text" not in have else table.rows.astype(str)
     rows["unit"] = rows["unit"].str.casefold()
     rows = rows.astype({name: "str" for name in rows.columns if name != "row"})
     cells = {number: table.frame[column.header].str.strip() for number, column in enumerate(columns)}

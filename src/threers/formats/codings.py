@@ -151,18 +151,18 @@ def _with_readings(marks: pd.DataFrame, utterances: pd.DataFrame, reader: Reader
 
     A unit with a refused coding is neither: it counts as not coded by that coder, rather than as unmarked.
     """
+    # A filled coder cell says that this coder was here; a blank cell of a coder's own column does not.
+    marks = marks.assign(here=marks["said"] | ((marks["column_coder"] == "") & (marks["coder_cell"] != "")))
     good = marks["problem"] == ""
     coded = marks[good & marks["code"].notna()]
     read = marks[good & marks["code"].isna()]
     if reader.read == "marks":
         read = read[:0]
     elif reader.read == "sessions":
-        # A filled coder cell says that this coder was here; a blank cell of a coder's own column does not.
-        stated = marks["said"] | ((marks["column_coder"] == "") & (marks["coder_cell"] != ""))
-        seen = marks[stated & (marks["unit"] == "utterance") & marks["session_exists"]]
+        seen = marks[marks["here"] & (marks["unit"] == "utterance") & marks["session_exists"]]
         every = utterances[["session_id", "utterance_id"]].rename(columns={"utterance_id": "unit_id"})
         every = seen[["session_id", "coder_id"]].drop_duplicates().merge(every, on="session_id")
-        read = pd.concat([read[stated], every.assign(unit="utterance", code=np.nan, value=np.nan)])
+        read = pd.concat([read[read["here"]], every.assign(unit="utterance", code=np.nan, value=np.nan)])
     read = read[read["unit_id"].notna()].drop_duplicates(_UNIT)
     taken = marks.loc[~good | marks["code"].notna(), _UNIT]
     read = read[~pd.MultiIndex.from_frame(read[_UNIT]).isin(pd.MultiIndex.from_frame(taken))]

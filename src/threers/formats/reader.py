@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from threers.codebook import shipped_names
+from threers.codebook import EXTRA_ROLES, Codebook, shipped_names
 from threers.corpus import TABLES
 from threers.errors import SettingsError
 
@@ -167,6 +167,24 @@ class Reader:
             further=further,
             roles={**_pairs(dict(roles or {}), "roles"), **kept},
         )
+
+    def require_fit(self, codebook: Codebook) -> None:
+        """Refuse a codebook that lacks a family, role or code which this reader's code columns name.
+
+        Raises:
+            SettingsError: the first such name.
+
+        """
+        roles = (*codebook.roles, *EXTRA_ROLES)
+        families = tuple(family.name for family in codebook.families)
+        for spec in self.codes:
+            where = f"reader {self.name}: codes: {spec.headers[0]}"
+            _one_of(spec.role or roles[0], roles, f"{where}: role in codebook {codebook.name}")
+            _one_of(spec.family or families[0], families, f"{where}: family in codebook {codebook.name}")
+            for code in spec.values.values():
+                _one_of(
+                    codebook.find(code) or code, tuple(codebook.codes), f"{where}: code in codebook {codebook.name}"
+                )
 
     def fits(self, headers: Iterable[str]) -> bool:
         """Tell whether these headers hold all of the reader's code columns and all that are not optional."""

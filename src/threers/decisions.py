@@ -18,6 +18,9 @@ SHRINKAGE = 20.0
 #: Thresholds and offsets that are tried; a grid, because F1 is a step function of them.
 THRESHOLDS = np.linspace(0.02, 0.9, 89)
 PRIOR_POWERS = np.linspace(0.0, 1.2, 25)
+#: Where an exclusive family's power starts from, and the marks of its rarest code at which the best one weighs as much.
+USUAL_POWER = 0.5
+OFFSET_SHRINKAGE = 50.0
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,8 @@ def fit_decisions(
     Args: logits, `share` and `coders` (targets.Targets) and `legal`, all (n, n_codes).
     Temperature: least negative log-likelihood of the coders' shares (Guo et al. 2017). Thresholds of a multilabel code:
     best F1, shrunk towards the family's pooled best where positives are few. Offsets of an exclusive family: minus a
-    power of the log share of each code, the power with the best macro-F1 (logit adjustment, Menon et al. 2021).
+    multiple of the log share of each code, that with the best macro-F1, shrunk towards USUAL_POWER (logit adjustment,
+    Menon et al. 2021).
     """
     start = Decisions.neutral(codebook)
     temperature, threshold = dict(start.temperature), dict(start.threshold)
@@ -206,7 +210,9 @@ def _fit_offsets(p: np.ndarray, share: np.ndarray) -> np.ndarray:
 
     figures = np.array([figure(power) for power in PRIOR_POWERS])
     # The middle of the plateau of nearly best powers moves less from sample to sample than its peak.
-    power = PRIOR_POWERS[figures >= figures.max() - 0.005].mean()
+    best = PRIOR_POWERS[figures >= figures.max() - 0.005].mean()
+    rarest = truth.sum(axis=0).min()
+    power = (rarest * best + OFFSET_SHRINKAGE * USUAL_POWER) / (rarest + OFFSET_SHRINKAGE)
     return -power * np.log(frequency)
 
 

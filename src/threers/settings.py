@@ -85,8 +85,8 @@ class Backbone:
 class Training:
     """How a tagger is fitted."""
 
-    epochs: int = 8
-    batch_tokens: int = 2048
+    epochs: int = 4
+    batch_tokens: int = 1024
     """Tokens per optimiser step, padding not counted."""
     head_learning_rate: float = 1e-3
     """Peak rate of the new layers on top of the backbone."""
@@ -95,13 +95,15 @@ class Training:
     weight_decay: float = 0.01
     warmup: float = 0.1
     """Share of the steps over which the rate rises."""
-    dropout: float = 0.1
+    average_epochs: float = 0.33
+    """The kept weights are a running mean over about this many epochs; 0 keeps the last step's."""
+    dropout: float = 0.2
     """Dropout before the heads; attention dropout is off, because on a CPU it forces a path half as fast."""
     balance: float = 0.5
     """Weight of a code in the loss: (1 / its frequency) to this power; 0 weighs all alike, 1 makes rare codes equal."""
     coder_correlation: float = 0.5
     """How much coders of one utterance repeat each other; n coders weigh n / (1 + (n - 1) * this)."""
-    validation_share: float = 0.12
+    validation_share: float = 0.1
     """Share of the groups kept aside for early stopping, temperature and thresholds."""
     patience: int = 3
     """Epochs without a better validation figure before training stops; the best epoch is kept."""
@@ -118,6 +120,7 @@ class Training:
         _require(0 < self.layer_decay <= 1, "training.layer_decay", self.layer_decay, "above 0, at most 1")
         _require(0 <= self.weight_decay < 1, "training.weight_decay", self.weight_decay, "between 0 and 1")
         _require(0 <= self.warmup < 1, "training.warmup", self.warmup, "between 0 and 1")
+        _require(self.average_epochs >= 0, "training.average_epochs", self.average_epochs, "0 or more")
         _require(0 <= self.dropout < 1, "training.dropout", self.dropout, "between 0 and 1")
         _require(0 <= self.balance <= 1, "training.balance", self.balance, "between 0 and 1")
         _require(

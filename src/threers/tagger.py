@@ -21,8 +21,8 @@ from threers.hardware import Hardware
 from threers.scores import read_json, write_json
 from threers.settings import Backbone
 
-#: Encoders whose own code takes a mask per pair of tokens as (batch, query, key), without the axis of heads.
-THREE_AXIS_MASK = ("mpnet", "deberta", "deberta-v2")
+#: Encoders that take one mask entry per token only, so that the future cannot be hidden from them.
+NO_PAIR_MASK = ("deberta", "deberta-v2")
 
 
 class SpanTagger(nn.Module):
@@ -71,7 +71,10 @@ class SpanTagger(nn.Module):
         order = torch.where(owner >= 0, owner, torch.where(place == 0, -1, owner.max() + 1))
         seen = (order[:, None, :] <= order[:, :, None]) & attention_mask[:, None, :].bool()
         seen |= torch.eye(length, dtype=torch.bool, device=owner.device)
-        return seen if self.encoder.config.model_type in THREE_AXIS_MASK else seen[:, None]
+        if self.encoder.config._attn_implementation == "sdpa":
+            return seen[:, None]
+        # Encoders with attention code of their own add the mask to the scores.
+        return torch.where(seen[:, None], 0.0, torch.finfo(torch.float32).min)
 
 
 def collate(chunks: Sequence[Chunk], pad_id: int) -> tuple[dict[str, torch.Tensor], np.ndarray]:
@@ -116,7 +119,7 @@ class Tagger:
     def start(cls, folder: Path, backbone: Backbone, codebook: Codebook, dropout: float) -> Tagger:
         """A tagger with a pretrained backbone and untrained heads."""
         encoder, tokenizer = load_encoder(folder)
-        _check_length(encoder.config, backbone)
+        _check_fit(encoder.config, backbone)
         model = SpanTagger(encoder, len(codebook.tag_codes()), lookahead=backbone.lookahead, dropout=dropout)
         return cls(model, tokenizer, codebook, backbone, Decisions.neutral(codebook), {})
 
@@ -266,7 +269,12 @@ def _special_tokens(tokenizer: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
     return (), ()
 
 
-def _check_length(config: Any, backbone: Backbone) -> None:
+def _check_fit(config: Any, backbone: Backbone) -> None:
+    if not backbone.lookahead and config.model_type in NO_PAIR_MASK:
+        raise InputError(
+            f"backbone {backbone.name}: {config.model_type} cannot hide later utterances; "
+            "set backbone.lookahead=true, or take another backbone"
+        )
     longest = getattr(config, "max_position_embeddings", None)
     if config.model_type in ("roberta", "xlm-roberta", "camembert", "mpnet") and longest:
         longest -= 2  # these count positions from 2 on

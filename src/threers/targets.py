@@ -27,7 +27,8 @@ class Targets:
 
         The design effect of n correlated judgements (Kish 1965, Survey Sampling, section 5.4).
         """
-        return np.where(self.coders > 0, self.coders / (1 + (self.coders - 1) * correlation), 0.0).astype(np.float32)
+        repeated = 1 + np.maximum(self.coders - 1, 0) * correlation
+        return (self.coders / repeated).astype(np.float32)
 
 
 def build_targets(utterances: pd.DataFrame, codings: pd.DataFrame, codebook: Codebook) -> Targets:

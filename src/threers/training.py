@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from rich.progress import Progress
 from safetensors.torch import load_file, save_file
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import Dataset
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments, get_linear_schedule_with_warmup
 from transformers.trainer_utils import get_last_checkpoint
@@ -118,10 +119,18 @@ class Validation:
 
 
 class EpochEnd(TrainerCallback):
-    """Moves chunk borders, measures after each epoch, keeps the best weights, stops when nothing gets better."""
+    """Moves chunk borders, averages weights, measures after each epoch, keeps the best, stops when nothing gets better.
 
-    def __init__(self, batches: EpochBatches, validation: Validation, patience: int, folder: Path) -> None:
+    `average`: the running mean of the network's weights; it is what is measured and kept.
+    """
+
+    def __init__(
+        self, batches: EpochBatches, validation: Validation, average: AveragedModel, patience: int, folder: Path
+    ) -> None:
         self.batches, self.validation, self.patience, self.folder = batches, validation, patience, folder
+        self.average = average
+        if (folder / "average.safetensors").is_file():
+            average.load_state_dict(load_file(str(folder / "average.safetensors")))
         self.history: list[dict[str, Any]] = []
         if (folder / "history.json").is_file():
             self.history = json.loads((folder / "history.json").read_text())
@@ -144,8 +153,9 @@ class EpochEnd(TrainerCallback):
         self.started = time.monotonic()
         self.batches.begin(round(state.epoch or 0))
 
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Advance the bar."""
+    def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
+        """Take the new weights into the mean; advance the bar."""
+        self.average.update_parameters(model.model)
         self.bar.advance(self.task)
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
@@ -161,8 +171,9 @@ class EpochEnd(TrainerCallback):
         logger.info("epoch %d: loss %.3f, kept-aside macro-F1 %s (%.0f s)", len(self.history), loss, words, seconds)
         best = max(range(len(self.history)), key=lambda epoch: self.history[epoch]["mean"])
         if best == len(self.history) - 1:
-            save_file(self.validation.tagger.model.state_dict(), str(self.folder / "best.safetensors"))
+            save_file(self.average.module.state_dict(), str(self.folder / "best.safetensors"))
             (self.folder / "decisions.json").write_text(json.dumps(decisions.to_dict()))
+        save_file(self.average.state_dict(), str(self.folder / "average.safetensors"))
         (self.folder / "history.json").write_text(json.dumps(self.history))
         control.should_training_stop = len(self.history) - 1 - best >= self.patience
 
@@ -194,8 +205,12 @@ def fit(corpus: Corpus, backbone: Backbone, training: Training, *, work: Path | 
         tagger.model.head.bias.copy_(torch.from_numpy(prior_logits(share, weight, corpus.codebook)))
     batches = EpochBatches(examples, tagger.chunker, training.batch_tokens, training.seed)
     validation = Validation(tagger, corpus.select(held_ids), hardware)
+    # Deep-copies the network: the copy is the tagger, the original goes on learning.
+    window = max(1.0, training.average_epochs * len(batches))
+    average = AveragedModel(learner.model, multi_avg_fn=get_ema_multi_avg_fn(1 - 1 / window))
+    tagger.model = average.module
     with _work_folder(work) as folder:
-        epochs = EpochEnd(batches, validation, training.patience, folder)
+        epochs = EpochEnd(batches, validation, average, training.patience, folder)
         _run_trainer(learner, batches, epochs, training, hardware, folder)
         tagger.model.load_state_dict(load_file(str(folder / "best.safetensors")))
         raw = json.loads((folder / "decisions.json").read_text())

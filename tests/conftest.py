@@ -1,0 +1,139 @@
+"""Fixtures: a tiny backbone with random weights and tiny corpora, made here; nothing comes from a network."""
+
+import os
+
+os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", HF_DATASETS_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from threers.codebook import Codebook
+from threers.corpus import Corpus, conform
+from threers.settings import Backbone, Training
+
+WORDS = (
+    "i you we it that this not no yes well okay mm never always feel think want need stop help angry sad fine maybe why "
+    "how what when because therapy week talk say tell mother work home sleep drink again nothing everything good bad"
+).split()
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory) -> Path:
+    return make_backbone(tmp_path_factory.mktemp("backbone"), "bert")
+
+
+@pytest.fixture
+def tiny_backbone(tiny_folder) -> Backbone:
+    return local_backbone(tiny_folder)
+
+
+@pytest.fixture
+def quick_training() -> Training:
+    return Training(epochs=2, batch_tokens=256, validation_share=0.3, device="cpu", precision="float32")
+
+
+@pytest.fixture(scope="session")
+def annomi_like() -> Corpus:
+    """24 sessions of 12 groups whose codes follow from one word each: something to learn, and two coders for half."""
+    return make_corpus()
+
+
+def local_backbone(folder: Path, **changes) -> Backbone:
+    settings = {"chunk_tokens": 64, "overlap_tokens": 16, "learning_rate": 1e-3} | changes
+    return Backbone(name="tiny", source="folder", path=str(folder), **settings)
+
+
+def make_backbone(folder: Path, kind: str) -> Path:
+    """Save a backbone of two layers with random weights, and a word-level fast tokenizer, in the save_pretrained layout."""
+    import torch
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+    from transformers import AutoModel, PreTrainedTokenizerFast
+
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    words = [*special, "patient", "therapist", "client", "teacher", "student", "participant", "other", "unknown", ":", "."]
+    vocabulary = {word: number for number, word in enumerate(dict.fromkeys([*words, *WORDS]))}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+        mask_token="[MASK]",
+    )
+    torch.manual_seed(0)
+    AutoModel.from_config(tiny_config(kind, len(vocabulary))).save_pretrained(folder)
+    fast.save_pretrained(folder)
+    return folder
+
+
+def tiny_config(kind: str, vocabulary: int):
+    from transformers import AutoConfig
+
+    size = {
+        "vocab_size": vocabulary,
+        "hidden_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 64,
+        "max_position_embeddings": 160,
+        "pad_token_id": 0,
+        "bos_token_id": 2,
+        "cls_token_id": 2,
+        "eos_token_id": 3,
+        "sep_token_id": 3,
+    }
+    if kind == "deberta-v2":
+        size |= {"relative_attention": True, "pos_att_type": ["p2c", "c2p"], "max_relative_positions": 32}
+    if kind == "modernbert":
+        size |= {"local_attention": 16, "global_attn_every_n_layers": 2}
+    return AutoConfig.for_model(kind, **size)
+
+
+def make_corpus(groups: int = 12, sessions_per_group: int = 2, utterances: int = 16, seed: int = 0) -> Corpus:
+    """Client codes follow from `angry` (sustain) and `want` (change); therapist codes from `why`, `say`, `help`."""
+    rng = np.random.default_rng(seed)
+    cue = {
+        "client": {"angry": "sustain", "want": "change", None: "neutral"},
+        "therapist": {"why": "question", "say": "reflection", "help": "therapist_input", None: "other"},
+    }
+    plain = [word for word in WORDS if word not in {"angry", "want", "why", "say", "help"}]
+    rows, codings = [], []
+    for session in range(groups * sessions_per_group):
+        for number in range(utterances):
+            role = ("therapist", "client")[number % 2]
+            word = list(cue[role])[rng.integers(len(cue[role]))]
+            text = list(rng.choice(plain, rng.integers(2, 12)))
+            if word:
+                text.insert(int(rng.integers(len(text))), word)
+            rows.append((f"s{session:03}", number, role, role[0].upper(), number * 5.0, None, " ".join(text)))
+            for coder in ("A", "B")[: 1 + session % 2]:
+                code = cue[role][word] if rng.random() > 0.1 else rng.choice(list(cue[role].values()))
+                codings.append((f"s{session:03}", "utterance", number, coder, code, 1.0))
+    sessions = pd.DataFrame(
+        {
+            "session_id": [f"s{s:03}" for s in range(groups * sessions_per_group)],
+            "group_id": [f"g{s // sessions_per_group}" for s in range(groups * sessions_per_group)],
+            "patient_id": None,
+            "therapist_id": None,
+            "session_number": None,
+            "source_file": "made.csv",
+            "source_sha256": "0" * 64,
+        }
+    )
+    columns = ["session_id", "utterance_id", "role", "speaker", "start", "end", "text"]
+    coding_columns = ["session_id", "unit", "unit_id", "coder_id", "code", "value"]
+    return Corpus(
+        utterances=conform(pd.DataFrame(rows, columns=columns), "utterances"),
+        sessions=conform(sessions, "sessions"),
+        codings=conform(pd.DataFrame(codings, columns=coding_columns), "codings"),
+        codebook=Codebook.load("annomi"),
+    )

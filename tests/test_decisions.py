@@ -1,0 +1,107 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from threers.codebook import Codebook
+from threers.decisions import Decisions, fit_decisions, macro_f1, probabilities, tag
+from threers.errors import InputError
+
+BOOKS = {name: Codebook.load(name) for name in ("3rs-2015", "annomi", "wikitactics", "talkmoves")}
+
+
+@st.composite
+def scored(draw):
+    """A codebook, logits however wild, roles, and decisions however odd."""
+    book = BOOKS[draw(st.sampled_from(sorted(BOOKS)))]
+    n, codes = draw(st.integers(1, 12)), book.tag_codes()
+    logits = draw(arrays(np.float32, (n, len(codes)), elements=st.floats(-60, 60, width=32)))
+    roles = draw(st.lists(st.sampled_from([*book.roles, "other", "unknown"]), min_size=n, max_size=n))
+    thresholds = draw(arrays(np.float64, len(codes), elements=st.floats(-5, 5)))
+    temperatures = draw(st.lists(st.floats(0.25, 8), min_size=len(book.families), max_size=len(book.families)))
+    decisions = Decisions(
+        {family.name: t for family, t in zip(book.families, temperatures, strict=True)},
+        dict(zip(codes, thresholds.tolist(), strict=True)),
+    )
+    return book, logits, roles, decisions
+
+
+@settings(max_examples=300, deadline=None)
+@given(scored())
+def test_no_role_ever_has_a_code_it_may_not_have(case):
+    book, logits, roles, decisions = case
+    legal = book.legal_mask(roles)
+    p = probabilities(logits, legal, book, decisions)
+    assert np.isnan(p[~legal]).all()
+    assert not tag(p, book, decisions)[~legal].any()
+
+
+@settings(max_examples=300, deadline=None)
+@given(scored())
+def test_a_child_never_exceeds_its_parent(case):
+    book, logits, roles, decisions = case
+    legal = book.legal_mask(roles)
+    p = probabilities(logits, legal, book, decisions)
+    tags = tag(p, book, decisions)
+    place = {code: number for number, code in enumerate(book.tag_codes())}
+    for code, column in place.items():
+        for parent in book.ancestors(code):
+            rows = legal[:, column]
+            assert (p[rows, column] <= p[rows, place[parent]]).all()
+            assert (tags[:, column] <= tags[:, place[parent]]).all()
+
+
+@settings(max_examples=200, deadline=None)
+@given(scored())
+def test_an_exclusive_family_gives_each_legal_utterance_exactly_one_code(case):
+    book, logits, roles, decisions = case
+    legal = book.legal_mask(roles)
+    tags = tag(probabilities(logits, legal, book, decisions), book, decisions)
+    start = 0
+    for family in book.tag_families():
+        own = slice(start, start := start + len(family.codes))
+        if family.kind == "exclusive":
+            assert (tags[:, own].sum(axis=1) == legal[:, own].any(axis=1)).all()
+
+
+def test_temperature_recovers_the_scale_of_the_logits():
+    book = BOOKS["annomi"]
+    rng = np.random.default_rng(0)
+    true = rng.normal(size=(4000, 7)).astype(np.float32) * 2
+    share = np.zeros_like(true)
+    for columns in (slice(0, 4), slice(4, 7)):
+        p = np.exp(true[:, columns]) / np.exp(true[:, columns]).sum(axis=1, keepdims=True)
+        chosen = (p.cumsum(axis=1) > rng.random((len(p), 1))).argmax(axis=1)
+        share[np.arange(len(p)), columns.start + chosen] = 1
+    legal = np.ones(true.shape, dtype=bool)
+    decisions = fit_decisions(true * 3, share, np.ones_like(share), legal, book)
+    assert decisions.temperature["therapist_behaviour"] == pytest.approx(3, rel=0.1)
+    assert decisions.temperature["client_talk"] == pytest.approx(3, rel=0.1)
+
+
+def test_a_rare_code_gets_a_threshold_near_its_family():
+    book = BOOKS["wikitactics"]
+    rng = np.random.default_rng(1)
+    logits = rng.normal(-2, 1, size=(600, 18)).astype(np.float32)
+    share = (logits + rng.normal(0, 0.5, logits.shape) > -1.2).astype(np.float32)
+    share[:, 0] = 0
+    share[np.argmin(logits[:, 0]), 0] = 1  # one positive, where the tagger is surest that there is none
+    legal = np.ones(logits.shape, dtype=bool)
+    thresholds = fit_decisions(logits, share, np.ones_like(share), legal, book).threshold
+    others = [thresholds[code] for code in book.family("rebuttal").codes[1:]]
+    assert abs(thresholds["bailing_out"] - np.mean(others)) < 0.1
+
+
+def test_macro_f1_leaves_out_what_nobody_marked():
+    book = BOOKS["annomi"]
+    share = np.zeros((4, 7))
+    share[:2, 0] = share[2:, 1] = 1
+    coders = np.zeros((4, 7))
+    coders[:, :4] = 1
+    assert macro_f1(share.astype(bool), share, coders, book) == {"therapist_behaviour": 1.0}
+
+
+def test_decisions_that_do_not_fit_the_codebook_are_refused():
+    with pytest.raises(InputError, match=r"decisions.json.*annomi"):
+        Decisions.from_dict({"temperature": {}, "threshold": {}}, BOOKS["annomi"], "decisions.json")

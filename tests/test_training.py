@@ -1,0 +1,194 @@
+import json
+import logging
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from tests.conftest import local_backbone, make_backbone, make_corpus
+from threers import training as module
+from threers.codebook import Codebook
+from threers.corpus import grouped_folds
+from threers.decisions import family_columns
+from threers.errors import InputError
+from threers.hardware import choose
+from threers.learner import Learner, code_weights, prior_logits
+from threers.scores import scores_to_codings
+from threers.scoring import score_sessions
+from threers.settings import Training
+from threers.tagger import SpanTagger, Tagger
+from threers.targets import build_targets
+from threers.training import EpochBatches, fit
+
+CPU = choose("cpu", "float32")
+
+
+def accuracy(tagger, corpus):
+    scores = score_sessions(tagger, corpus.utterances, CPU, 2048)
+    mine = scores_to_codings(scores, corpus.codebook, "model:tiny").set_index(["session_id", "unit_id"])["code"]
+    gold = corpus.codings[corpus.codings["coder_id"] == "A"].set_index(["session_id", "unit_id"])["code"]
+    return (mine.loc[gold.index].to_numpy() == gold.to_numpy()).mean()
+
+
+def test_a_tagger_learns_what_can_be_learnt(tiny_backbone, annomi_like):
+    fold = grouped_folds(annomi_like, 4, 0)
+    learn, test = annomi_like.select(fold.index[fold != 0]), annomi_like.select(fold.index[fold == 0])
+    training = Training(
+        epochs=16, batch_tokens=64, head_learning_rate=1e-2, device="cpu", precision="float32", validation_share=0.2, patience=16
+    )
+    tagger = fit(learn, local_backbone(tiny_backbone.path, learning_rate=2e-3), training)
+    # Codes are random in one of ten codings, so no tagger gets beyond about 0.93; guessing gives about 0.3.
+    assert accuracy(tagger, test) > 0.75
+    epochs = tagger.manifest["epochs"]
+    assert epochs[-1]["loss"] < epochs[0]["loss"] / 2
+
+
+@pytest.mark.parametrize("kind", ["bert", "mpnet", "roberta", "deberta-v2", "modernbert"])
+def test_every_kind_of_encoder_trains_a_step(kind, tmp_path, annomi_like):
+    folder = make_backbone(tmp_path, kind)
+    corpus = annomi_like.select([f"s{n:03}" for n in range(4)])
+    training = Training(epochs=1, batch_tokens=4096, validation_share=0.3, device="cpu", precision="float32")
+    before = Tagger.start(folder, local_backbone(folder), corpus.codebook, 0.1).model.state_dict()
+    after = fit(corpus, local_backbone(folder), training).model.state_dict()
+    moved = {name for name in after if name.startswith("encoder.") and not torch.equal(after[name], before[name])}
+    assert any("layer" in name for name in moved)
+
+
+def test_the_same_seed_gives_the_same_tagger(tiny_backbone, annomi_like, quick_training):
+    corpus = annomi_like.select([f"s{n:03}" for n in range(8)])
+    one, two = (fit(corpus, tiny_backbone, quick_training) for _ in range(2))
+    for name, tensor in one.model.state_dict().items():
+        assert torch.equal(tensor, two.model.state_dict()[name]), name
+    assert one.decisions == two.decisions
+
+
+def test_training_that_was_cut_off_goes_on_to_the_same_end(
+    tiny_backbone, annomi_like, quick_training, tmp_path, monkeypatch
+):
+    corpus = annomi_like.select([f"s{n:03}" for n in range(8)])
+    undisturbed = fit(corpus, tiny_backbone, quick_training)
+    measure = module.Validation.measure
+    calls = []
+
+    def cut_off(self):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return measure(self)
+
+    monkeypatch.setattr(module.Validation, "measure", cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        fit(corpus, tiny_backbone, quick_training, work=tmp_path / "work")
+    assert list((tmp_path / "work").glob("checkpoint-*"))
+    resumed = fit(corpus, tiny_backbone, quick_training, work=tmp_path / "work")
+    assert len(calls) == 3
+    assert not (tmp_path / "work").exists()
+    for name, tensor in undisturbed.model.state_dict().items():
+        assert torch.allclose(tensor, resumed.model.state_dict()[name], atol=1e-6), name
+
+
+def test_a_collapse_is_said(tiny_backbone, annomi_like, caplog):
+    training = Training(
+        epochs=3, batch_tokens=128, head_learning_rate=0.9, validation_share=0.3, device="cpu", precision="float32"
+    )
+    backbone = local_backbone(tiny_backbone.path, learning_rate=0.9)
+    with caplog.at_level(logging.WARNING, "threers"):
+        fit(annomi_like, backbone, training)
+    assert "Client talk: the tagger gives every utterance the same code" in caplog.text
+
+
+def test_nothing_to_learn_from_is_said(tiny_backbone, annomi_like, quick_training):
+    corpus = annomi_like.select(annomi_like.sessions["session_id"])
+    corpus.utterances = corpus.utterances.assign(role="unknown")
+    with pytest.raises(InputError, match="no coded utterance has a role that may speak a code of codebook annomi"):
+        fit(corpus, tiny_backbone, quick_training)
+
+
+def test_one_group_cannot_be_split(tiny_backbone, annomi_like, quick_training):
+    with pytest.raises(InputError, match="a split needs at least 2 groups"):
+        fit(annomi_like.select(["s000", "s001"]), tiny_backbone, quick_training)
+
+
+def test_every_batch_has_something_and_an_epoch_reads_all(tiny_backbone, annomi_like):
+    tagger = Tagger.start(tiny_backbone.path, tiny_backbone, annomi_like.codebook, 0.1)
+    training = Training(device="cpu", precision="float32")
+    examples = module._examples(annomi_like, tagger, training)
+    for batch_tokens in (64, 500, 100_000):
+        batches = EpochBatches(examples, tagger.chunker, batch_tokens, seed=3)
+        for epoch in (0, 1):
+            batches.begin(epoch)
+            assert all(batches[number] for number in range(len(batches)))
+            read = sorted((c.session, int(p)) for batch in batches.batches for c in batch for p in c.pieces[:, 0])
+            assert len(set(read)) == len(annomi_like.utterances)
+
+
+def test_soft_targets_count_every_coder(annomi_like):
+    targets = build_targets(annomi_like.utterances, annomi_like.codings, annomi_like.codebook)
+    two = (annomi_like.utterances["session_id"].str[1:].astype(int) % 2).to_numpy() == 1
+    assert targets.coders.max(axis=1)[two].min() == 2
+    assert targets.coders.max(axis=1)[~two].max() == 1
+    for _, columns in family_columns(annomi_like.codebook):
+        coded = targets.coders[:, columns].any(axis=1)
+        assert np.allclose(targets.share[coded][:, columns].sum(axis=1), 1)
+    assert targets.weight(0.5).max() == pytest.approx(2 / 1.5)
+    assert targets.weight(1.0).max() == 1
+
+
+def test_children_mark_parents_and_a_coder_of_parents_says_nothing_of_children():
+    book = Codebook.load("3rs-2015")
+    utterances = pd.DataFrame({"session_id": "s", "utterance_id": [0, 1], "role": "patient", "text": "x"})
+    rows = [("A", 0, "W2"), ("A", 1, None), ("B", 0, "W"), ("B", 1, None)]
+    codings = pd.DataFrame(
+        [("s", "utterance", unit, coder, code, float(code is not None)) for coder, unit, code in rows],
+        columns=["session_id", "unit", "unit_id", "coder_id", "code", "value"],
+    )
+    targets = build_targets(utterances, codings, book)
+    place = {code: number for number, code in enumerate(book.tag_codes())}
+    assert targets.share[0, place["W"]] == 1
+    assert targets.coders[0, place["W"]] == 2
+    assert targets.share[0, place["W2"]] == 1
+    assert targets.coders[0, place["W2"]] == 1
+    assert targets.coders[:, place["R"]].max() == 0
+
+
+def test_the_loss_is_least_at_the_coders_shares():
+    """With balance 1 in the loss, the network's own logits still estimate the plain frequencies."""
+    book = Codebook.load("annomi")
+    rng = np.random.default_rng(0)
+    share = np.zeros((3000, 7), dtype=np.float32)
+    share[np.arange(3000), 4 + rng.choice(3, 3000, p=[0.2, 0.7, 0.1])] = 1
+    weight = np.zeros_like(share)
+    weight[:, 4:] = 1
+
+    class Nothing(SpanTagger):
+        def __init__(self):
+            torch.nn.Module.__init__(self)
+            self.bias = torch.nn.Parameter(torch.zeros(7))
+
+        def pool(self, n, **_):
+            return torch.zeros(n, 1)
+
+        def classify(self, vectors):
+            return self.bias.expand(len(vectors), 7)
+
+    model = Nothing()
+    learner = Learner(model, book, code_weights(share, weight, book, 1.0))
+    optimizer = torch.optim.LBFGS(model.parameters(), max_iter=200)
+
+    def closure():
+        optimizer.zero_grad()
+        loss = learner(torch.from_numpy(share), torch.from_numpy(weight))["loss"]
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    assert torch.softmax(model.bias[4:], 0).tolist() == pytest.approx(share[:, 4:].mean(axis=0).tolist(), abs=1e-3)
+    prior = prior_logits(share, weight, book)[4:]
+    assert (np.exp(prior) / np.exp(prior).sum()).tolist() == pytest.approx(share[:, 4:].mean(axis=0).tolist(), abs=1e-2)
+
+
+def test_the_manifest_is_plain_data(tiny_backbone, annomi_like, quick_training):
+    tagger = fit(make_corpus(4), tiny_backbone, quick_training)
+    assert json.loads(json.dumps(tagger.manifest)) == tagger.manifest
+    assert "angry" not in json.dumps(tagger.manifest)

@@ -130,9 +130,37 @@ def test_a_coder_called_consensus_is_a_coder():
 def test_coders_row_is_the_mean_over_pairs_and_alpha_over_all():
     table = run(random_codings(utterances_of(), ["a", "b", "c"]))
     kappas = table[(table["code"] == "W1") & (table["statistic"] == "kappa")]
+    kappas = kappas[kappas["rater_b"] != "consensus of the others"]
     pairwise = kappas[kappas["rater_a"] != "coders"]["estimate"]
     assert one(kappas, rater_a="coders")["estimate"] == pytest.approx(pairwise.mean(), abs=1e-12)
     assert len(pairwise) == 3
+
+
+def test_a_coder_is_held_against_the_consensus_of_the_others():
+    codings = random_codings(utterances_of(), ["a", "b", "c", "d", "model:m"])
+    table = run(codings)
+    row = one(table, code="W1", statistic="f1", rater_a="a", rater_b="consensus of the others")
+    expected = run(codings[codings["coder_id"] != "a"])
+    marks = (
+        codings.assign(marked=codings["code"].eq("W1")).groupby(["coder_id", "session_id", "unit_id"])["marked"].max()
+    )
+    wide = marks.unstack("coder_id")
+    wide = wide[wide.index.get_level_values("unit_id") % 2 == 1]
+    reference = wide[["b", "c", "d"]].sum(axis=1) * 2 >= 3
+    assert row["estimate"] == pytest.approx(metrics.f1_score(reference, wide["a"]), abs=1e-12)
+    model = one(expected, code="W1", statistic="f1", rater_a="model:m", rater_b="consensus")
+    assert model["estimate"] == pytest.approx(metrics.f1_score(reference, wide["model:m"]), abs=1e-12)
+    of_model = table[(table["rater_a"] == "model:m") & (table["rater_b"] == "consensus of the others")]
+    figures = []
+    for left_out in "abcd":
+        others = [coder for coder in "abcd" if coder != left_out]
+        figures.append(metrics.f1_score(wide[others].sum(axis=1) * 2 >= 3, wide["model:m"]))
+    assert one(of_model, code="W1", statistic="f1")["estimate"] == pytest.approx(np.mean(figures), abs=1e-12)
+
+
+def test_two_coders_have_no_consensus_of_others():
+    table = run(random_codings(utterances_of(), ["a", "b", "model:m"]))
+    assert not table["rater_b"].eq("consensus of the others").any()
 
 
 def test_machines_meet_coders_on_all_units_and_on_shared_ones():
@@ -330,7 +358,7 @@ def test_annomi_agreement_equals_an_independent_computation():
         wide = codings.assign(code=code)[(crossed["interlocutor"] == role).to_numpy()]
         wide = wide.pivot(index=["session_id", "unit_id"], columns="coder_id", values="code")
         kappas = [metrics.cohen_kappa_score(wide[a], wide[b]) for a, b in combinations(wide, 2)]
-        rows = {"family": family, "code": None, "rater_a": "coders", "comparison": "coder-coder"}
+        rows = {"family": family, "code": None, "rater_a": "coders", "rater_b": "coders"}
         assert one(table, statistic="kappa", **rows)["estimate"] == pytest.approx(np.mean(kappas), abs=1e-9)
         assert one(table, statistic="alpha", **rows)["estimate"] == pytest.approx(plain_alpha(wide), abs=1e-9)
 

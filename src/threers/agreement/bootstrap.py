@@ -38,27 +38,29 @@ def resample(per_group: np.ndarray, weights: np.ndarray) -> np.ndarray:
     flat = per_group.reshape(len(per_group), -1).astype(float)
     # Coders often share a few groups only; the empty ones would cost most of the product.
     used = np.flatnonzero(flat.any(axis=1))
-    return (weights[:, used] @ flat[used]).reshape(len(weights), *per_group.shape[1:])
+    product = flat[used].T @ weights[:, used].T
+    # In memory the resamples lie side by side, which makes every later sum over a small table several times faster.
+    return np.moveaxis(product.reshape(*per_group.shape[1:], len(weights)), -1, 0)
 
 
 def percentile_interval(samples: np.ndarray, coverage: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
-    """Percentile interval of each column (Efron & Tibshirani 1993, chapter 13), linear between order statistics.
+    """Percentile interval of each statistic (Efron & Tibshirani 1993, chapter 13), linear between order statistics.
 
     Resamples in which the statistic is undefined (NaN) are left out; where they are more than half, the interval is
     NaN, as it is for a NaN estimate. Misleads with few groups (see `too_few_groups`) and for statistics near the end of
     their range, where it is too short on one side.
 
     Args:
-        samples: (1 + resamples, k); row 0 is the estimate, as `with_estimate` has it.
+        samples: (k, 1 + resamples); the first of each row is the estimate, as `with_estimate` has it.
         coverage: nominal coverage.
 
     Returns:
         low and high, each of shape (k,).
 
     """
-    drawn = np.sort(samples[1:], axis=0)
-    defined = (~np.isnan(drawn)).sum(axis=0)
-    enough = (defined > 0) & (defined >= len(drawn) * LARGEST_UNDEFINED_SHARE) & ~np.isnan(samples[0])
+    drawn = np.sort(samples[:, 1:], axis=1)
+    defined = (~np.isnan(drawn)).sum(axis=1)
+    enough = (defined > 0) & (defined >= drawn.shape[1] * LARGEST_UNDEFINED_SHARE) & ~np.isnan(samples[:, 0])
     low, high = (_order_statistic(drawn, defined, q) for q in ((1 - coverage) / 2, (1 + coverage) / 2))
     return np.where(enough, low, np.nan), np.where(enough, high, np.nan)
 
@@ -67,8 +69,8 @@ def _order_statistic(ordered: np.ndarray, defined: np.ndarray, quantile: float) 
     position = quantile * np.maximum(defined - 1, 0)
     below = np.floor(position).astype(int)
     above = np.minimum(below + 1, np.maximum(defined - 1, 0))
-    columns = np.arange(ordered.shape[1])
-    return ordered[below, columns] + (position - below) * (ordered[above, columns] - ordered[below, columns])
+    rows = np.arange(len(ordered))
+    return ordered[rows, below] + (position - below) * (ordered[rows, above] - ordered[rows, below])
 
 
 def too_few_groups(groups: int) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from threers.agreement import bootstrap
-from threers.agreement.frame import CODERS, CODERS_ON_SHARED_UNITS, CONSENSUS, Frame
+from threers.agreement.frame import CODERS, CODERS_ON_SHARED_UNITS, CONSENSUS, CONSENSUS_OF_OTHERS, Frame
 from threers.agreement.samples import ALL, Label, RunningMean, labels_of, of_all_people, of_pair, of_probabilities
 
 COLUMNS = (
@@ -38,7 +38,7 @@ def compare_all(
     raters, reference = frames[0].raters, frames[0].consensus
     labels = labels_of(frames)
     for a, b in _pairs_of_people(frames):
-        found = dict(zip(labels, of_pair(frames, a, b, weights).T, strict=True))
+        found = dict(zip(labels, of_pair(frames, a, b, weights), strict=True))
         yield _rows("coder-coder", raters[a], raters[b], found, count_units(frames, [a], [b]))
     ceiling = _ceiling(frames, weights)
     if ceiling:
@@ -47,11 +47,12 @@ def compare_all(
         yield from _with_people(frames, machine, weights)
         if ceiling:
             yield from _on_shared_units(frames, machine, ceiling, weights)
-        found = dict(zip(labels, of_pair(frames, machine, reference, weights).T, strict=True))
+        found = dict(zip(labels, of_pair(frames, machine, reference, weights), strict=True))
         if raters[machine] in scores:
             found |= of_probabilities(frames, scores[raters[machine]], machine, reference, weights)
         counts = count_units(frames, [machine], [reference])
         yield _rows("model-consensus", raters[machine], CONSENSUS, found, counts)
+    yield from _with_others(frames, weights)
 
 
 def _pairs_of_people(frames: Sequence[Frame]) -> list[tuple[int, int]]:
@@ -65,7 +66,7 @@ def _ceiling(frames: Sequence[Frame], weights: np.ndarray) -> Found:
     for a, b in _pairs_of_people(frames):
         mean.add(of_pair(frames, a, b, weights))
         mean.add(of_pair(frames, b, a, weights))
-    return {} if mean.defined is None else dict(zip(labels_of(frames), mean.result().T, strict=True))
+    return {} if mean.defined is None else dict(zip(labels_of(frames), mean.result(), strict=True))
 
 
 def _coders(frames: Sequence[Frame], ceiling: Found, weights: np.ndarray) -> pd.DataFrame:
@@ -80,10 +81,10 @@ def _with_people(frames: Sequence[Frame], machine: int, weights: np.ndarray) -> 
     for person, counts in _partners(frames, machine):
         samples = of_pair(frames, machine, person, weights)
         mean.add(samples)
-        found = dict(zip(labels_of(frames), samples.T, strict=True))
+        found = dict(zip(labels_of(frames), samples, strict=True))
         yield _rows("model-coder", raters[machine], raters[person], found, counts)
     if mean.defined is not None:
-        means = dict(zip(labels_of(frames), mean.result().T, strict=True))
+        means = dict(zip(labels_of(frames), mean.result(), strict=True))
         yield _rows("model-coder", raters[machine], CODERS, means, count_units(frames, [machine], frames[0].people))
 
 
@@ -99,7 +100,7 @@ def _on_shared_units(
         return
     if any((some.marks != whole.marks).any() for some, whole in zip(frames, everywhere, strict=True)):
         ceiling = _ceiling(frames, weights)
-    found = dict(zip(labels_of(frames), mean.result().T, strict=True))
+    found = dict(zip(labels_of(frames), mean.result(), strict=True))
     found |= {
         label._replace(statistic=f"{label.statistic}_minus_coders"): samples - ceiling[label]
         for label, samples in found.items()
@@ -107,6 +108,32 @@ def _on_shared_units(
     }
     counts = count_units(frames, [machine], frames[0].people)
     yield _rows("model-coder", frames[0].raters[machine], CODERS_ON_SHARED_UNITS, found, counts)
+
+
+def _with_others(frames: Sequence[Frame], weights: np.ndarray) -> Iterator[pd.DataFrame]:
+    """Each coder, and each machine, against the consensus of the coders but one."""
+    people, machines, raters = frames[0].people, frames[0].machines, frames[0].raters
+    means = {rater: RunningMean() for rater in (CODERS, *(raters[machine] for machine in machines))}
+    for person in people:
+        left = [frame.against_others(person) for frame in frames]
+        reference = left[0].consensus
+        counts = count_units(left, [person], [reference])
+        if not _any_units(counts):
+            continue
+        samples = of_pair(left, person, reference, weights)
+        means[CODERS].add(samples)
+        found = dict(zip(labels_of(frames), samples, strict=True))
+        yield _rows("coder-coder", raters[person], CONSENSUS_OF_OTHERS, found, counts)
+        for machine in machines:
+            if _any_units(count_units(left, [machine], [reference])):
+                means[raters[machine]].add(of_pair(left, machine, reference, weights))
+    for rater, mean in means.items():
+        if mean.defined is not None:
+            found = dict(zip(labels_of(frames), mean.result(), strict=True))
+            raters_a = people if rater == CODERS else [raters.index(rater)]
+            enough = [frame.where(frame.read_by(people) >= 3) for frame in frames]
+            comparison = "coder-coder" if rater == CODERS else "model-consensus"
+            yield _rows(comparison, rater, CONSENSUS_OF_OTHERS, found, count_units(enough, raters_a, people))
 
 
 def _partners(frames: Sequence[Frame], machine: int) -> Iterator[tuple[int, Counts]]:
@@ -117,7 +144,7 @@ def _partners(frames: Sequence[Frame], machine: int) -> Iterator[tuple[int, Coun
 
 
 def _shared(frames: Sequence[Frame]) -> list[Frame]:
-    return [frame.where(frame.read_by_people() >= 2) for frame in frames]
+    return [frame.where(frame.read_by(frame.people) >= 2) for frame in frames]
 
 
 def count_units(frames: Sequence[Frame], a: Sequence[int], b: Sequence[int]) -> Counts:
@@ -145,7 +172,7 @@ def _any_units(counts: Counts) -> bool:
 
 
 def _rows(comparison: str, a: str, b: str, found: Found, counts: Counts) -> pd.DataFrame:
-    samples = np.column_stack(list(found.values()))
+    samples = np.stack(list(found.values()))
     low, high = bootstrap.percentile_interval(samples)
     units, positive, groups = np.array([counts[label.family, label.code] for label in found], dtype=float).T
     table = pd.DataFrame(list(found), columns=["family", "code", "statistic"])
@@ -154,7 +181,7 @@ def _rows(comparison: str, a: str, b: str, found: Found, counts: Counts) -> pd.D
         comparison=comparison,
         rater_a=a,
         rater_b=b,
-        estimate=samples[0],
+        estimate=samples[:, 0],
         low=np.where(groups < 2, np.nan, low),
         high=np.where(groups < 2, np.nan, high),
         n_units=pd.array(units, dtype="Int64"),

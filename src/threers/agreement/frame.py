@@ -1,4 +1,4 @@
-"""Who judged what: codings become arrays of judgements, one frame per family of codes.
+"""Who judged what: the judgements of one family of codes as arrays, and the consensus of the people among the raters.
 
 A judgement exists where a rater has any row for the unit and the unit's role may speak the code: units that a rater
 read and left unmarked count, units that nobody gave them to read do not.
@@ -11,13 +11,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from threers.codebook import Codebook, Family
-from threers.errors import InputError
+from threers.codebook import Family
 
 #: Raters whose name starts so are machines; all others are people.
 MACHINES = ("model:", "floor:")
 CONSENSUS = "consensus"
-#: Names of the rows that average over people, on all units and on those that two or more judged; no coder may bear them.
+#: Name of the consensus that leaves out the coder who is compared with it.
+CONSENSUS_OF_OTHERS = "consensus of the others"
+#: Names of the rows that average over people, on all units and on those that two or more judged.
 CODERS = "coders"
 CODERS_ON_SHARED_UNITS = "coders on shared units"
 #: How several people's codings become one, by kind of family.
@@ -71,159 +72,41 @@ class Frame:
         values = None if self.values is None else np.where(units, self.values, np.int8(-1))
         return replace(self, marks=np.where(units, self.marks, np.int8(-1)), values=values)
 
-    def read_by_people(self) -> np.ndarray:
-        """How many people judged each unit, shape (units,)."""
-        return (self.marks[:, self.people] >= 0).any(axis=0).sum(axis=0)
+    def read_by(self, raters: list[int]) -> np.ndarray:
+        """How many of the raters judged each unit, shape (units,)."""
+        return (self.marks[:, raters] >= 0).any(axis=0).sum(axis=0)
+
+    def against_others(self, person: int) -> Frame:
+        """Put the consensus of the other people in the place of everybody's.
+
+        Only on units that the person and at least two others judged: one other coder is a coder, no consensus.
+        """
+        others = [i for i in self.people if i != person]
+        marks, values = _consensus(self, others)
+        kept = self.values if values is None or self.values is None else np.vstack([self.values[:-1], values])
+        frame = replace(self, marks=np.concatenate([self.marks[:, :-1], marks], axis=1), values=kept)
+        return frame.where((self.read_by([person]) > 0) & (self.read_by(others) >= 2))
 
 
-def build_frames(codings: pd.DataFrame, utterances: pd.DataFrame, groups: pd.Series, codebook: Codebook) -> list[Frame]:
-    """Make one frame per family that utterances are tagged with, on the sessions that at least one person coded.
-
-    Args:
-        codings: session_id, unit, unit_id, coder_id, code, value.
-        utterances: session_id, utterance_id, role.
-        groups: session_id -> group_id.
-        codebook: its families decide what is compared.
-
-    Raises:
-        InputError: nobody coded an utterance, a coding of an utterance that is not there, an unknown code, a session
-            without a group, two codes of an exclusive family on one unit, or no family for utterances.
-
-    """
-    codings = codings[codings["unit"] == "utterance"]
-    by_people = codings.loc[~codings["coder_id"].str.startswith(MACHINES), "session_id"].unique()
-    if not len(by_people):
-        raise InputError("agreement: no codings of utterances by a person; a corpus needs at least one human coder")
-    utterances = utterances[utterances["session_id"].isin(by_people)].reset_index(drop=True)
-    codings = codings[codings["session_id"].isin(by_people)]
-    group, n_groups = _group_numbers(utterances["session_id"], groups)
-    raters = _raters(codings)
-    rows = pd.DataFrame(
-        {
-            "unit": _unit_numbers(codings, utterances),
-            "rater": pd.Index(raters).get_indexer(codings["coder_id"]),
-            "code": codings["code"].where(codings["value"].ne(0) | codings["value"].isna(), None).to_numpy(),
-        }
-    )
-    _require_known(rows["code"], codebook)
-    families = codebook.tag_families()
-    if not families:
-        raise InputError(f"agreement: codebook {codebook.name} has no family that utterances are tagged with")
-    return [_frame(family, rows, raters, utterances, codebook, group, n_groups) for family in families]
+def with_consensus(frame: Frame) -> Frame:
+    """Append the consensus of all people to a frame that has none, as its last rater."""
+    raters = (*frame.raters, CONSENSUS)
+    marks, values = _consensus(frame, [i for i, rater in enumerate(frame.raters) if not is_machine(rater)])
+    kept = frame.values if values is None or frame.values is None else np.vstack([frame.values, values])
+    return replace(frame, raters=raters, marks=np.concatenate([frame.marks, marks], axis=1), values=kept)
 
 
-def _raters(codings: pd.DataFrame) -> list[str]:
-    raters = sorted(codings["coder_id"].unique(), key=lambda rater: (is_machine(rater), rater))
-    for name in (CODERS, CODERS_ON_SHARED_UNITS):
-        if name in raters:
-            raise InputError(
-                f"agreement: a coder is called {name!r}, which names the mean over coders; rename the coder"
-            )
-    return raters
-
-
-def _frame(
-    family: Family,
-    rows: pd.DataFrame,
-    raters: list[str],
-    utterances: pd.DataFrame,
-    codebook: Codebook,
-    group: np.ndarray,
-    n_groups: int,
-) -> Frame:
-    people = [i for i, rater in enumerate(raters) if not is_machine(rater)]
-    legal = codebook.legal_mask(utterances["role"], family.codes).T[:, None, :]
-    present = _present(rows, family, codebook, (len(raters), len(utterances))) & legal
-    values = None
-    if family.kind == "exclusive":
-        values = _values(present, family, raters, utterances)
-        values = np.vstack([values, _plurality(values[people], len(family.codes))])
-        marks = np.where((values >= 0) & legal, values == np.arange(len(family.codes))[:, None, None], -1)
-    else:
-        read = np.zeros((len(raters), len(utterances)), dtype=bool)
-        read[rows["rater"], rows["unit"]] = True
-        marks = np.where(read & legal, present, -1)
-        marks = np.concatenate([marks, _at_least_half(marks[:, people])[:, None, :]], axis=1)
-    parents = {codebook.codes[code].parent for code in family.codes}
-    return Frame(
-        family=family,
-        codes=family.codes,
-        leaves=np.array([code not in parents for code in family.codes]),
-        raters=(*raters, CONSENSUS),
-        marks=marks.astype(np.int8),
-        values=values,
-        units=pd.MultiIndex.from_frame(utterances[["session_id", "utterance_id"]]),
-        group=group,
-        groups=n_groups,
-    )
-
-
-def _group_numbers(sessions: pd.Series, groups: pd.Series) -> tuple[np.ndarray, int]:
-    named = sessions.map(groups)
-    if named.isna().any():
-        missing = sessions[named.isna()].unique()
-        raise InputError(
-            f"agreement: {len(missing)} coded sessions have no group (the first: {missing[0]}); "
-            "every interval is drawn over groups, so each session needs one"
-        )
-    numbers, names = pd.factorize(named, sort=True)
-    return numbers, len(names)
-
-
-def _unit_numbers(codings: pd.DataFrame, utterances: pd.DataFrame) -> np.ndarray:
-    known = pd.MultiIndex.from_frame(utterances[["session_id", "utterance_id"]])
-    if not known.is_unique:
-        session, utterance = known[known.duplicated()][0]
-        raise InputError(f"agreement: utterance {utterance} of session {session} stands twice; numbers must be unique")
-    wanted = codings[["session_id", "unit_id"]].set_axis(["session_id", "utterance_id"], axis=1)
-    numbers = known.get_indexer(pd.MultiIndex.from_frame(wanted))
-    if (numbers < 0).any():
-        session, utterance = wanted[numbers < 0].iloc[0]
-        raise InputError(
-            f"agreement: {(numbers < 0).sum()} codings are of utterances that are not there "
-            f"(the first: session {session}, utterance {utterance}); the codings belong to another corpus"
-        )
-    return numbers
-
-
-def _require_known(codes: pd.Series, codebook: Codebook) -> None:
-    unknown = sorted(set(codes.dropna()) - set(codebook.codes))
-    if unknown:
-        raise InputError(
-            f"agreement: code {unknown[0]!r} is not in codebook {codebook.name} ({len(unknown)} unknown in all); "
-            "coders can only be compared under one codebook"
-        )
-
-
-def _present(rows: pd.DataFrame, family: Family, codebook: Codebook, shape: tuple[int, int]) -> np.ndarray:
-    present = np.zeros((len(family.codes), *shape), dtype=bool)
-    for code in family.codes:
-        marked = rows[rows["code"] == code]
-        for implied in (code, *codebook.ancestors(code)):
-            present[family.codes.index(implied), marked["rater"], marked["unit"]] = True
-    return present
-
-
-def _values(present: np.ndarray, family: Family, raters: list[str], utterances: pd.DataFrame) -> np.ndarray:
-    given = present.sum(axis=0)
-    if (given > 1).any():
-        rater, unit = np.argwhere(given > 1)[0]
-        codes = ", ".join(code for code, row in zip(family.codes, present, strict=True) if row[rater, unit])
-        session, utterance = utterances.loc[unit, ["session_id", "utterance_id"]]
-        raise InputError(
-            f"agreement: coder {raters[rater]} gave session {session}, utterance {utterance} the codes {codes}, "
-            f"but only one code of family {family.name} can hold; correct the coding or make the family multilabel"
-        )
-    return np.where(given == 1, present.argmax(axis=0), -1).astype(np.int8)
-
-
-def _plurality(people: np.ndarray, q: int) -> np.ndarray:
-    votes = np.stack([(people == value).sum(axis=0) for value in range(q)])
+def _consensus(frame: Frame, people: list[int]) -> tuple[np.ndarray, np.ndarray | None]:
+    """Find marks (codes, 1, units) and, for an exclusive family, values (1, units) of the people's consensus."""
+    marks = frame.marks[:, people]
+    readers = (marks >= 0).sum(axis=1)
+    if frame.values is None:
+        agreed = np.where(readers > 0, 2 * (marks == 1).sum(axis=1) >= readers, -1)
+        return agreed[:, None].astype(np.int8), None
+    numbers = np.arange(len(frame.codes))[:, None]
+    votes = np.stack([(frame.values[people] == number).sum(axis=0) for number in numbers])
     most = votes.max(axis=0)
     clear = (most > 0) & ((votes == most).sum(axis=0) == 1)
-    return np.where(clear, votes.argmax(axis=0), -1).astype(np.int8)
-
-
-def _at_least_half(people: np.ndarray) -> np.ndarray:
-    readers, votes = (people >= 0).sum(axis=1), (people == 1).sum(axis=1)
-    return np.where(readers > 0, 2 * votes >= readers, -1)
+    value = np.where(clear, votes.argmax(axis=0), -1).astype(np.int8)
+    agreed = np.where(clear & (readers > 0), value == numbers, -1)
+    return agreed[:, None].astype(np.int8), value[None]

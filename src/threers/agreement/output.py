@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from threers.agreement.bootstrap import FEWEST_GROUPS, too_few_groups
-from threers.agreement.frame import CODERS
+from threers.agreement.frame import CODERS, CONSENSUS
 from threers.agreement.samples import ALL
 from threers.codebook import Codebook
 
@@ -91,7 +91,8 @@ def notes(table: pd.DataFrame) -> list[str]:
 
 def _main_rows(table: pd.DataFrame) -> pd.DataFrame:
     """Rows of all coders together, and of each machine against the consensus."""
-    return table[(table["comparison"] == "model-consensus") | (table["rater_a"] == CODERS)]
+    against_consensus = (table["comparison"] == "model-consensus") & (table["rater_b"] == CONSENSUS)
+    return table[against_consensus | (table["rater_a"] == CODERS) & (table["rater_b"] == CODERS)]
 
 
 def _title(family: str, code: str | None, codebook: Codebook | None) -> str:

@@ -6,7 +6,7 @@ estimate, then its resamples.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -91,31 +91,30 @@ def _macro_names() -> list[str]:
 
 
 def of_pair(frames: Sequence[Frame], a: int, b: int, weights: np.ndarray) -> np.ndarray:
-    """All statistics of two raters, b being the reference, shape (n, labels)."""
-    n = len(weights)
-    columns, used = [], []
+    """All statistics of two raters, b being the reference, shape (labels, n)."""
+    rows, used = [], []
     by_code: dict[str, list[np.ndarray]] = {name: [] for name in MACRO}
     for frame in frames:
         per_group = pairs.contingency(frame.marks[:, a], frame.marks[:, b], frame.group, 2, frame.groups)
         tables = resample(per_group, weights)
         found = {name: statistic(tables) for name, statistic in OF_CODE.items()}
-        counted = (tables[..., 1].sum(-1) > 0) & frame.leaves
-        columns.append(np.stack(list(found.values()), axis=-1).reshape(n, -1))
-        columns.append(_of_whole(frame, a, b, weights, {m: mean_defined(found[m], counted) for m in MACRO}))
-        used.append(counted)
+        used.append((tables[..., 1].sum(-1) > 0) & frame.leaves)
+        rows.append(np.stack([values.T for values in found.values()], axis=1).reshape(-1, len(weights)))
+        whole = {f"macro_{name}": mean_defined(found[name], used[-1]) for name in MACRO}
+        if frame.values is not None:
+            whole = _of_value(frame, frame.values[[a]], frame.values[[b]], weights) | {"macro_f1": whole["macro_f1"]}
+        rows.append(np.stack(list(whole.values())))
         for name in MACRO:
             by_code[name].append(found[name])
     counted = np.hstack(used)
-    columns += [mean_defined(np.hstack(by_code[name]), counted)[:, None] for name in MACRO]
-    return np.hstack(columns)
+    rows.append(np.stack([mean_defined(np.hstack(by_code[name]), counted) for name in MACRO]))
+    return np.concatenate(rows)
 
 
-def _of_whole(frame: Frame, a: int, b: int, weights: np.ndarray, macro: Mapping[str, np.ndarray]) -> np.ndarray:
-    if frame.values is None:
-        return np.stack([macro[name] for name in MACRO], axis=-1)
-    per_group = pairs.contingency(frame.values[[a]], frame.values[[b]], frame.group, len(frame.codes), frame.groups)
+def _of_value(frame: Frame, a: np.ndarray, b: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
+    per_group = pairs.contingency(a, b, frame.group, len(frame.codes), frame.groups)
     tables = resample(per_group, weights)[:, 0]
-    return np.stack([*(statistic(tables) for statistic in OF_VALUE.values()), macro["f1"]], axis=-1)
+    return {name: statistic(tables) for name, statistic in OF_VALUE.items()}
 
 
 def of_all_people(frames: Sequence[Frame], weights: np.ndarray) -> dict[Label, np.ndarray]:

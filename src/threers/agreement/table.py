@@ -11,7 +11,8 @@ import pandas as pd
 
 from threers.agreement import bootstrap
 from threers.agreement.comparisons import compare_all
-from threers.agreement.frame import CONSENSUS_RULES, build_frames
+from threers.agreement.frame import CONSENSUS_RULES
+from threers.agreement.judgements import build_frames
 from threers.agreement.samples import ALL, Label, labels_of, of_pair
 from threers.codebook import Codebook
 from threers.errors import InputError
@@ -58,6 +59,9 @@ def agree(
         * rater_b `coders on shared units`: the same, only on units that two or more people judged: the figure to hold
           against coder-coder, which exists on those units only. Statistics `…_minus_coders` are model-coder minus
           coder-coder there, from the same resamples: an interval below 0 says that coders agree better with each other.
+        * rater_b `consensus of the others`: each coder against the consensus of all others, where at least two others
+          judged the unit; rater_a `coders` is the mean over coders. A machine meets each of these consensuses on the
+          same units, and its row is the mean over the coders left out: the fairest figure to hold against a person's.
         * rater_b `consensus`: see `CONSENSUS_RULES`; with `probabilities` also auroc, auprc, brier and ece.
 
     n_positive is the reference's marks; where coders are averaged, the units that any of them marked; null for a
@@ -140,6 +144,6 @@ def macro_f1_difference(
     frames = [frame.where(np.any((frame.marks[:, [a, b, reference]] >= 0).all(axis=1), axis=0)) for frame in frames]
     weights = bootstrap.with_estimate(bootstrap.draw(frames[0].groups, resamples, seed))
     difference = of_pair(frames, a, reference, weights) - of_pair(frames, b, reference, weights)
-    samples = difference[:, [labels_of(frames).index(wanted)]]
+    samples = difference[[labels_of(frames).index(wanted)]]
     low, high = bootstrap.percentile_interval(samples)
     return Interval(float(samples[0, 0]), float(low[0]), float(high[0]))

@@ -95,7 +95,7 @@ def test_an_existing_corpus_is_kept_unless_told_otherwise(corpus, tmp_path):
 
 def test_overwrite_never_replaces_another_folder(corpus, tmp_path):
     (tmp_path / "thesis.docx").write_text("years of work")
-    with pytest.raises(OutputExistsError, match="not a corpus"):
+    with pytest.raises(OutputExistsError, match="holds something else than a corpus"):
         corpus.save(tmp_path, overwrite=True)
     assert (tmp_path / "thesis.docx").is_file()
 

@@ -241,7 +241,36 @@ def test_readers_are_found_by_name_or_file(tmp_path):
     with pytest.raises(SettingsError, match=r"mine.yaml: no such file"):
         Reader.load(tmp_path / "mine.yaml")
     (tmp_path / "mine.yaml").write_text("columns: [")
-    with pytest.raises(SettingsError, match="reader mine.yaml: not valid YAML"):
+    with pytest.raises(SettingsError, match=r"reader mine\.yaml: not valid YAML"):
         Reader.load(tmp_path / "mine.yaml")
     with pytest.raises(SettingsError, match="reader mine: key 'layout' is missing"):
         Reader.from_dict({"name": "a", "columns": {}}, "mine")
+
+
+AUTO = {
+    "annomi": "transcript_id,utterance_id,interlocutor,timestamp,utterance_text,video_url,topic,mi_quality,"
+    "annotator_id,main_therapist_behaviour,client_talk_type\n1,1,client,0,hm,v,t,high,1,n/a,neutral\n",
+    "talkmoves": "Speaker,Sentence,TImeStamp,Teacher Tag,Student Tag\nS,hm,0,,1 - none\n",
+    "long": "session,order,speaker,text,coder,code\n1,1,P,hm,anna,W1\n",
+    "wide": "speaker,text,coder_a\nP,hm,W1\n",
+}
+
+
+@pytest.mark.parametrize("reader", AUTO)
+def test_auto_finds_the_reader_by_its_columns(reader, tmp_path):
+    file = tmp_path / "TalkBack.Year1.Smith.Fall.1.csv"
+    file.write_text(AUTO[reader])
+    (tmp_path / "a_note.txt").write_text("x")
+    codebook = {"long": "3rs-2015", "wide": "3rs-2015"}.get(reader)
+    corpus = import_files(tmp_path, "auto", codebook, roles=None if codebook is None else ROLES)
+    assert corpus.manifest["reader"] == reader
+    assert len(corpus.codings) == 1
+
+
+def test_a_saved_corpus_reads_back_as_long_tables(tmp_path):
+    frame().to_csv(tmp_path / "a.csv", index=False)
+    first = load(tmp_path / "a.csv")
+    first.save(tmp_path / "corpus")
+    again = import_files(tmp_path / "corpus" / "*.parquet", "auto", "3rs-2015", ROLES)
+    pd.testing.assert_frame_equal(again.utterances, first.utterances)
+    pd.testing.assert_frame_equal(again.codings, first.codings)

@@ -90,9 +90,7 @@ class Corpus:
         files = [f"{name}.parquet" for name in TABLES] + ["codebook.yaml", "manifest.json"]
         missing = [name for name in files if not (folder / name).is_file()]
         if missing:
-            raise InputError(
-                f"corpus {folder}: {', '.join(missing)} missing; a corpus folder is made by threers import"
-            )
+            raise InputError(f"corpus {folder}: {', '.join(missing)} missing; import the corpus again")
         tables = {name: _read_table(folder / f"{name}.parquet", columns) for name, columns in TABLES.items()}
         try:
             manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
@@ -178,9 +176,7 @@ class Corpus:
         wanted = set(session_ids)
         unknown = sorted(wanted - set(self.sessions["session_id"]))
         if unknown:
-            raise InputError(
-                f"session {unknown[0]!r}: not in this corpus ({len(unknown)} such of {len(wanted)} asked for)"
-            )
+            raise InputError(f"session {unknown[0]!r}: not in this corpus ({len(unknown)} of {len(wanted)} are not)")
         parts: dict[str, Any] = {}
         for name in TABLES:
             table = getattr(self, name)
@@ -204,9 +200,7 @@ class Corpus:
         unsorted = (ids["session_id"] == ids["session_id"].shift()) & (ids["utterance_id"].diff() < 0)
         _refuse(ids, unsorted, f"{where}: utterances: utterance_id goes down; sort by session_id, utterance_id")
         split = (ids["session_id"] != ids["session_id"].shift()) & ids.duplicated("session_id")
-        _refuse(
-            ids, split, f"{where}: utterances: the session's rows are not together; sort by session_id, utterance_id"
-        )
+        _refuse(ids, split, f"{where}: utterances: a session's rows are not together; sort by session_id, utterance_id")
         roles = (*self.codebook.roles, *EXTRA_ROLES)
         _refuse(ids, ~ids["role"].isin(roles), f"{where}: utterances: role is not one of {', '.join(roles)}", "role")
         self._check_codings(f"{where}: codings")
@@ -229,7 +223,7 @@ def conform(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     """Give a frame the columns and types of the table `name`; a missing column is added, empty."""
     columns = TABLES[name]
     frame = frame.reindex(columns=[*columns, *(c for c in frame.columns if c not in columns and name == "sessions")])
-    return frame.astype({column: kind for column, kind in columns.items()}).reset_index(drop=True)
+    return frame.astype(columns).reset_index(drop=True)
 
 
 def table_hash(frame: pd.DataFrame) -> str:
@@ -242,23 +236,21 @@ def _read_table(file: Path, columns: dict[str, str]) -> pd.DataFrame:
     try:
         frame = pd.read_parquet(file)
     except Exception as error:
-        raise InputError(
-            f"{file}: not a readable Parquet file ({type(error).__name__}); import the corpus again"
-        ) from error
+        raise InputError(f"{file}: not a readable Parquet file ({type(error).__name__}); import again") from error
     missing = [column for column in columns if column not in frame]
     if missing:
         raise InputError(f"{file}: columns missing: {', '.join(missing)}; it has {', '.join(map(str, frame.columns))}")
     try:
         return conform(frame, file.stem)
     except (TypeError, ValueError) as error:
-        raise InputError(f"{file}: a column has the wrong type ({error}); expected {columns}") from error
+        raise InputError(f"{file}: a column has the wrong type; expected {columns}") from error
 
 
 def _check_table(table: pd.DataFrame, name: str, columns: dict[str, str], where: str) -> None:
     missing = [column for column in columns if column not in table]
     if missing:
         raise InputError(f"{where}: {name}: columns missing: {', '.join(missing)}; it has {', '.join(table.columns)}")
-    for column in columns.keys() - _NULLABLE:
+    for column in (column for column in columns if column not in _NULLABLE):
         _refuse(table, table[column].isna(), f"{where}: {name}: {column} is empty")
     key = _KEYS[name]
     _refuse(table, table.duplicated(key), f"{where}: {name}: the key {', '.join(key)} stands twice")
@@ -282,6 +274,4 @@ def _require_free(folder: Path, overwrite: bool) -> None:
         raise OutputExistsError(f"corpus {folder}: exists already; name another folder or say overwrite=true")
     is_corpus = all((folder / name).is_file() for name in ("manifest.json", "utterances.parquet"))
     if not folder.is_dir() or (any(folder.iterdir()) and not is_corpus):
-        raise OutputExistsError(
-            f"corpus {folder}: not a corpus, so overwrite=true leaves it alone; name another folder"
-        )
+        raise OutputExistsError(f"corpus {folder}: holds something else than a corpus; name another folder")

@@ -19,7 +19,7 @@ from threers.formats.binding import Bound, bind
 from threers.formats.cells import read_marks
 from threers.formats.codings import codings_table, column_roles
 from threers.formats.reader import Reader, first_header, shipped_readers
-from threers.formats.rejects import Rejects
+from threers.formats.rejects import Rejects, list_headers
 from threers.formats.tables import Table, find_files, read_table
 from threers.formats.utterances import keep_usable, sessions_table, utterances_table
 
@@ -54,8 +54,9 @@ def import_files(
     reader = reader.override(columns, roles)
     codebook = _load_codebook(codebook, reader)
     reader.require_fit(codebook)
-    bound = _bind_all(_read_all(files, reader, rejects), reader, codebook, rejects)
-    _require_given(columns or {}, bound)
+    tables = _read_all(files, reader, rejects)
+    bound = _bind_all(tables, reader, codebook, rejects)
+    _require_somewhere(reader, columns or {}, bound)
 
     rows, marks = _stack(bound, reader, codebook)
     usable = keep_usable(rows, reader, rejects)
@@ -65,14 +66,11 @@ def import_files(
         raise InputError(f"source {source}: no utterance could be imported; {_most_common(rejects)}")
     sessions = sessions_table(usable, utterances["session_id"], rejects)
     codings = codings_table(marks, usable, utterances, reader, codebook, rejects)
+    torn = sum(row is not None for table in tables for row, _ in table.notes)
     manifest = {
-        "reader": reader.name,
-        "codebook": codebook.name,
-        "roles": dict(reader.roles),
-        "columns": {name: list(headers) for name, headers in reader.columns.items()},
-        "columns_not_imported": sorted({header for one in bound for header in one.unused}),
+        **_settings(reader, codebook, bound),
         "files": {"found": len(files), "imported": len(bound)},
-        "rows": {"read": len(rows), "used": len(usable)},
+        "rows": {"read": len(rows) + torn, "used": len(usable)},
     }
     return Corpus(
         utterances=utterances.reset_index(drop=True),
@@ -86,21 +84,20 @@ def import_files(
 
 def _detect(files: list[Path], columns: Mapping[str, Any] | None) -> str:
     """Name the reader that fits a file: a shipped corpus's, else `long` where codes and order stand, else `wide`."""
-    headers = []
+    readers = {name: Reader.load(name).override(columns) for name in shipped_readers()}
+    long = readers["long"]
+    code, order = long.codes[0].headers, (*long.columns["order"], *long.columns["unit_id"])
     for path in files:
         try:
-            headers.append(list(read_table(path).frame.columns))
+            headers = list(read_table(path).frame.columns)
         except InputError:
             continue
-    readers = {name: Reader.load(name).override(columns) for name in shipped_readers()}
-    special = [name for name, reader in readers.items() if reader.codebook is not None]
-    for name in special:
-        if any(readers[name].fits(own) for own in headers):
-            return name
-    long = readers["long"]
-    needed = (long.codes[0].headers, (*long.columns["order"], *long.columns["unit_id"]))
-    is_long = any(all(first_header(names, own) is not None for names in needed) for own in headers)
-    return "long" if is_long else "wide"
+        for name, reader in readers.items():
+            if reader.codebook is not None and reader.fits(headers):
+                return name
+        if first_header(code, headers) and first_header(order, headers):
+            return "long"
+    return "wide"
 
 
 def _load_codebook(given: str | Path | Codebook | None, reader: Reader) -> Codebook:
@@ -142,14 +139,27 @@ def _bind_all(tables: list[Table], reader: Reader, codebook: Codebook, rejects: 
     return bound
 
 
-def _require_given(columns: Mapping[str, Any], bound: list[Bound]) -> None:
-    """Refuse a column that the caller named and no file has: a misspelt patient column would let patients leak."""
-    have = set().union(*(one.have for one in bound))
-    if any(one.columns for one in bound):
-        have.add("code")
-    for name in columns.keys() - have - {"further"}:
-        headers = ", ".join(dict.fromkeys(header for one in bound for header in one.headers))
-        raise InputError(f"columns: {name}: no file has a column {columns[name]!r}; there are {headers}")
+def _require_somewhere(reader: Reader, columns: Mapping[str, Any], bound: list[Bound]) -> None:
+    """Refuse a further column, or one that the caller named, that no file has: a misspelt patient column would leak."""
+    have = {name for one in bound for name in one.have} | {"code" for one in bound if one.columns}
+    asked = {f"further:{name}": names for name, names in reader.further.items()}
+    asked |= {name: names for name, names in columns.items() if name != "further"}
+    for name in asked.keys() - have:
+        exist = list_headers(dict.fromkeys(header for one in bound for header in one.headers))
+        raise InputError(f"columns: {name.removeprefix('further:')}: no file has {asked[name]!r}; there are {exist}")
+
+
+def _settings(reader: Reader, codebook: Codebook, bound: list[Bound]) -> dict[str, Any]:
+    """Note for the manifest how the files were read."""
+    have = {name for one in bound for name in one.have}
+    return {
+        "reader": reader.name,
+        "codebook": codebook.name,
+        "roles": dict(reader.roles),
+        "columns": {name: list(headers) for name, headers in reader.columns.items()},
+        "columns_not_imported": sorted({header for one in bound for header in one.unused}),
+        "grouped_by": next((name for name in ("group", "patient") if name in have), "session"),
+    }
 
 
 def _stack(bound: list[Bound], reader: Reader, codebook: Codebook) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -160,15 +170,14 @@ def _stack(bound: list[Bound], reader: Reader, codebook: Codebook) -> tuple[pd.D
         rows.append(one.rows.assign(has_marks=one.rows.index.isin(read.loc[read["said"], "at"])))
         marks.append(read.assign(at=read["at"] + start))
         start += len(one.rows)
-    # Files may differ in their further columns.
     stacked = pd.concat(rows, ignore_index=True)
-    return stacked.fillna({name: "" for name in stacked if name.startswith("further:")}), pd.concat(
-        marks, ignore_index=True
-    )
+    # File names may give one file a further column that another has not.
+    stacked = stacked.fillna({name: "" for name in stacked if name.startswith("further:")})
+    return stacked, pd.concat(marks, ignore_index=True)
 
 
 def _most_common(rejects: Rejects) -> str:
     reasons = rejects.frame()["reason"].value_counts()
-    return (
-        f"most common reason ({reasons.iloc[0]} times): {reasons.index[0]}" if len(reasons) else "no row was rejected"
-    )
+    if reasons.empty:
+        return "the files hold no texts"
+    return f"most common reason ({reasons.iloc[0]} times): {reasons.index[0]}"

@@ -10,6 +10,7 @@ import pandas as pd
 from threers.codebook import Codebook
 from threers.errors import InputError
 from threers.formats.reader import FIELDS, SESSION_FIELDS, CodeColumn, Reader, first_header, template
+from threers.formats.rejects import list_headers
 from threers.formats.tables import Table
 
 
@@ -58,7 +59,7 @@ def bind(table: Table, reader: Reader, codebook: Codebook) -> Bound:
     try:
         _require(reader, alternatives, have, columns)
     except InputError as error:
-        raise InputError(f"wrong columns: {error}; this file has {', '.join(headers)}") from error
+        raise InputError(f"wrong columns: {error}; this file has {list_headers(headers)}") from error
 
     cell = {name: table.frame[header].str.strip() for name, header in found.items() if header is not None}
     rows = pd.DataFrame({"file": table.path.name, "row": table.rows, "sha256": table.sha256}, index=table.frame.index)
@@ -114,8 +115,8 @@ def _require(
 ) -> None:
     """Refuse a file without a column that it needs; a file without any code column is a plain transcript."""
     for name, headers in alternatives.items():
-        if name not in have and name not in reader.optional:
-            raise InputError(f"no {' or '.join(headers)} ({name.removeprefix('further:')})")
+        if name not in have and name not in reader.optional and not name.startswith("further:"):
+            raise InputError(f"no {' or '.join(headers)} ({name})")
     for spec in reader.codes:
         if columns and all("{" not in header for header in spec.headers) and all(c.spec is not spec for c in columns):
             raise InputError(f"no {' or '.join(spec.headers)} (codes)")

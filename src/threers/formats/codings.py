@@ -49,6 +49,8 @@ def codings_table(
     cells = rows[["file", "row", *_KEY, "has_coder", "coder", "unit", "unit_id", "value"]]
     cells = cells.rename(columns={name: f"{name}_cell" for name in ("coder", "unit", "unit_id", "value")})
     marks = marks.join(cells, on="at", how="inner").reset_index(drop=True)
+    if marks.empty:
+        return conform(pd.DataFrame(columns=[*_UNIT, "code", "value"]), "codings")
     _require_some_fit(marks, codebook)
     marks = _add_coder(marks, reader)
     marks = _add_value(marks, codebook)
@@ -63,15 +65,16 @@ def codings_table(
 def _require_some_fit(marks: pd.DataFrame, codebook: Codebook) -> None:
     if marks["code"].isna().all():
         unknown = marks.loc[marks["problem"].str.startswith("unknown code"), "written"]
-        # Cut short: a wrong column may hold texts.
-        require_fit({cell[:24]: int(n) for cell, n in unknown.value_counts().items()}, codebook, "codings")
+        # A wrong column may hold texts, which no message may quote.
+        shown = unknown.where(unknown.str.len() <= 24, "a text of " + unknown.str.len().astype(str) + " characters")
+        require_fit({cell: int(n) for cell, n in shown.value_counts().items()}, codebook, "codings")
 
 
 def _add_coder(marks: pd.DataFrame, reader: Reader) -> pd.DataFrame:
-    """Add `coder_id`: the code column's coder, else the row's, else the reader's."""
+    """Add `coder_id`: the code column's coder, else the row's, else the reader's; empty where the row's cell is."""
     coder = marks["column_coder"].where(marks["column_coder"] != "", marks["coder_cell"])
     nobody = (coder == "") & marks["has_coder"]
-    marks = marks.assign(coder_id=coder.where(coder != "", reader.coder))
+    marks = marks.assign(coder_id=coder.where((coder != "") | nobody, reader.coder))
     return _blame(marks, nobody, "no coder: the cell is empty")[~nobody | marks["said"]]
 
 
@@ -84,8 +87,8 @@ def _add_value(marks: pd.DataFrame, codebook: Codebook) -> pd.DataFrame:
     cell = marks["value_cell"].where(coded & marks["value"].isna(), "")
     value = pd.to_numeric(cell.str.replace(",", "."), errors="coerce").where(cell != "", marks["value"])
     value = value.where((cell != "") | value.notna() | rating | ~coded, 1.0)
-    code, found = marks["code"].fillna(""), value.astype(str)
-    scale = "code " + code + " is rated from " + low.astype(str) + " to " + high.astype(str)
+    code, found = marks["code"].fillna(""), value.map("{:g}".format)
+    scale = "code " + code + " is rated from " + low.map("{:g}".format) + " to " + high.map("{:g}".format)
     marks = _blame(marks, (cell != "") & value.isna(), "value not readable: " + cell.map(quote) + " is not a number")
     marks = _blame(marks, rating & value.isna(), "value missing: " + scale)
     marks = _blame(marks, rating & ~value.between(low, high), "value off scale: " + scale + ", found " + found)
@@ -143,7 +146,7 @@ def _refuse_repeated(marks: pd.DataFrame, codebook: Codebook) -> pd.DataFrame:
     exclusive = {name: family for name, family in families.items() if codebook.family(family).kind == "exclusive"}
     family = marks["code"].map(exclusive).astype("str")
     good = marks.assign(family=family)[(marks["problem"] == "") & family.notna()]
-    return _blame(marks, good.duplicated([*_UNIT, "family"]), "second code: " + family + " takes one code per coder")
+    return _blame(marks, good.duplicated([*_UNIT, "family"]), "second code: " + family + " takes one per coder")
 
 
 def _with_readings(marks: pd.DataFrame, utterances: pd.DataFrame, reader: Reader) -> pd.DataFrame:
@@ -159,7 +162,9 @@ def _with_readings(marks: pd.DataFrame, utterances: pd.DataFrame, reader: Reader
     if reader.read == "marks":
         read = read[:0]
     elif reader.read == "sessions":
-        seen = marks[marks["here"] & (marks["unit"] == "utterance") & marks["session_exists"]]
+        seen = marks[
+            marks["here"] & marks["session_exists"] & (marks["unit"] == "utterance") & (marks["coder_id"] != "")
+        ]
         every = utterances[["session_id", "utterance_id"]].rename(columns={"utterance_id": "unit_id"})
         every = seen[["session_id", "coder_id"]].drop_duplicates().merge(every, on="session_id")
         read = pd.concat([read[read["here"]], every.assign(unit="utterance", code=np.nan, value=np.nan)])

@@ -33,6 +33,12 @@ class Rejects:
         return frame.sort_values(["file", "row"], na_position="first", kind="stable", ignore_index=True)
 
 
+def list_headers(headers: Iterable[str]) -> str:
+    """List a file's headers for a message, the first 40; a long one is a text, in a file without a header row."""
+    shown = [header if len(header) <= 40 else f"a text of {len(header)} characters" for header in headers]
+    return ", ".join(shown[:40]) + (f" and {len(shown) - 40} more" if len(shown) > 40 else "")
+
+
 def quote(written: str, width: int = 40) -> str:
     """Quote a value from a code, time or number cell, cut short."""
     plain = " ".join(str(written).split())

@@ -124,7 +124,7 @@ def _hidden(path: Path) -> bool:
     return any(part.startswith((".", "~$")) for part in path.parts)
 
 
-def decode(content: bytes) -> str:
+def _decode(content: bytes) -> str:
     """Decode UTF-8 or UTF-16 (byte order mark or not), else Windows-1252.
 
     Raises:
@@ -148,7 +148,7 @@ def decode(content: bytes) -> str:
 
 
 def _read_delimited(content: bytes, delimiter: str | None) -> list[list[str]]:
-    text = decode(content)
+    text = _decode(content)
     csv.field_size_limit(2**31 - 1)
     if delimiter is None:
         first = text.lstrip("\r\n").splitlines()[0]
@@ -213,7 +213,7 @@ def _read_parquet(content: bytes) -> tuple[pd.DataFrame, np.ndarray]:
 
 def _json_lines(content: bytes, notes: list[tuple[int | None, str]]) -> list[tuple[int, dict[str, Any]]]:
     numbered = []
-    for number, line in enumerate(decode(content).split("\n"), start=1):
+    for number, line in enumerate(_decode(content).split("\n"), start=1):
         if not line.strip():
             continue
         try:
@@ -229,7 +229,7 @@ def _json_lines(content: bytes, notes: list[tuple[int | None, str]]) -> list[tup
 
 def _json_records(content: bytes, records: str | None) -> list[tuple[int, dict[str, Any]]]:
     try:
-        raw = json.loads(decode(content))
+        raw = json.loads(_decode(content))
     except ValueError as error:
         raise InputError(f"not valid JSON: {error}") from error
     raw = [raw] if isinstance(raw, dict) else raw

@@ -59,7 +59,8 @@ def utterances_table(rows: pd.DataFrame, reader: Reader, codebook: Codebook, rej
     Sessions stand in the natural order of their names, utterances in that of `order_number`, numbered from 0. `rows` is
     what `keep_usable` returns, with `column_role` (the role of the filled code column, or empty), which holds where the
     reader maps no speaker. Where a time lies beyond the reader's `longest_hours` and all times of the session are whole
-    minutes, they are read as minutes and seconds: typing 6:23 into a spreadsheet stores 06:23:00.
+    minutes, they are read as minutes and seconds: typing 6:23 into a spreadsheet stores 06:23:00. Times of day, which
+    begin beyond it and end within 24 hours, stay.
     """
     own = rows[rows["is_utterance"]]
     place = {session: n for n, session in enumerate(sorted(own["session"].unique(), key=_natural))}
@@ -89,6 +90,10 @@ def sessions_table(rows: pd.DataFrame, session_ids: Iterable[str], rejects: Reje
     extra = [name for name in rows.columns if name.startswith("further:")]
     facts = {name: _first_given(rows, name, rejects).reindex(sessions) for name in (*SESSION_FIELDS, *extra)}
     source = rows[rows["is_utterance"]].drop_duplicates("session").set_index("session").loc[sessions]
+    group = facts["group"].fillna(facts["patient"])
+    if group.notna().any():
+        alone = source[group.isna().to_numpy()]
+        rejects.add_rows(alone, ["no group: no patient or group is named; session counts as its own"] * len(alone))
     number = _number(facts["session_number"].fillna(""))
     number = number.where(number % 1 == 0)
     lost = facts["session_number"].notna() & number.isna()
@@ -96,7 +101,7 @@ def sessions_table(rows: pd.DataFrame, session_ids: Iterable[str], rejects: Reje
     rejects.add_rows(source[lost.to_numpy()], reasons)
     frame = pd.DataFrame(
         {
-            "group_id": facts["group"].fillna(facts["patient"]).fillna(sessions.to_series()),
+            "group_id": group.fillna(sessions.to_series()),
             "patient_id": facts["patient"],
             "therapist_id": facts["therapist"],
             "session_number": number,
@@ -189,15 +194,13 @@ def _times(rows: pd.DataFrame, column: str, rejects: Rejects) -> pd.Series:
 
 
 def _minutes_typed_as_hours(rows: pd.DataFrame, longest_hours: float, rejects: Rejects) -> pd.DataFrame:
-    latest = rows.groupby("session")["start"].transform("max")
+    longest = longest_hours * 3600
+    earliest, latest = (rows.groupby("session")["start"].transform(which) for which in ("min", "max"))
     whole = (rows["start"].fillna(0) % 60 == 0).groupby(rows["session"]).transform("all")
-    typed = whole & (latest > longest_hours * 3600)
+    typed = whole & (latest > longest) & ((earliest <= longest) | (latest >= 24 * 3600))
     first = rows[typed & (rows["start"] == latest)].drop_duplicates("session")
-    reasons = [
-        f"minutes typed as hours: {clock(start)} is beyond {longest_hours:g} hours; session read as minutes and seconds"
-        for start in first["start"]
-    ]
-    rejects.add_rows(first, reasons)
+    what = f"is beyond {longest_hours:g} hours; session read as minutes and seconds"
+    rejects.add_rows(first, [f"minutes typed as hours: {clock(start)} {what}" for start in first["start"]])
     return rows.assign(start=rows["start"] / np.where(typed, 60, 1), end=rows["end"] / np.where(typed, 60, 1))
 
 

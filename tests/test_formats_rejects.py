@@ -1,0 +1,148 @@
+"""Bad input: a reason for every row, coding and file that is left out, and an error where nothing is left."""
+
+import pytest
+
+from threers.corpus import Corpus
+from threers.errors import InputError, SettingsError
+from threers.formats import Reader, import_files
+
+ROLES = {"T": "therapist", "P": "patient"}
+
+
+def load(folder, files: dict[str, str], reader: object = "long", **given) -> Corpus:
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    source = folder / next(iter(files)) if len(files) == 1 else folder
+    corpus = import_files(source, reader, **{"codebook": "3rs-2015", "roles": ROLES, **given})
+    corpus.check()
+    return corpus
+
+
+def marks(corpus: Corpus) -> list[tuple]:
+    """(session, unit_id, coder, code, value), with an empty code for a unit read and unmarked."""
+    table = corpus.codings.fillna({"code": "", "value": 0})
+    return list(table[["session_id", "unit_id", "coder_id", "code", "value"]].itertuples(index=False, name=None))
+
+
+def reasons(corpus: Corpus) -> list[tuple]:
+    return [(row.row, row.reason) for row in corpus.rejects.itertuples()]
+
+
+def lab(**change) -> Reader:
+    base = {"name": "lab", "layout": "wide", "columns": {"speaker": "who", "text": "said"}}
+    return Reader.from_dict({**base, **change})
+
+
+def test_every_kind_of_bad_row_is_listed_and_nothing_else_is_lost(tmp_path):
+    text = """session,order,speaker,text,start,coder,code
+1,1,P,secret one,0:05,anna,W1
+1,1,P,secret two,0:06,anna,W1
+,2,P,secret three,0:07,anna,
+1,second,P,secret four,0:08,anna,
+1,4,P,,0:09,anna,W2
+1,5,P,secret five,5 past,anna,W99; W3
+1,6,T,secret six,0:04,anna,W1
+1,7,X,secret seven,0:10,anna,W1
+1,8,P,secret eight,0:11,,W1
+1,1,P,secret one,0:05,anna,W1
+"""
+    corpus = load(tmp_path, {"a.csv": text})
+    assert reasons(corpus) == [
+        (3, "duplicate key: this session and order stand in a.csv row 2 with another text; row dropped"),
+        (4, "no session: the cell is empty; row dropped"),
+        (5, "order not readable: 'second' is not a number; row dropped"),
+        (6, "no text: the cell is empty; row dropped"),
+        (7, "time not readable: start '5 past'; row kept without it"),
+        (7, "unknown code: 'W99' is not in codebook 3rs-2015; coding dropped"),
+        (8, "time goes backwards: 00:00:04 after 00:00:05 (1 such in this session); rows kept"),
+        (8, "illegal role: code W1 is not for a speaker with role therapist; coding dropped"),
+        (9, "illegal role: code W1 is not for a speaker with role unknown; coding dropped"),
+        (10, "no coder: the cell is empty; coding dropped"),
+        (11, "duplicate key: this coder gave code W1 here already; coding dropped"),
+    ]
+    assert marks(corpus) == [("1", 0, "anna", "W1", 1), ("1", 1, "anna", "W3", 1), ("1", 4, "anna", "", 0)]
+    assert corpus.manifest["rows"] == {"read": 10, "used": 6}
+    assert corpus.describe()["counts"]["roles"] == {"patient": 3, "therapist": 1, "unknown": 1}
+    assert "secret" not in corpus.rejects.to_csv()
+
+
+def test_a_unit_with_a_refused_coding_is_not_taken_for_unmarked(tmp_path):
+    corpus = load(tmp_path, {"a.csv": "speaker,text,coder_a\nP,hm,W99\nP,no,W1\nP,well,\n"}, "wide")
+    assert marks(corpus) == [("a", 1, "a", "W1", 1), ("a", 2, "a", "", 0)]
+
+
+def test_a_second_code_of_an_exclusive_family_is_refused(tmp_path):
+    text = "speaker,text,coder_a\nclient,hm,change; sustain\n"
+    corpus = load(tmp_path, {"a.csv": text}, "wide", codebook="annomi", roles={})
+    assert marks(corpus) == [("a", 0, "a", "change", 1)]
+    assert reasons(corpus) == [(2, "second code: client_talk takes one per coder; coding dropped")]
+
+
+@pytest.mark.parametrize(
+    ("codes", "message"),
+    [
+        (
+            [{"column": "p", "family": "withdrawl"}],
+            "reader lab: codes: p: family in codebook 3rs-2015: found 'withdrawl'",
+        ),
+        ([{"column": "p", "role": "client"}], "role in codebook 3rs-2015: found 'client'"),
+        ([{"column": "p", "values": {"1": "W99"}}], "code in codebook 3rs-2015: found 'W99'"),
+    ],
+)
+def test_a_reader_must_fit_the_codebook(codes, message, tmp_path):
+    with pytest.raises(SettingsError) as error:
+        load(tmp_path, {"a.csv": "who,said,p\nP,a,W1\n"}, lab(codes=codes))
+    assert message in str(error.value)
+
+
+def test_wrong_columns_say_which_exist(tmp_path):
+    message = r"a.csv: wrong columns: no text or utterance or .* \(text\); this file has who, said"
+    with pytest.raises(InputError, match=message):
+        load(tmp_path, {"a.csv": "who,said\nP,a\n"}, "wide")
+    with pytest.raises(InputError, match=r"no column for order, by which layout long tells utterances apart"):
+        load(tmp_path, {"a.csv": "text,code\nhm,W1\n"})
+    with pytest.raises(InputError, match=r"none holds the text|no text or utterance .* name it: columns="):
+        load(tmp_path, {"a.csv": "who,said\nP,a\n"})
+    with pytest.raises(InputError, match=r"columns: patient: no file has 'Pateint'; there are text, Patient"):
+        load(tmp_path, {"a.csv": "text,Patient\nhm,p1\n"}, "wide", columns={"patient": "Pateint"})
+    with pytest.raises(SettingsError, match=r"columns: key: found 'patents'; did you mean 'patient'\?"):
+        load(tmp_path, {"a.csv": "text\nhm\n"}, "wide", columns={"patents": "x"})
+
+
+def test_a_file_without_a_header_row_does_not_spill_its_text(tmp_path):
+    said = "I never told anybody about this, not even my sister"
+    with pytest.raises(InputError, match=r"this file has P, a text of 51 characters$") as error:
+        load(tmp_path, {"a.csv": f'P,"{said}"\nT,hm\n'}, "wide")
+    assert "sister" not in str(error.value)
+
+
+def test_wrong_columns_in_one_file_of_many_are_a_reject(tmp_path):
+    corpus = load(tmp_path, {"a.csv": "who,said\nP,a\n", "b.csv": "who,words\nP,a\n"}, lab())
+    assert corpus.rejects["file"].tolist() == ["b.csv"]
+    assert corpus.rejects["reason"][0] == "wrong columns: no said (text); this file has who, words"
+    with pytest.raises(InputError, match=r"none of 2 files fits reader lab; b.csv: wrong columns: no told \(text\)"):
+        load(tmp_path, {"a.csv": "who\nP\n", "b.csv": "who\nP\n"}, lab(columns={"text": "told"}))
+
+
+def test_one_missing_code_column_is_not_overlooked(tmp_path):
+    codes = [{"column": "p"}, {"column": ["t", "tt"]}]
+    with pytest.raises(InputError, match=r"wrong columns: no t or tt \(codes\); this file has who, said, p"):
+        load(tmp_path, {"a.csv": "who,said,p\nP,a,W1\n"}, lab(codes=codes))
+    assert load(tmp_path, {"a.csv": "who,said\nP,a\n"}, lab(codes=codes)).codings.empty
+
+
+def test_a_codebook_that_does_not_fit_is_an_error_that_quotes_no_text(tmp_path):
+    long_text = "what the patient said, at length and in confidence"
+    with pytest.raises(
+        InputError, match=r"none of its codes \(.*\) is in codebook 3rs-2015 .*; name the codebook"
+    ) as error:
+        load(tmp_path, {"a.csv": f'speaker,text,coder_a\nP,hm,change\nP,hm,"{long_text}"\n'}, "wide")
+    assert "confidence" not in str(error.value)
+    assert "a text of 50 characters" in str(error.value)
+    with pytest.raises(SettingsError, match="reader wide names no codebook"):
+        load(tmp_path, {"a.csv": "text\nhm\n"}, "wide", codebook=None)
+
+
+def test_nothing_imported_at_all_is_an_error(tmp_path):
+    with pytest.raises(InputError, match=r"no utterance could be imported; most common reason \(2 times\): no text"):
+        load(tmp_path, {"a.csv": "speaker,text\nP,\nT,\n"}, "wide")

@@ -166,7 +166,7 @@ def test_counts_of_two_raters():
 def test_probabilities_equal_scikit_learn_in_the_estimate_and_in_resamples():
     y, p = np.array(COMPUTED["probabilities"]["y"]), np.array(COMPUTED["probabilities"]["p"])
     group = np.arange(len(y)) % 7
-    drawn = bootstrap.with_estimate(bootstrap.draw(7, 5, 1))
+    drawn = bootstrap.plan(7, 5, 1).weights
     functions = {
         "auroc": (probabilities.auroc, metrics.roc_auc_score),
         "average_precision": (probabilities.average_precision, metrics.average_precision_score),

@@ -6,12 +6,20 @@ often each group was drawn, and all resamples of a table are one matrix product;
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
+from scipy.stats import norm
+
+from threers.agreement.undefined import ratio
+from threers.errors import SettingsError
 
 #: Below this many groups a bootstrap interval is too narrow to be trusted, and the caller is warned.
 FEWEST_GROUPS = 15
 #: Share of the resamples in which a statistic may be undefined before its interval is given up.
 LARGEST_UNDEFINED_SHARE = 0.5
+#: Kinds of interval.
+METHODS = ("percentile", "bca")
 
 
 def draw(groups: int, resamples: int, seed: int) -> np.ndarray:
@@ -22,12 +30,31 @@ def draw(groups: int, resamples: int, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).multinomial(groups, np.full(groups, 1 / groups), size=resamples)
 
 
-def with_estimate(draws: np.ndarray) -> np.ndarray:
-    """Put a row of ones on top: row 0 of whatever is computed from it is the estimate, the others its resamples.
+@dataclass(frozen=True)
+class Plan:
+    """How often each group counts, in one matrix: for the estimate, for each resample, without each group."""
 
-    Shape (resamples, groups) -> (1 + resamples, groups), float64.
-    """
-    return np.vstack([np.ones((1, draws.shape[1])), draws])
+    weights: np.ndarray
+    """(n, groups): ones; the draws; for BCa, ones without one group each."""
+    resamples: int
+    method: str
+
+    def interval(self, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Find the 95 % interval of each statistic: `samples` (k, rows of the weights) -> low and high, each (k,)."""
+        drawn = samples[:, : 1 + self.resamples]
+        return (
+            percentile_interval(drawn)
+            if self.method == "percentile"
+            else bca_interval(drawn, samples[:, 1 + self.resamples :])
+        )
+
+
+def plan(groups: int, resamples: int, seed: int, method: str = "percentile") -> Plan:
+    """Draw the resamples that all statistics share; `method` is one of `METHODS`."""
+    if method not in METHODS:
+        raise SettingsError(f"interval: found {method!r}; expected one of {', '.join(METHODS)}")
+    jackknife = 1.0 - np.eye(groups) if method == "bca" else np.empty((0, groups))
+    return Plan(np.vstack([np.ones((1, groups)), draw(groups, resamples, seed), jackknife]), resamples, method)
 
 
 def resample(per_group: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -51,21 +78,58 @@ def percentile_interval(samples: np.ndarray, coverage: float = 0.95) -> tuple[np
     their range, where it is too short on one side.
 
     Args:
-        samples: (k, 1 + resamples); the first of each row is the estimate, as `with_estimate` has it.
+        samples: (k, 1 + resamples); the first of each row is the estimate, as in a `Plan`.
         coverage: nominal coverage.
 
     Returns:
         low and high, each of shape (k,).
 
     """
+    share = np.full(len(samples), (1 - coverage) / 2)
+    return _between(samples, share, 1 - share)
+
+
+def bca_interval(samples: np.ndarray, jackknife: np.ndarray, coverage: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
+    """Bias-corrected and accelerated interval of each statistic (Efron 1987; Efron & Tibshirani 1993, chapter 14).
+
+    Corrects the percentile interval for a biased and skewed statistic: the share of resamples below the estimate, equal
+    ones counting half, gives the bias, the estimates without one group each the acceleration. Undefined values are
+    treated as in `percentile_interval`. With few groups the acceleration itself is uncertain.
+
+    Args:
+        samples: (k, 1 + resamples), the first of each row being the estimate.
+        jackknife: (k, groups) estimates without one group each.
+        coverage: nominal coverage.
+
+    Returns:
+        low and high, each of shape (k,).
+
+    """
+    estimate, drawn = samples[:, :1], samples[:, 1:]
+    below = ((drawn < estimate) + 0.5 * (drawn == estimate)).sum(axis=1)
+    defined = (~np.isnan(drawn)).sum(axis=1)
+    # An estimate beyond all resamples would have no finite bias.
+    share = np.clip(ratio(below, defined), 0.5 / drawn.shape[1], 1 - 0.5 / drawn.shape[1])
+    known = ~np.isnan(jackknife)
+    mean = ratio(np.where(known, jackknife, 0.0).sum(axis=1), known.sum(axis=1))
+    influence = np.where(known, mean[:, None] - jackknife, 0.0)
+    acceleration = ratio((influence**3).sum(axis=1), 6 * (influence**2).sum(axis=1) ** 1.5)
+    acceleration = np.nan_to_num(acceleration)
+    bias, tail = norm.ppf(share), norm.ppf((1 + coverage) / 2)
+    low, high = (norm.cdf(bias + (bias + z) / (1 - acceleration * (bias + z))) for z in (-tail, tail))
+    return _between(samples, low, high)
+
+
+def _between(samples: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     drawn = np.sort(samples[:, 1:], axis=1)
     defined = (~np.isnan(drawn)).sum(axis=1)
     enough = (defined > 0) & (defined >= drawn.shape[1] * LARGEST_UNDEFINED_SHARE) & ~np.isnan(samples[:, 0])
-    low, high = (_order_statistic(drawn, defined, q) for q in ((1 - coverage) / 2, (1 + coverage) / 2))
-    return np.where(enough, low, np.nan), np.where(enough, high, np.nan)
+    limits = (_order_statistic(drawn, defined, np.where(enough, share, 0.5)) for share in (low, high))
+    below, above = (np.where(enough, limit, np.nan) for limit in limits)
+    return below, above
 
 
-def _order_statistic(ordered: np.ndarray, defined: np.ndarray, quantile: float) -> np.ndarray:
+def _order_statistic(ordered: np.ndarray, defined: np.ndarray, quantile: np.ndarray) -> np.ndarray:
     position = quantile * np.maximum(defined - 1, 0)
     below = np.floor(position).astype(int)
     above = np.minimum(below + 1, np.maximum(defined - 1, 0))

@@ -25,34 +25,34 @@ Counts = dict[tuple[str, str | None], tuple[float, float, float]]
 
 
 def compare_all(
-    frames: Sequence[Frame], weights: np.ndarray, scores: Mapping[str, pd.DataFrame]
+    frames: Sequence[Frame], plan: bootstrap.Plan, scores: Mapping[str, pd.DataFrame]
 ) -> Iterator[pd.DataFrame]:
     """Rows of every comparison, in parts: coders with coders, then each machine with coders and their consensus.
 
     Args:
         frames: one per family.
-        weights: (1 + resamples, groups), see `threers.agreement.bootstrap.with_estimate`.
+        plan: the resamples, see `threers.agreement.bootstrap.plan`.
         scores: machine -> its probabilities, where it has any.
 
     """
     raters, reference = frames[0].raters, frames[0].consensus
     labels = labels_of(frames)
     for a, b in _pairs_of_people(frames):
-        found = dict(zip(labels, of_pair(frames, a, b, weights), strict=True))
-        yield _rows("coder-coder", raters[a], raters[b], found, count_units(frames, [a], [b]))
-    ceiling = _ceiling(frames, weights)
+        found = dict(zip(labels, of_pair(frames, a, b, plan.weights), strict=True))
+        yield _rows("coder-coder", raters[a], raters[b], found, count_units(frames, [a], [b]), plan)
+    ceiling = _ceiling(frames, plan)
     if ceiling:
-        yield _coders(frames, ceiling, weights)
+        yield _coders(frames, ceiling, plan)
     for machine in frames[0].machines:
-        yield from _with_people(frames, machine, weights)
+        yield from _with_people(frames, machine, plan)
         if ceiling:
-            yield from _on_shared_units(frames, machine, ceiling, weights)
-        found = dict(zip(labels, of_pair(frames, machine, reference, weights), strict=True))
+            yield from _on_shared_units(frames, machine, ceiling, plan)
+        found = dict(zip(labels, of_pair(frames, machine, reference, plan.weights), strict=True))
         if raters[machine] in scores:
-            found |= of_probabilities(frames, scores[raters[machine]], machine, reference, weights)
+            found |= of_probabilities(frames, scores[raters[machine]], machine, reference, plan.weights)
         counts = count_units(frames, [machine], [reference])
-        yield _rows("model-consensus", raters[machine], CONSENSUS, found, counts)
-    yield from _with_others(frames, weights)
+        yield _rows("model-consensus", raters[machine], CONSENSUS, found, counts, plan)
+    yield from _with_others(frames, plan)
 
 
 def _pairs_of_people(frames: Sequence[Frame]) -> list[tuple[int, int]]:
@@ -60,46 +60,47 @@ def _pairs_of_people(frames: Sequence[Frame]) -> list[tuple[int, int]]:
     return [(a, b) for a, b in pairs if _any_units(count_units(frames, [a], [b]))]
 
 
-def _ceiling(frames: Sequence[Frame], weights: np.ndarray) -> Found:
+def _ceiling(frames: Sequence[Frame], plan: bootstrap.Plan) -> Found:
     """Mean over pairs of people, each of a pair being the reference in turn; empty without a pair."""
     mean = RunningMean()
     for a, b in _pairs_of_people(frames):
-        mean.add(of_pair(frames, a, b, weights))
-        mean.add(of_pair(frames, b, a, weights))
+        mean.add(of_pair(frames, a, b, plan.weights))
+        mean.add(of_pair(frames, b, a, plan.weights))
     return {} if mean.defined is None else dict(zip(labels_of(frames), mean.result(), strict=True))
 
 
-def _coders(frames: Sequence[Frame], ceiling: Found, weights: np.ndarray) -> pd.DataFrame:
+def _coders(frames: Sequence[Frame], ceiling: Found, plan: bootstrap.Plan) -> pd.DataFrame:
     # With each coder as the reference in turn, the mean bias is 0 whatever they do.
     means = {label: found for label, found in ceiling.items() if label.statistic != "bias_index"}
     counts = count_units(_shared(frames), frames[0].people, frames[0].people)
-    return _rows("coder-coder", CODERS, CODERS, means | of_all_people(frames, weights), counts)
+    return _rows("coder-coder", CODERS, CODERS, means | of_all_people(frames, plan.weights), counts, plan)
 
 
-def _with_people(frames: Sequence[Frame], machine: int, weights: np.ndarray) -> Iterator[pd.DataFrame]:
+def _with_people(frames: Sequence[Frame], machine: int, plan: bootstrap.Plan) -> Iterator[pd.DataFrame]:
     raters, mean = frames[0].raters, RunningMean()
     for person, counts in _partners(frames, machine):
-        samples = of_pair(frames, machine, person, weights)
+        samples = of_pair(frames, machine, person, plan.weights)
         mean.add(samples)
         found = dict(zip(labels_of(frames), samples, strict=True))
-        yield _rows("model-coder", raters[machine], raters[person], found, counts)
+        yield _rows("model-coder", raters[machine], raters[person], found, counts, plan)
     if mean.defined is not None:
         means = dict(zip(labels_of(frames), mean.result(), strict=True))
-        yield _rows("model-coder", raters[machine], CODERS, means, count_units(frames, [machine], frames[0].people))
+        counts = count_units(frames, [machine], frames[0].people)
+        yield _rows("model-coder", raters[machine], CODERS, means, counts, plan)
 
 
 def _on_shared_units(
-    frames: Sequence[Frame], machine: int, ceiling: Found, weights: np.ndarray
+    frames: Sequence[Frame], machine: int, ceiling: Found, plan: bootstrap.Plan
 ) -> Iterator[pd.DataFrame]:
     everywhere = _shared(frames)
     frames = [frame.where(np.any(frame.marks[:, machine] >= 0, axis=0)) for frame in everywhere]
     mean = RunningMean()
     for person, _ in _partners(frames, machine):
-        mean.add(of_pair(frames, machine, person, weights))
+        mean.add(of_pair(frames, machine, person, plan.weights))
     if mean.defined is None:
         return
     if any((some.marks != whole.marks).any() for some, whole in zip(frames, everywhere, strict=True)):
-        ceiling = _ceiling(frames, weights)
+        ceiling = _ceiling(frames, plan)
     found = dict(zip(labels_of(frames), mean.result(), strict=True))
     found |= {
         label._replace(statistic=f"{label.statistic}_minus_coders"): samples - ceiling[label]
@@ -107,10 +108,10 @@ def _on_shared_units(
         if label.statistic in DIFFERENCES
     }
     counts = count_units(frames, [machine], frames[0].people)
-    yield _rows("model-coder", frames[0].raters[machine], CODERS_ON_SHARED_UNITS, found, counts)
+    yield _rows("model-coder", frames[0].raters[machine], CODERS_ON_SHARED_UNITS, found, counts, plan)
 
 
-def _with_others(frames: Sequence[Frame], weights: np.ndarray) -> Iterator[pd.DataFrame]:
+def _with_others(frames: Sequence[Frame], plan: bootstrap.Plan) -> Iterator[pd.DataFrame]:
     """Each coder, and each machine, against the consensus of the coders but one."""
     people, machines, raters = frames[0].people, frames[0].machines, frames[0].raters
     means = {rater: RunningMean() for rater in (CODERS, *(raters[machine] for machine in machines))}
@@ -120,20 +121,20 @@ def _with_others(frames: Sequence[Frame], weights: np.ndarray) -> Iterator[pd.Da
         counts = count_units(left, [person], [reference])
         if not _any_units(counts):
             continue
-        samples = of_pair(left, person, reference, weights)
+        samples = of_pair(left, person, reference, plan.weights)
         means[CODERS].add(samples)
         found = dict(zip(labels_of(frames), samples, strict=True))
-        yield _rows("coder-coder", raters[person], CONSENSUS_OF_OTHERS, found, counts)
+        yield _rows("coder-coder", raters[person], CONSENSUS_OF_OTHERS, found, counts, plan)
         for machine in machines:
             if _any_units(count_units(left, [machine], [reference])):
-                means[raters[machine]].add(of_pair(left, machine, reference, weights))
+                means[raters[machine]].add(of_pair(left, machine, reference, plan.weights))
     for rater, mean in means.items():
         if mean.defined is not None:
             found = dict(zip(labels_of(frames), mean.result(), strict=True))
             raters_a = people if rater == CODERS else [raters.index(rater)]
             enough = [frame.where(frame.read_by(people) >= 3) for frame in frames]
             comparison = "coder-coder" if rater == CODERS else "model-consensus"
-            yield _rows(comparison, rater, CONSENSUS_OF_OTHERS, found, count_units(enough, raters_a, people))
+            yield _rows(comparison, rater, CONSENSUS_OF_OTHERS, found, count_units(enough, raters_a, people), plan)
 
 
 def _partners(frames: Sequence[Frame], machine: int) -> Iterator[tuple[int, Counts]]:
@@ -171,9 +172,9 @@ def _any_units(counts: Counts) -> bool:
     return counts[ALL, None][0] > 0
 
 
-def _rows(comparison: str, a: str, b: str, found: Found, counts: Counts) -> pd.DataFrame:
+def _rows(comparison: str, a: str, b: str, found: Found, counts: Counts, plan: bootstrap.Plan) -> pd.DataFrame:
     samples = np.stack(list(found.values()))
-    low, high = bootstrap.percentile_interval(samples)
+    low, high = plan.interval(samples)
     units, positive, groups = np.array([counts[label.family, label.code] for label in found], dtype=float).T
     table = pd.DataFrame(list(found), columns=["family", "code", "statistic"])
     table = table.assign(

@@ -1,7 +1,7 @@
 """Every statistic of a pair of raters, of all coders, or of a model's probabilities, with its resamples.
 
-Shapes: `weights` is (n, groups) with a row of ones on top (`bootstrap.with_estimate`), so every statistic is (n,): the
-estimate, then its resamples.
+Shapes: `weights` is (n, groups), from a `bootstrap.Plan`: a row of ones, then the resamples. So every statistic is
+(n,): the estimate, then its resamples.
 """
 
 from __future__ import annotations

@@ -37,6 +37,7 @@ def agree(
     probabilities: Mapping[str, pd.DataFrame] | None = None,
     resamples: int = 2000,
     seed: int = 1,
+    interval: str = "percentile",
 ) -> pd.DataFrame:
     """Compare coders with coders, and models and floors with coders and with their consensus, on utterances.
 
@@ -75,6 +76,7 @@ def agree(
         probabilities: machine -> session_id, utterance_id and p_CODE columns (a scores table); null: not scored.
         resamples: bootstrap resamples of the groups; all statistics share them.
         seed: of the resamples.
+        interval: percentile or bca (bias-corrected and accelerated).
 
     Returns:
         One row per statistic with the columns `COLUMNS`, unrounded; attrs say how it was made.
@@ -95,15 +97,15 @@ def agree(
             n_groups,
             bootstrap.FEWEST_GROUPS,
         )
-    weights = bootstrap.with_estimate(bootstrap.draw(n_groups, resamples, seed))
-    parts = [part for part in compare_all(frames, weights, probabilities or {}) if len(part)]
+    plan = bootstrap.plan(n_groups, resamples, seed, interval)
+    parts = [part for part in compare_all(frames, plan, probabilities or {}) if len(part)]
     if not parts:
         raise InputError("agreement: no two raters judged the same unit; nothing can be compared")
     table = pd.concat(parts, ignore_index=True)
     table.attrs = {
         "resamples": resamples,
         "seed": seed,
-        "interval": "95 % percentile bootstrap over groups",
+        "interval": f"95 % {interval} bootstrap over groups",
         "groups": n_groups,
         "codebook": codebook.name,
         "consensus": dict(CONSENSUS_RULES),
@@ -142,8 +144,8 @@ def macro_f1_difference(
         raise InputError(f"agreement: no family {family!r} of utterance tags; expected {ALL} or {known}")
     a, b, reference = raters.index(rater_a), raters.index(rater_b), frames[0].consensus
     frames = [frame.where(np.any((frame.marks[:, [a, b, reference]] >= 0).all(axis=1), axis=0)) for frame in frames]
-    weights = bootstrap.with_estimate(bootstrap.draw(frames[0].groups, resamples, seed))
-    difference = of_pair(frames, a, reference, weights) - of_pair(frames, b, reference, weights)
+    plan = bootstrap.plan(frames[0].groups, resamples, seed)
+    difference = of_pair(frames, a, reference, plan.weights) - of_pair(frames, b, reference, plan.weights)
     samples = difference[[labels_of(frames).index(wanted)]]
-    low, high = bootstrap.percentile_interval(samples)
+    low, high = plan.interval(samples)
     return Interval(float(samples[0, 0]), float(low[0]), float(high[0]))

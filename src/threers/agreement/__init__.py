@@ -1,7 +1,21 @@
-"""Agreement of coders and models: coefficients, intervals over groups, and the table that holds them. No torch."""
+"""Agreement of coders and models: coefficients, intervals over groups, and the table that holds them. No torch.
+
+`agree` makes the table; `pairs`, `panel`, `ratings` and `probabilities` hold the coefficients it is made of, for use on
+one's own arrays.
+"""
 
 from threers.agreement.comparisons import COLUMNS
 from threers.agreement.output import notes, table_for_screen, write
+from threers.agreement.replacement import alternative_annotator_test
 from threers.agreement.table import Interval, agree, macro_f1_difference
 
-__all__ = ["COLUMNS", "Interval", "agree", "macro_f1_difference", "notes", "table_for_screen", "write"]
+__all__ = [
+    "COLUMNS",
+    "Interval",
+    "agree",
+    "alternative_annotator_test",
+    "macro_f1_difference",
+    "notes",
+    "table_for_screen",
+    "write",
+]

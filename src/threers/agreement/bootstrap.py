@@ -41,12 +41,8 @@ class Plan:
 
     def interval(self, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Find the 95 % interval of each statistic: `samples` (k, rows of the weights) -> low and high, each (k,)."""
-        drawn = samples[:, : 1 + self.resamples]
-        return (
-            percentile_interval(drawn)
-            if self.method == "percentile"
-            else bca_interval(drawn, samples[:, 1 + self.resamples :])
-        )
+        drawn, jackknife = np.split(samples, [1 + self.resamples], axis=1)
+        return percentile_interval(drawn) if self.method == "percentile" else bca_interval(drawn, jackknife)
 
 
 def plan(groups: int, resamples: int, seed: int, method: str = "percentile") -> Plan:
@@ -113,8 +109,7 @@ def bca_interval(samples: np.ndarray, jackknife: np.ndarray, coverage: float = 0
     known = ~np.isnan(jackknife)
     mean = ratio(np.where(known, jackknife, 0.0).sum(axis=1), known.sum(axis=1))
     influence = np.where(known, mean[:, None] - jackknife, 0.0)
-    acceleration = ratio((influence**3).sum(axis=1), 6 * (influence**2).sum(axis=1) ** 1.5)
-    acceleration = np.nan_to_num(acceleration)
+    acceleration = np.nan_to_num(ratio((influence**3).sum(axis=1), 6 * (influence**2).sum(axis=1) ** 1.5))
     bias, tail = norm.ppf(share), norm.ppf((1 + coverage) / 2)
     low, high = (norm.cdf(bias + (bias + z) / (1 - acceleration * (bias + z))) for z in (-tail, tail))
     return _between(samples, low, high)
@@ -124,9 +119,8 @@ def _between(samples: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[np
     drawn = np.sort(samples[:, 1:], axis=1)
     defined = (~np.isnan(drawn)).sum(axis=1)
     enough = (defined > 0) & (defined >= drawn.shape[1] * LARGEST_UNDEFINED_SHARE) & ~np.isnan(samples[:, 0])
-    limits = (_order_statistic(drawn, defined, np.where(enough, share, 0.5)) for share in (low, high))
-    below, above = (np.where(enough, limit, np.nan) for limit in limits)
-    return below, above
+    low, high = (_order_statistic(drawn, defined, np.where(enough, share, 0.5)) for share in (low, high))
+    return np.where(enough, low, np.nan), np.where(enough, high, np.nan)
 
 
 def _order_statistic(ordered: np.ndarray, defined: np.ndarray, quantile: np.ndarray) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 import datetime
 import json
+import zipfile
+from xml.sax.saxutils import escape
 
 import pandas as pd
 import pytest
@@ -31,6 +33,24 @@ def write_json_lines(path):
     path.write_text("\n".join(json.dumps(row) for row in ROWS) + "\n\n", encoding="utf-8")
 
 
+def write_ods(path):
+    def cells(values: list) -> str:
+        texts = (f"<text:p>{escape(str(value))}</text:p>" for value in values)
+        typed = "".join(f'<table:table-cell office:value-type="string">{text}</table:table-cell>' for text in texts)
+        return f"<table:table-row>{typed}</table:table-row>"
+
+    names = "".join(
+        f' xmlns:{name}="urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"' for name in ("office", "table", "text")
+    )
+    lines = cells(list(ROWS[0])) + "".join(cells(list(row.values())) for row in ROWS)
+    body = f'<office:spreadsheet><table:table table:name="a">{lines}</table:table></office:spreadsheet>'
+    content = f"<office:document-content{names}><office:body>{body}</office:body></office:document-content>"
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
+        file.writestr("META-INF/manifest.xml", "<manifest/>")
+        file.writestr("content.xml", content)
+
+
 WRITERS = {
     "comma.csv": lambda path: frame().to_csv(path, index=False),
     "semicolon.csv": lambda path: frame().to_csv(path, index=False, sep=";"),
@@ -42,6 +62,7 @@ WRITERS = {
     "blank_lines.csv": lambda path: path.write_text("\n\n" + frame().to_csv(index=False).replace("\n", "\n\n")),
     "upper.TSV": lambda path: frame().to_csv(path, index=False, sep="\t"),
     "book.xlsx": lambda path: frame().to_excel(path, index=False),
+    "book.ods": write_ods,
     "table.parquet": lambda path: frame().to_parquet(path),
     "lines.jsonl": write_json_lines,
     "list.json": lambda path: path.write_text(json.dumps(ROWS)),

@@ -1,6 +1,12 @@
 """Bad input: a reason for every row, coding and file that is left out, and an error where nothing is left."""
 
+import tempfile
+from pathlib import Path
+
+import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from threers.corpus import Corpus
 from threers.errors import InputError, SettingsError
@@ -64,6 +70,39 @@ def test_every_kind_of_bad_row_is_listed_and_nothing_else_is_lost(tmp_path):
     assert corpus.manifest["rows"] == {"read": 10, "used": 6}
     assert corpus.describe()["counts"]["roles"] == {"patient": 3, "therapist": 1, "unknown": 1}
     assert "secret" not in corpus.rejects.to_csv()
+
+
+ROW = st.tuples(
+    st.sampled_from(["1", "2", "3", "x", ""]),
+    st.sampled_from(["T", "P", "X"]),
+    st.sampled_from(["hm", "no", ""]),
+    st.sampled_from(["anna", "bert", ""]),
+    st.sampled_from(["W1", "C1", "R1", "W99", "W1; C1", "none", ""]),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(ROW, min_size=1, max_size=12))
+def test_whatever_the_rows_are_each_is_used_or_listed(rows):
+    table = pd.DataFrame(rows, columns=["order", "speaker", "text", "coder", "code"])
+    with tempfile.TemporaryDirectory() as folder:
+        table.to_csv(Path(folder) / "a.csv", index=False)
+        try:
+            corpus = import_files(Path(folder) / "a.csv", "long", "3rs-2015", ROLES)
+        except InputError as error:
+            assert "no utterance could be imported" in str(error) or "none of its codes" in str(error)
+            return
+    corpus.check()
+    dropped = corpus.rejects.loc[corpus.rejects["reason"].str.endswith("row dropped"), "row"]
+    assert corpus.manifest["rows"]["read"] == len(rows) == corpus.manifest["rows"]["used"] + len(dropped)
+    used = table.drop(index=dropped - 2)["code"].replace("none", "").str.split("; ").explode()
+    refused = corpus.rejects["reason"].str.endswith("coding dropped").sum()
+    unmarked_refused = corpus.rejects["reason"].str.startswith("no coder").sum()
+    listed = corpus.codings["code"].notna().sum() + refused
+    assert (used != "").sum() <= listed <= (used != "").sum() + unmarked_refused
+    role = corpus.utterances.set_index(["session_id", "utterance_id"])["role"]
+    for coding in corpus.codings.dropna(subset="code").itertuples():
+        assert corpus.codebook.legal(coding.code, role[coding.session_id, coding.unit_id])
 
 
 def test_a_unit_with_a_refused_coding_is_not_taken_for_unmarked(tmp_path):

@@ -3,10 +3,10 @@
 The libraries are no dependencies of threers (krippendorff and pingouin are GPL, irrCAC pins old scipy and pandas). Run
 it in a throw-away environment:
 
-    python -m venv /tmp/reference
-    /tmp/reference/bin/pip install krippendorff pingouin statsmodels scikit-learn
-    /tmp/reference/bin/pip install --no-deps irrCAC
-    /tmp/reference/bin/python tests/reference/regenerate.py
+    python -m venv ../reference-environment
+    ../reference-environment/bin/pip install krippendorff pingouin statsmodels scikit-learn
+    ../reference-environment/bin/pip install --no-deps irrCAC
+    ../reference-environment/bin/python tests/reference/regenerate.py
 """
 
 import json

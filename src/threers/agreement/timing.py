@@ -1,0 +1,74 @@
+"""Agreement that forgives small shifts: did the other rater mark the code nearby?"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from threers.agreement.bootstrap import resample
+from threers.agreement.undefined import ratio
+
+
+class Nearby(NamedTuple):
+    """Precision, recall and F1 with tolerance, each of shape (n,)."""
+
+    precision: np.ndarray
+    recall: np.ndarray
+    f1: np.ndarray
+
+
+def nearby_agreement(
+    a: np.ndarray,
+    b: np.ndarray,
+    session: np.ndarray,
+    position: np.ndarray,
+    tolerance: float,
+    group: np.ndarray,
+    weights: np.ndarray,
+) -> Nearby:
+    """Precision, recall and F1 where a mark is met if the other rater has one at most `tolerance` away in the session.
+
+    Precision is the share of a's marks with a mark of b nearby, recall the share of b's marks with one of a nearby, F1
+    their harmonic mean; tolerance 0 gives the plain figures. Undefined as there: no marks to be met. Not corrected for
+    chance, which grows with the tolerance and with how common the code is: compare with tolerance 0 and with the
+    floors, at the same tolerance. One mark may meet several.
+
+    Args:
+        a: (n_units,) bool, marks of rater a on units that both judged.
+        b: the same of the reference.
+        session: (n_units,) number of each unit's session.
+        position: (n_units,) number of the utterance, or its start in seconds; NaN: nothing is near it.
+        tolerance: utterances or seconds, at least 0.
+        group: (n_units,) number of each unit's group.
+        weights: (n, groups), see `threers.agreement.bootstrap.Plan`.
+
+    """
+    if tolerance < 0:
+        raise ValueError(f"tolerance: found {tolerance}; expected at least 0")
+    groups = weights.shape[1]
+    met_a, met_b = _met(a, b, session, position, tolerance), _met(b, a, session, position, tolerance)
+    sets = (a & met_a, a, b & met_b, b)
+    counts = np.stack([np.bincount(group[units], minlength=groups) for units in sets], axis=1)
+    hits_a, marks_a, hits_b, marks_b = resample(counts, weights).T
+    precision, recall = ratio(hits_a, marks_a), ratio(hits_b, marks_b)
+    return Nearby(precision, recall, _harmonic(precision, recall))
+
+
+def _harmonic(precision: np.ndarray, recall: np.ndarray) -> np.ndarray:
+    """Harmonic mean; 0 where both are 0 or where only one of them is undefined: marks that nothing could meet."""
+    p, r = np.nan_to_num(precision), np.nan_to_num(recall)
+    mean = np.nan_to_num(ratio(2 * p * r, p + r))
+    return np.where(np.isnan(precision) & np.isnan(recall), np.nan, mean)
+
+
+def _met(marks: np.ndarray, by: np.ndarray, session: np.ndarray, position: np.ndarray, tolerance: float) -> np.ndarray:
+    """Which units have a mark of `by` within the tolerance in their session? Shape (n_units,) bool."""
+    met = np.zeros(len(marks), dtype=bool)
+    for number in np.unique(session[marks]):
+        units = np.flatnonzero((session == number) & marks & ~np.isnan(position))
+        there = np.sort(position[(session == number) & by & ~np.isnan(position)])
+        first = np.searchsorted(there, position[units] - tolerance, side="left")
+        after = np.searchsorted(there, position[units] + tolerance, side="right")
+        met[units] = after > first
+    return met

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
@@ -101,7 +101,7 @@ def evaluate(run: EvaluateRun) -> pd.DataFrame:
     _write_summaries(scores, corpus.codebook, 5.0, out / "scores")
     write_json(identity | {"name": run.backbone.name, "out_of_fold": True}, out / "scores" / "manifest.json")
     machines = [_together(out / "folds", "floors", run.folds), scores_to_codings(scores, corpus.codebook, name)]
-    return _agree(coded, machines, out, run.resamples, run.seed)
+    return _agree(coded, machines, {name: scores}, out, run.resamples, run.seed)
 
 
 def score(run: ScoreRun) -> dict[str, Any]:
@@ -144,11 +144,10 @@ def score(run: ScoreRun) -> dict[str, Any]:
 def agree(run: AgreeRun) -> pd.DataFrame:
     """Every coder of a corpus, and the models whose scores are given, against each other. Returns the table."""
     corpus, out = Corpus.load(run.corpus), Path(run.out).expanduser()
-    machines = []
-    names: set[str] = set()
+    machines, probabilities = [], {}
     for folder in run.scores:
         scores, manifest = read_scores(folder)
-        if manifest.get("codebook_sha256", manifest.get("codebook_hash")) != corpus.codebook.hash:
+        if manifest.get("codebook_sha256") != corpus.codebook.hash:
             raise InputError(
                 f"scores {folder}: made with codebook {manifest.get('codebook')}, not with the corpus's "
                 f"{corpus.codebook.name}; only the same codebook can be compared"
@@ -157,13 +156,13 @@ def agree(run: AgreeRun) -> pd.DataFrame:
         if not known.any():
             raise InputError(f"scores {folder}: no session in common with corpus {run.corpus}; nothing can be compared")
         name = f"model:{manifest['name']}"
-        while name in names:
-            name += "'"
-        names.add(name)
+        if name in probabilities:
+            raise InputError(f"scores {folder}: {name} stands twice; give one folder of each tagger")
+        probabilities[name] = scores[known]
         machines.append(scores_to_codings(scores[known], corpus.codebook, name))
     identity = {"corpus": corpus.hash, "scores": [table_hash(m.fillna("")) for m in machines]}
     claim(out, identity, "out", run.overwrite)
-    return _agree(corpus, machines, out, run.resamples, run.seed)
+    return _agree(corpus, machines, probabilities, out, run.resamples, run.seed)
 
 
 def doctor() -> list[tuple[str, str]]:
@@ -213,10 +212,23 @@ def _sessions_to_score(run: ScoreRun, codebook: Codebook) -> Corpus:
     return import_files(run.source, run.reader, codebook, run.roles, run.columns)
 
 
-def _agree(corpus: Corpus, machines: Sequence[pd.DataFrame], out: Path, resamples: int, seed: int) -> pd.DataFrame:
-    codings = pd.concat([corpus.codings, *machines], ignore_index=True)
-    groups = corpus.sessions.set_index("session_id")["group_id"]
-    table = agreement.agree(codings, corpus.utterances, groups, corpus.codebook, resamples=resamples, seed=seed)
+def _agree(
+    corpus: Corpus,
+    machines: Sequence[pd.DataFrame],
+    probabilities: Mapping[str, pd.DataFrame],
+    out: Path,
+    resamples: int,
+    seed: int,
+) -> pd.DataFrame:
+    table = agreement.agree(
+        pd.concat([corpus.codings, *machines], ignore_index=True),
+        corpus.utterances,
+        corpus.sessions.set_index("session_id")["group_id"],
+        corpus.codebook,
+        probabilities=probabilities,
+        resamples=resamples,
+        seed=seed,
+    )
     table.attrs["synthetic"] = bool(corpus.manifest.get("synthetic"))
     agreement.write(table, out)
     return table

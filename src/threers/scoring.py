@@ -47,9 +47,11 @@ class Tally:
         }
 
 
-def score_sessions(tagger: Tagger, utterances: pd.DataFrame, hardware: Hardware, batch_tokens: int) -> pd.DataFrame:
+def score_sessions(
+    tagger: Tagger, utterances: pd.DataFrame, hardware: Hardware, batch_tokens: int, tally: Tally | None = None
+) -> pd.DataFrame:
     """Score utterances (session_id, utterance_id, role, start, end, text; sorted) in memory; the scores table."""
-    return _score(tagger, utterances, hardware, batch_tokens, Tally())
+    return _score(tagger, utterances, hardware, batch_tokens, tally or Tally())
 
 
 def score_to_folder(

@@ -31,6 +31,11 @@ def show_import(corpus: Corpus, folder: str) -> None:
             console.print(f"  {number} × {reason}", highlight=False)
     else:
         console.print("no row rejected")
+    if corpus.manifest.get("grouped_by") == "session":
+        console.print(
+            "note: no column says who the patient is, so every session counts as a group of its own. If patients have "
+            "several sessions, name that column: 'columns={patient: …}'"
+        )
     console.print(f"corpus: {Path(folder)}", highlight=False)
 
 
@@ -42,6 +47,8 @@ def show_agreement(table: pd.DataFrame, corpus: str | Path) -> None:
         console.print(SYNTHETIC)
     if rows:
         show_rows(rows)
+    for note in agreement.notes(table):
+        console.print(f"note: {note}", soft_wrap=True, highlight=False)
     console.print(
         f"95 % intervals: bootstrap over {table.attrs['groups']} groups. F1 and kappa against the consensus of the coders; "
         "of a family, the mean over its codes. Every comparison is in agreement.csv.",

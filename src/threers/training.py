@@ -54,17 +54,14 @@ class EpochBatches(Dataset):
 
     def __init__(self, examples: Examples, chunker: Chunker, batch_tokens: int, seed: int) -> None:
         self.examples, self.chunker, self.seed = examples, chunker, seed
-        self.tokens = sum(session.n_tokens for session in examples.sessions)
+        self.tokens = sum(len(chunk.tokens) for chunk in self._cut(np.random.default_rng([seed, 0])))
         self.size = max(1, round(self.tokens / batch_tokens))
         self.begin(0)
 
     def begin(self, epoch: int) -> None:
         """Cut and shuffle for this epoch; the same seed and epoch give the same batches."""
         rng = np.random.default_rng([self.seed, epoch])
-        chunks: list[Chunk] = []
-        for number, session in enumerate(self.examples.sessions):
-            coded = self.examples.weight[number].any(axis=1)
-            chunks += [c for c in self.chunker.for_training(session, number, rng) if coded[c.pieces[:, 0]].any()]
+        chunks = self._cut(rng)
         chunks = [chunks[place] for place in rng.permutation(len(chunks))]
         ends = np.cumsum([len(chunk.tokens) for chunk in chunks])
         home = (ends - 1) * self.size // ends[-1]
@@ -76,6 +73,13 @@ class EpochBatches(Dataset):
             largest = max(self.batches, key=len)
             half = len(largest) // 2
             self.batches[number], largest[:] = largest[half:] or largest[:], largest[:half] or largest[:]
+
+    def _cut(self, rng: np.random.Generator) -> list[Chunk]:
+        chunks: list[Chunk] = []
+        for number, session in enumerate(self.examples.sessions):
+            coded = self.examples.weight[number].any(axis=1)
+            chunks += [c for c in self.chunker.for_training(session, number, rng) if coded[c.pieces[:, 0]].any()]
+        return chunks
 
     def __len__(self) -> int:
         return self.size
@@ -182,11 +186,19 @@ class EpochEnd(TrainerCallback):
         self.bar.stop()
 
 
-def fit(corpus: Corpus, backbone: Backbone, training: Training, *, work: Path | None = None) -> Tagger:
+def fit(
+    corpus: Corpus,
+    backbone: Backbone,
+    training: Training,
+    *,
+    work: Path | None = None,
+    tagger_type: type[Tagger] = Tagger,
+) -> Tagger:
     """Train a tagger on the coded sessions of a corpus.
 
     A share of the groups is kept aside; the epoch with the best macro-F1 there is kept, and temperature and thresholds are
     fitted there. `work`: folder for checkpoints, from which a run that was cut off goes on; removed at the end.
+    `tagger_type`: another way of cutting sessions, for comparison.
 
     Raises:
         InputError: nothing to learn from, too few groups, or a backbone that cannot be used.
@@ -195,7 +207,7 @@ def fit(corpus: Corpus, backbone: Backbone, training: Training, *, work: Path | 
     hardware = choose(training.device, training.precision, training=True)
     logger.info("training on %s in %s (%s)", hardware.device, hardware.precision, hardware.reason)
     torch.manual_seed(training.seed)
-    tagger = Tagger.start(locate(backbone), backbone, corpus.codebook, training.dropout)
+    tagger = tagger_type.start(locate(backbone), backbone, corpus.codebook, training.dropout)
     train_ids, held_ids = grouped_split(corpus, training.validation_share, training.seed)
     require_disjoint(corpus.sessions, train_ids, held_ids)
     examples = _examples(corpus.select(train_ids), tagger, training)

@@ -1,0 +1,171 @@
+"""Comparisons that print ratios: both sides in one run, on the same machine, folds and backbone.
+
+    .venv/bin/python scripts/benchmark.py context --corpus CORPUS [--folds 5] [--only 1] [--window-epochs 2]
+
+`context` holds encode-once (chunks, every utterance pooled from its own tokens) against the usual way, one window of the ten
+previous utterances per utterance. Everything else is the same: backbone, pooling, heads, loss, optimiser, folds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import time
+from dataclasses import dataclass, replace
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from threers.agreement import macro_f1_difference
+from threers.chunks import Chunk, Chunker, SessionTokens
+from threers.corpus import Corpus, grouped_folds, require_disjoint
+from threers.hardware import choose
+from threers.runs import shipped_backbone
+from threers.scores import scores_to_codings
+from threers.scoring import Tally, score_sessions
+from threers.settings import Training, from_mapping
+from threers.tagger import Tagger
+from threers.training import fit
+
+PREVIOUS = 10
+NAMES = {"chunks": "encode once", "windows": f"window of {PREVIOUS} previous utterances"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowChunker(Chunker):
+    """One chunk per utterance: the utterance and up to ten before it, the oldest tokens cut where there are too many."""
+
+    def for_scoring(self, session: SessionTokens, index: int = 0) -> list[Chunk]:
+        """One window per utterance, of which only that utterance is pooled; its own tokens beyond the room are cut."""
+        chunks = []
+        for number, own in enumerate(session.utterances):
+            own = own[: self.room]
+            before = np.concatenate([np.zeros(0, np.int32), *session.utterances[max(0, number - PREVIOUS) : number]])
+            context = before[len(before) - min(len(before), self.room - len(own)) :]
+            head = np.array(self.before, dtype=np.int32)
+            tokens = np.concatenate([head, context, own, np.array(self.after, dtype=np.int32)]).astype(np.int32)
+            start = len(head) + len(context)
+            piece = np.array([[number, start, start + len(own)]], dtype=np.int32)
+            chunks.append(Chunk(index, tokens, piece, np.ones(1, dtype=bool)))
+        return chunks
+
+    def for_training(self, session: SessionTokens, index: int, rng: np.random.Generator) -> list[Chunk]:
+        """The same windows in every epoch."""
+        return self.for_scoring(session, index)
+
+
+class WindowTagger(Tagger):
+    """A tagger that reads one window per utterance."""
+
+    @property
+    def chunker(self) -> Chunker:
+        """Cuts windows instead of chunks."""
+        return WindowChunker(**vars(super().chunker))
+
+
+def main() -> None:
+    """Run the comparison that the command line names."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["context"])
+    parser.add_argument("--corpus", required=True)
+    parser.add_argument("--backbone", default="minilm")
+    parser.add_argument("--folds", type=int, default=5, help="folds that the groups are dealt into")
+    parser.add_argument("--only", type=int, help="run the first so many folds; default: all")
+    parser.add_argument("--window-epochs", type=int, help="epochs of the window side; default: as the other side")
+    parser.add_argument("--json", help="file to write the figures to")
+    given = parser.parse_args()
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logging.getLogger("threers").setLevel(logging.INFO)
+    figures = compare_context(given)
+    print(table(figures))
+    if given.json:
+        Path(given.json).write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+
+
+def compare_context(given: argparse.Namespace) -> dict:
+    """Train and score both sides on the same folds; figures of each, and the difference of their macro-F1."""
+    corpus, backbone = Corpus.load(given.corpus), shipped_backbone(given.backbone)
+    text = (resources.files("threers.configs") / "training" / "default.yaml").read_text(encoding="utf-8")
+    training = from_mapping(Training, yaml.safe_load(text))
+    window_training = replace(training, epochs=given.window_epochs or training.epochs)
+    fold_of = grouped_folds(corpus, given.folds, 1)
+    sides = {"chunks": (Tagger, training), "windows": (WindowTagger, window_training)}
+    figures: dict = {side: {"name": NAMES[side], "epochs": t.epochs} for side, (_, t) in sides.items()}
+    codings = [corpus.codings]
+    tested = []
+    for fold in range(given.only or given.folds):
+        learn_ids, test_ids = list(fold_of.index[fold_of != fold]), list(fold_of.index[fold_of == fold])
+        require_disjoint(corpus.sessions, learn_ids, test_ids)
+        tested += test_ids
+        test = corpus.select(test_ids)
+        for side, (tagger_type, settings) in sides.items():
+            start = time.monotonic()
+            tagger = fit(corpus.select(learn_ids), backbone, settings, tagger_type=tagger_type)
+            trained = time.monotonic()
+            tally = Tally()
+            scores = score_sessions(tagger, test.utterances, choose(), 8192, tally)
+            own = figures[side]
+            read = tagger.manifest["tokens_per_epoch"] * len(tagger.manifest["epochs"])
+            for key, value in {
+                "training_tokens": read,
+                "training_seconds": trained - start,
+                "scoring_tokens": tally.tokens,
+                "scoring_seconds": tally.seconds,
+            }.items():
+                own[key] = own.get(key, 0) + value
+            codings.append(scores_to_codings(scores, corpus.codebook, f"model:{side}"))
+    part = corpus.select(tested)
+    merged = pd.concat(codings, ignore_index=True)
+    merged = merged[merged["session_id"].isin(tested)]
+    groups = part.sessions.set_index("session_id")["group_id"]
+    figures["folds"] = {"dealt": given.folds, "run": given.only or given.folds, "groups": int(groups.nunique())}
+    figures["macro_f1"] = {}
+    for family in corpus.codebook.tag_families():
+        judged = (merged, part.utterances, groups, corpus.codebook, "model:chunks", "model:windows", family.name)
+        figures["macro_f1"][family.title] = side_by_side(*judged)
+    return figures
+
+
+def side_by_side(codings, utterances, groups, codebook, a, b, family) -> dict:  # noqa: ANN001, D103
+    from threers.agreement import agree
+
+    rows = agree(codings, utterances, groups, codebook, resamples=2000)
+    rows = rows[(rows["family"] == family) & (rows["statistic"] == "macro_f1") & (rows["rater_b"] == "consensus")]
+    estimate = rows.set_index("rater_a")["estimate"]
+    difference = macro_f1_difference(codings, utterances, groups, codebook, a, b, family)
+    return {"chunks": estimate[a], "windows": estimate[b], "difference": list(difference)}
+
+
+def table(figures: dict) -> str:
+    """Markdown: a row per figure, a column per side, and their ratio or difference."""
+    a, b = figures["chunks"], figures["windows"]
+    folds = figures["folds"]
+    rows = [
+        f"{folds['run']} of {folds['dealt']} folds, {folds['groups']} groups tested",
+        "",
+        f"| | {a['name']} | {b['name']} | |",
+        "|---|---|---|---|",
+        f"| epochs | {a['epochs']} | {b['epochs']} | |",
+    ]
+    for family, figure in figures["macro_f1"].items():
+        estimate, low, high = figure["difference"]
+        rows.append(
+            f"| macro-F1 {family} | {figure['chunks']:.3f} | {figure['windows']:.3f} "
+            f"| difference {estimate:+.3f} [{low:+.3f}, {high:+.3f}] |"
+        )
+    for key, unit in (
+        ("training_tokens", "tokens"),
+        ("training_seconds", "s"),
+        ("scoring_tokens", "tokens"),
+        ("scoring_seconds", "s"),
+    ):
+        rows.append(f"| {key.split('_')[0]} | {a[key]:,.0f} {unit} | {b[key]:,.0f} {unit} | 1 : {b[key] / a[key]:.1f} |")
+    return "\n".join(rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""`threers demo`: the three jobs on the bundled synthetic sessions. Layer 5."""
+
+from __future__ import annotations
+
+import logging
+from importlib import resources
+from pathlib import Path
+
+from threers import runs, screen
+from threers.corpus import Corpus
+from threers.errors import OutputExistsError
+from threers.formats import import_files
+from threers.settings import AgreeRun, DemoRun, Engine, EvaluateRun, ScoreRun, TrainRun
+
+logger = logging.getLogger(__name__)
+
+#: Patients whose sessions stand for new ones: no tagger of the demo ever learns from them.
+NEW_PATIENTS = ("P06", "P09")
+
+
+def run(settings: DemoRun) -> None:
+    """Import, evaluate, train, score new sessions, compare them with their coders; a second run redoes nothing done.
+
+    Writes corpus/, new/, evaluation/, tagger/, scores/ and agreement/ under `settings.out`.
+    """
+    out = Path(settings.out).expanduser()
+    _say(f"1 of 5  import the bundled sessions: {screen.SYNTHETIC}")
+    known, new = _import(out)
+    _say(f"2 of 5  evaluate: {settings.folds}-fold cross-validation over patients, {len(known.sessions)} sessions")
+    evaluation = EvaluateRun(
+        corpus=str(out / "corpus"),
+        out=str(out / "evaluation"),
+        folds=settings.folds,
+        backbone=settings.backbone,
+        training=settings.training,
+    )
+    table = runs.evaluate(evaluation)
+    _say("3 of 5  train a tagger on all of them")
+    wanted = TrainRun(
+        corpus=str(out / "corpus"), tagger=str(out / "tagger"), backbone=settings.backbone, training=settings.training
+    )
+    if not (out / "tagger" / "manifest.json").is_file():
+        runs.train(wanted)
+    _say(f"4 of 5  score {len(new.sessions)} sessions of {len(NEW_PATIENTS)} patients that it never saw")
+    scores = ScoreRun(tagger=str(out / "tagger"), source=str(out / "new"), out=str(out / "scores"), engine=Engine())
+    screen.show_scores(runs.score(scores), out / "scores")
+    _say("5 of 5  compare tagger and coders on the new sessions")
+    comparison = AgreeRun(
+        corpus=str(out / "new"), scores=(str(out / "scores"),), out=str(out / "agreement"), resamples=200, overwrite=True
+    )
+    runs.agree(comparison)
+    _say("\nCross-validation over patients:")
+    screen.show_agreement(table, out / "corpus")
+    _say(
+        f"agreement, cross-validated: {out / 'evaluation' / 'agreement.csv'}\n"
+        f"agreement on the new sessions: {out / 'agreement' / 'agreement.csv'}\n"
+        f"scores of the new sessions: {out / 'scores'}"
+    )
+
+
+def _import(out: Path) -> tuple[Corpus, Corpus]:
+    if (out / "new" / "manifest.json").is_file():
+        return Corpus.load(out / "corpus"), Corpus.load(out / "new")
+    if out.exists() and any(out.iterdir()) and not (out / "corpus").exists():
+        raise OutputExistsError(f"out={out}: holds files that no run of threers wrote; name another folder")
+    with resources.as_file(resources.files("threers.demo")) as folder:
+        corpus = import_files(folder / "**" / "*.csv", "demo")
+    corpus.manifest["synthetic"] = True
+    is_new = corpus.sessions["patient_id"].isin(NEW_PATIENTS)
+    parts = []
+    for name, chosen in (("corpus", ~is_new), ("new", is_new)):
+        part = corpus.select(corpus.sessions.loc[chosen, "session_id"])
+        part.save(out / name, overwrite=True)
+        parts.append(part)
+    return parts[0], parts[1]
+
+
+def _say(text: str) -> None:
+    from rich.console import Console
+
+    Console(soft_wrap=True, highlight=False).print(text, markup=False)

@@ -1,0 +1,80 @@
+"""The house holds its shape: a module imports only from lower layers, and torch stays where it belongs."""
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src" / "threers"
+LAYERS = [
+    {"errors", "codebook", "settings", "configs"},
+    {"corpus", "splits", "scores", "formats", "agreement"},
+    {"backbones", "hardware", "chunks", "targets", "decisions", "tagger"},
+    {"learner", "training", "scoring", "floors"},
+    {"summary", "card", "report"},
+    {"runs", "screen", "demonstration"},
+    {"cli"},
+]
+LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
+FILES = sorted(SOURCE.rglob("*.py"))
+
+
+def home(path):
+    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+def imported(path):
+    """Every module that a file imports, inside functions too."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            assert node.level == 0, f"{path}: imports are absolute"
+            if node.module == "threers":
+                yield from (f"threers.{alias.name}" for alias in node.names)
+            else:
+                yield node.module
+
+
+def test_every_module_has_a_layer():
+    assert {home(path) for path in FILES} - {"__init__"} <= LAYER.keys()
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_modules_import_only_from_their_layer_and_below(path):
+    if home(path) == "__init__":
+        return
+    for module in imported(path):
+        if module.startswith("threers."):
+            target = module.split(".")[1]
+            assert LAYER[target] <= LAYER[home(path)], f"{path.name} (layer {LAYER[home(path)]}) imports {module}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_only_the_command_line_knows_hydra(path):
+    known = {module.split(".")[0] for module in imported(path)}
+    if home(path) != "cli":
+        assert not known & {"hydra", "omegaconf"}
+
+
+def test_no_config_names_a_python_path():
+    for path in (SOURCE.parents[1] / "configs").rglob("*.yaml"):
+        assert "_target_" not in path.read_text(encoding="utf-8"), path
+
+
+def test_layers_0_1_and_4_run_without_torch():
+    names = sorted(LAYERS[0] - {"configs"} | LAYERS[1] | LAYERS[4] - {"report"})
+    code = (
+        f"import importlib, sys\nfor name in {names!r}:\n    importlib.import_module('threers.' + name)\n"
+        "assert 'torch' not in sys.modules and 'transformers' not in sys.modules\nprint('free of torch')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ, check=False)
+    assert done.stdout.strip() == "free of torch", done.stderr
+
+
+def test_nothing_asks_for_remote_code():
+    for path in FILES:
+        assert "trust_remote_code=True" not in path.read_text(encoding="utf-8"), path

@@ -1,0 +1,216 @@
+"""The command line as a user meets it: real processes, real files, one clean line for each mistake."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from threers.corpus import Corpus
+from tests.conftest import make_corpus
+
+THREERS = [sys.executable, "-m", "threers.cli"]
+
+
+def threers(*words, cwd=None):
+    env = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.run([*THREERS, *map(str, words)], capture_output=True, text=True, cwd=cwd, env=env, check=False)
+
+
+@pytest.fixture
+def table(tmp_path):
+    path = tmp_path / "coded.csv"
+    path.write_text(
+        "session,turn,speaker,text,patient,coder,code\n"
+        "s1,1,T,how was the week,p1,A,question\ns1,2,C,fine I want to stop,p1,A,change\n"
+        "s2,1,T,say more,p2,A,other\ns2,2,C,no,p2,A,sustain\n"
+    )
+    return path
+
+
+@pytest.fixture(scope="module")
+def corpus_folder(tmp_path_factory):
+    return make_corpus(6).save(tmp_path_factory.mktemp("corpus") / "corpus")
+
+
+def local(folder):
+    return [
+        "backbone=local",
+        f"backbone.path={folder}",
+        "backbone.chunk_tokens=64",
+        "backbone.overlap_tokens=16",
+        "training=quick",
+        "training.device=cpu",
+        "training.precision=float32",
+        "training.epochs=1",
+        "training.validation_share=0.3",
+    ]
+
+
+def refused(done, *words):
+    """Status 2, one line on standard error, these words in it, no traceback."""
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    for word in words:
+        assert word in done.stderr
+    return True
+
+
+def test_help_answers_within_a_second_and_loads_nothing_heavy():
+    code = "import sys; sys.argv = ['threers', '--help']; from threers.cli import main; main(); print('torch' in sys.modules)"
+    start = time.perf_counter()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert time.perf_counter() - start < 1 or os.environ.get("CI") or os.environ.get("PYTEST_XDIST_WORKER")
+    assert done.stdout.strip().endswith("False")
+    for verb in ("import", "train", "evaluate", "score", "agree", "doctor", "demo"):
+        assert f"\n  {verb} " in done.stdout
+
+
+@pytest.mark.parametrize("verb", ["import", "train", "evaluate", "score", "agree", "doctor", "demo"])
+def test_every_verb_explains_its_keys(verb):
+    done = threers(verb, "--help")
+    assert done.returncode == 0
+    config = yaml.safe_load((Path(__file__).parents[1] / "configs" / f"{verb}.yaml").read_text())
+    for key in config:
+        if key != "defaults":
+            assert f"{key}:" in done.stdout
+
+
+def test_the_whole_way_with_a_tiny_backbone(table, tiny_folder, tmp_path):
+    corpus = make_corpus(6).save(tmp_path / "corpus")
+    out = tmp_path / "evaluation"
+    done = threers("evaluate", f"corpus={corpus}", f"out={out}", "folds=2", "resamples=100", *local(tiny_folder), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "Client talk" in done.stdout
+    agreement = pd.read_csv(out / "agreement.csv")
+    assert {"model:local", "floor:tf-idf", "floor:most-frequent"} <= set(agreement["rater_a"])
+    assert {"coder-coder", "model-coder", "model-consensus"} == set(agreement["comparison"])
+    scores = pd.read_parquet(out / "scores" / "utterances")
+    assert not scores.duplicated(["session_id", "utterance_id"]).any()
+    assert len(scores) == len(Corpus.load(corpus).utterances)
+
+    tagger = tmp_path / "tagger"
+    done = threers("train", f"corpus={corpus}", f"tagger={tagger}", *local(tiny_folder), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert refused(threers("train", f"corpus={corpus}", f"tagger={tagger}", *local(tiny_folder)), "exists already")
+    assert "Research on groups of sessions" in (tagger / "README.md").read_text()
+
+    scored = tmp_path / "scores"
+    done = threers("score", f"tagger={tagger}", f"source={corpus}", f"out={scored}", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "text" not in pd.read_parquet(scored / "utterances").columns
+    assert {p.name for p in scored.glob("*.parquet")} == {"segments.parquet", "sessions.parquet"}
+    again = threers("score", f"tagger={tagger}", f"source={corpus}", f"out={scored}", cwd=tmp_path)
+    assert "0 sessions" in again.stdout
+    assert refused(
+        threers("score", f"tagger={tagger}", f"source={corpus}", f"out={scored}", "include_text=true"), "another run"
+    )
+
+    done = threers("agree", f"corpus={corpus}", f"scores={scored}", f"out={tmp_path / 'a'}", "resamples=100", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "model:tagger" in set(pd.read_csv(tmp_path / "a" / "agreement.csv")["rater_a"])
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"coded.csv", "corpus", "evaluation", "tagger", "scores", "a"}, "a run leaves nothing else behind"
+
+
+def test_transcripts_are_scored_without_codes(tiny_folder, tmp_path):
+    corpus = make_corpus(4).save(tmp_path / "corpus")
+    assert threers("train", f"corpus={corpus}", f"tagger={tmp_path / 't'}", *local(tiny_folder)).returncode == 0
+    (tmp_path / "new.csv").write_text("session,speaker,text\nx,T,how is work\nx,C,angry\nx,Z,hm\n")
+    out = tmp_path / "scores"
+    roles = "roles={T: therapist, C: client}"
+    done = threers("score", f"tagger={tmp_path / 't'}", f"source={tmp_path / 'new.csv'}", f"out={out}", "reader=long", roles)
+    assert done.returncode == 0, done.stderr
+    scores = pd.read_parquet(out / "utterances")
+    assert scores["role"].tolist() == ["therapist", "client", "unknown"]
+    assert scores["tags"].map(len).tolist() == [1, 1, 0]
+
+
+def test_import_says_what_it_did(table, tmp_path):
+    roles = "roles={T: therapist, C: client}"
+    done = threers("import", f"source={table}", f"corpus={tmp_path / 'c'}", "reader=long", "codebook=annomi", roles)
+    assert done.returncode == 0, done.stderr
+    assert "2 sessions of 2 groups, 4 utterances" in done.stdout
+
+
+MISTAKES = {
+    "verb": (["imprt"], ["no verb 'imprt'", "did you mean import?"]),
+    "missing file": (["import", "source=none.csv", "corpus=c"], ["none.csv", "no such file"]),
+    "nothing given": (["import", "corpus=c"], ["source: found ''"]),
+    "typo in a key": (["import", "sorce=x", "corpus=c"], ["sorce: unknown key", "did you mean 'source'"]),
+    "typo in a nested key": (["train", "training.epohcs=3"], ["training.epohcs: unknown key", "did you mean 'epochs'"]),
+    "wrong type": (["train", "corpus=a", "tagger=b", "training.epochs=x"], ["training.epochs: found 'x'; expected int"]),
+    "out of range": (["train", "corpus=a", "tagger=b", "training.epochs=0"], ["training.epochs: found 0; expected at least 1"]),
+    "unknown choice": (["train", "corpus=a", "tagger=b", "training=fast"], ["training/fast", "default"]),
+    "no corpus": (["train", "corpus=nowhere", "tagger=b"], ["corpus nowhere", "no such folder"]),
+    "no tagger": (["score", "tagger=nowhere", "source=x", "out=o"], ["tagger nowhere", "config.json is missing"]),
+    "no codebook": (["import", "source={table}", "corpus=c", "reader=long", "codebook=3rs"], ["codebook '3rs'", "shipped:"]),
+    "wrong codebook": (
+        ["import", "source={table}", "corpus=c", "reader=long", "codebook=3rs-2015"],
+        ["none of its codes", "3rs-2015"],
+    ),
+    "wrong columns": (["import", "source={table}", "corpus=c", "reader=annomi"], ["coded.csv", "turn", "transcript_id"]),
+    "no reader": (["import", "source={table}", "corpus=c", "reader=mine"], ["reader 'mine'", "shipped:"]),
+    "grammar": (["import", "source=[", "corpus=c"], ["import:"]),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_one_clear_line(mistake, table, tmp_path):
+    words, expected = MISTAKES[mistake]
+    done = threers(*[word.format(table=table) for word in words], cwd=tmp_path)
+    assert refused(done, *expected)
+    assert {path.name for path in tmp_path.iterdir()} == {"coded.csv"}
+
+
+def test_a_typo_in_a_yaml_file_names_the_file(tmp_path, corpus_folder):
+    (tmp_path / "mine" / "training").mkdir(parents=True)
+    (tmp_path / "mine" / "training" / "long.yaml").write_text("epohcs: 9\n")
+    done = threers("train", f"--config-dir={tmp_path / 'mine'}", f"corpus={corpus_folder}", "tagger=t", "training=long")
+    assert refused(done, "training.epohcs in training/long.yaml: unknown key", "did you mean 'epochs'")
+
+
+def test_too_few_groups_for_the_folds(corpus_folder, tiny_folder, tmp_path):
+    done = threers("evaluate", f"corpus={corpus_folder}", f"out={tmp_path / 'o'}", "folds=9", *local(tiny_folder))
+    assert refused(done, "9 folds from 6 groups")
+    assert not (tmp_path / "o").exists()
+
+
+def test_an_empty_file(tmp_path):
+    (tmp_path / "empty.csv").write_text("")
+    done = threers("import", f"source={tmp_path / 'empty.csv'}", f"corpus={tmp_path / 'c'}", "reader=long", "codebook=annomi")
+    assert refused(done, "empty.csv")
+    assert not (tmp_path / "c").exists()
+
+
+def test_an_output_that_is_there_is_not_written_over(table, corpus_folder, tiny_folder, tmp_path):
+    before = (corpus_folder / "utterances.parquet").read_bytes()
+    words = [f"source={table}", f"corpus={corpus_folder}", "reader=long", "codebook=annomi"]
+    assert refused(threers("import", *words), "exists already", "overwrite=true")
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "diary.txt").write_text("mine")
+    done = threers(
+        "evaluate", f"corpus={corpus_folder}", f"out={tmp_path / 'notes'}", "folds=2", "overwrite=true", *local(tiny_folder)
+    )
+    assert refused(done, "no run of threers wrote")
+    assert (tmp_path / "notes" / "diary.txt").read_text() == "mine"
+    assert (corpus_folder / "utterances.parquet").read_bytes() == before
+
+
+def test_no_coded_utterance_has_a_legal_role(table, tiny_folder, tmp_path):
+    words = ["import", f"source={table}", f"corpus={tmp_path / 'c'}", "reader=long", "codebook=annomi"]
+    assert threers(*words).returncode == 0
+    done = threers("train", f"corpus={tmp_path / 'c'}", f"tagger={tmp_path / 't'}", *local(tiny_folder))
+    assert refused(done, "role that may speak a code of codebook annomi", "roles={")
+    assert not (tmp_path / "t").exists()
+
+
+def test_a_backbone_whose_hash_differs(corpus_folder, tiny_folder, tmp_path):
+    words = [f"corpus={corpus_folder}", f"tagger={tmp_path / 't'}", *local(tiny_folder), f"backbone.sha256={'0' * 64}"]
+    assert refused(threers("train", *words), "has SHA-256")
+    assert not (tmp_path / "t").exists()

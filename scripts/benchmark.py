@@ -2,8 +2,9 @@
 
     .venv/bin/python scripts/benchmark.py context --corpus CORPUS [--folds 5] [--only 1] [--window-epochs 2]
 
-`context` holds encode-once (chunks, every utterance pooled from its own tokens) against the usual way, one window of the ten
-previous utterances per utterance. Everything else is the same: backbone, pooling, heads, loss, optimiser, folds.
+`context` holds encode-once (chunks, every utterance pooled from its own tokens) against the usual way, one window of
+the ten previous utterances per utterance. Everything else is the same: backbone, pooling, heads, loss, optimiser,
+folds.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ import yaml
 from threers.agreement import macro_f1_difference
 from threers.chunks import Chunk, Chunker, SessionTokens
 from threers.corpus import Corpus, grouped_folds, require_disjoint
+from threers.doctor import shipped_backbone
 from threers.hardware import choose
-from threers.runs import shipped_backbone
 from threers.scores import scores_to_codings
 from threers.scoring import Tally, score_sessions
 from threers.settings import Training, from_mapping
@@ -37,14 +38,18 @@ NAMES = {"chunks": "encode once", "windows": f"window of {PREVIOUS} previous utt
 
 @dataclass(frozen=True, kw_only=True)
 class WindowChunker(Chunker):
-    """One chunk per utterance: the utterance and up to ten before it, the oldest tokens cut where there are too many."""
+    """One chunk per utterance: the utterance and up to ten before it, the oldest tokens cut where there are too
+    many.
+    """
 
     def for_scoring(self, session: SessionTokens, index: int = 0) -> list[Chunk]:
         """One window per utterance, of which only that utterance is pooled; its own tokens beyond the room are cut."""
         chunks = []
         for number, own in enumerate(session.utterances):
-            own = own[: self.room]
-            before = np.concatenate([np.zeros(0, np.int32), *session.utterances[max(0, number - PREVIOUS) : number]])
+            own = np.concatenate([session.markers[number], own])[: self.room]
+            earlier = range(max(0, number - PREVIOUS), number)
+            spoken = [part for one in earlier for part in (session.markers[one], session.utterances[one])]
+            before = np.concatenate([np.zeros(0, np.int32), *spoken])
             context = before[len(before) - min(len(before), self.room - len(own)) :]
             head = np.array(self.before, dtype=np.int32)
             tokens = np.concatenate([head, context, own, np.array(self.after, dtype=np.int32)]).astype(np.int32)
@@ -91,7 +96,12 @@ def compare_context(given: argparse.Namespace) -> dict:
     corpus, backbone = Corpus.load(given.corpus), shipped_backbone(given.backbone)
     text = (resources.files("threers.configs") / "training" / "default.yaml").read_text(encoding="utf-8")
     training = from_mapping(Training, yaml.safe_load(text))
-    window_training = replace(training, epochs=given.window_epochs or training.epochs)
+    # The encoder alone is compared. A window holds one utterance to learn from where a chunk holds many, so a step of
+    # as many utterances is a step of more tokens.
+    training = replace(training, lexical_share=0.0)
+    window_training = replace(
+        training, epochs=given.window_epochs or training.epochs, batch_tokens=training.batch_tokens * PREVIOUS
+    )
     fold_of = grouped_folds(corpus, given.folds, 1)
     sides = {"chunks": (Tagger, training), "windows": (WindowTagger, window_training)}
     figures: dict = {side: {"name": NAMES[side], "epochs": t.epochs} for side, (_, t) in sides.items()}
@@ -163,7 +173,9 @@ def table(figures: dict) -> str:
         ("scoring_tokens", "tokens"),
         ("scoring_seconds", "s"),
     ):
-        rows.append(f"| {key.split('_')[0]} | {a[key]:,.0f} {unit} | {b[key]:,.0f} {unit} | 1 : {b[key] / a[key]:.1f} |")
+        rows.append(
+            f"| {key.split('_')[0]} | {a[key]:,.0f} {unit} | {b[key]:,.0f} {unit} | 1 : {b[key] / a[key]:.1f} |"
+        )
     return "\n".join(rows)
 
 

@@ -15,8 +15,8 @@ from threers.corpus import Corpus, conform
 from threers.settings import Backbone, Training
 
 WORDS = (
-    "i you we it that this not no yes well okay mm never always feel think want need stop help angry sad fine maybe why "
-    "how what when because therapy week talk say tell mother work home sleep drink again nothing everything good bad"
+    "i you we it that this not no yes well okay mm never always feel think want need stop help angry sad fine maybe "
+    "why how what when because therapy week talk say tell mother work home sleep drink again nothing everything good"
 ).split()
 
 
@@ -47,13 +47,27 @@ def local_backbone(folder: Path, **changes) -> Backbone:
 
 
 def make_backbone(folder: Path, kind: str) -> Path:
-    """Save a backbone of two layers with random weights, and a word-level fast tokenizer, in the save_pretrained layout."""
+    """Save a backbone of two layers with random weights, and a word-level fast tokenizer, in the save_pretrained
+    layout.
+    """
     import torch
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
     from transformers import AutoModel, PreTrainedTokenizerFast
 
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    words = [*special, "patient", "therapist", "client", "teacher", "student", "participant", "other", "unknown", ":", "."]
+    words = [
+        *special,
+        "patient",
+        "therapist",
+        "client",
+        "teacher",
+        "student",
+        "participant",
+        "other",
+        "unknown",
+        ":",
+        ".",
+    ]
     vocabulary = {word: number for number, word in enumerate(dict.fromkeys([*words, *WORDS]))}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.Lowercase()

@@ -12,8 +12,8 @@ SOURCE = Path(__file__).parents[1] / "src" / "threers"
 LAYERS = [
     {"errors", "codebook", "settings", "configs"},
     {"corpus", "splits", "scores", "formats", "agreement"},
-    {"backbones", "hardware", "chunks", "targets", "decisions", "tagger"},
-    {"learner", "training", "scoring", "floors"},
+    {"backbones", "hardware", "chunks", "targets", "decisions", "lexicon", "tagger"},
+    {"learner", "training", "scoring", "floors", "doctor"},
     {"summary", "card", "report"},
     {"runs", "screen", "demonstration"},
     {"cli"},

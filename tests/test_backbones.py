@@ -1,3 +1,4 @@
+import hashlib
 import zipfile
 from importlib import metadata
 from types import SimpleNamespace
@@ -6,8 +7,8 @@ import pytest
 
 from tests.conftest import local_backbone
 from threers import backbones
+from threers.doctor import shipped_backbone
 from threers.errors import InputError, SettingsError
-from threers.runs import shipped_backbone
 from threers.settings import Backbone
 
 
@@ -58,9 +59,28 @@ def test_pieces_of_one_zip_are_joined_and_nothing_climbs_out(tiny_folder, tmp_pa
         ]
     monkeypatch.setattr(metadata, "files", files.__getitem__)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    settings = Backbone(name="joined", source="packages", packages=("part-0", "part-1"), inside="input/model.zip.")
+    sha = hashlib.sha256((tiny_folder / "model.safetensors").read_bytes()).hexdigest()
+    settings = Backbone(
+        name="joined", source="packages", packages=("part-0", "part-1"), inside="input/model.zip.", sha256=sha
+    )
     folder = backbones.locate(settings)
     assert (folder / "model.safetensors").read_bytes() == (tiny_folder / "model.safetensors").read_bytes()
     assert "climbs out" not in (folder / "config.json").read_text()
     assert not (folder / "run_me.py").exists()
     assert backbones.locate(settings) == folder
+
+
+def test_damaged_pieces_leave_nothing_in_the_cache(tmp_path, monkeypatch):
+    piece = tmp_path / "input" / "model.zip.001"
+    piece.parent.mkdir()
+    piece.write_bytes(b"no zip")
+    found = SimpleNamespace(as_posix=piece.as_posix, name=piece.name, locate=lambda: piece)
+    monkeypatch.setattr(metadata, "files", lambda name: [found] if name == "part-1" else [])
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    settings = Backbone(name="joined", source="packages", packages=("part-1", "part-2"), inside="input/model.zip.")
+    with pytest.raises(InputError, match="found 1 pieces, expected 2"):
+        backbones.locate(settings)
+    monkeypatch.setattr(metadata, "files", lambda name: [found])
+    with pytest.raises(InputError, match="make no whole zip"):
+        backbones.locate(settings)
+    assert not list((tmp_path / "cache").rglob("model.safetensors"))

@@ -3,15 +3,14 @@
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
 
-from threers.corpus import Corpus
 from tests.conftest import make_corpus
+from threers.corpus import Corpus
 
 THREERS = [sys.executable, "-m", "threers.cli"]
 
@@ -61,12 +60,13 @@ def refused(done, *words):
     return True
 
 
-def test_help_answers_within_a_second_and_loads_nothing_heavy():
-    code = "import sys; sys.argv = ['threers', '--help']; from threers.cli import main; main(); print('torch' in sys.modules)"
-    start = time.perf_counter()
+def test_help_loads_nothing_that_takes_time():
+    code = (
+        "import sys; sys.argv = ['threers', '--help']; from threers.cli import main; main(); "
+        "print([name for name in ('torch', 'hydra', 'pandas', 'scipy') if name in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert time.perf_counter() - start < 1 or os.environ.get("CI") or os.environ.get("PYTEST_XDIST_WORKER")
-    assert done.stdout.strip().endswith("False")
+    assert done.stdout.strip().endswith("[]")
     for verb in ("import", "train", "evaluate", "score", "agree", "doctor", "demo"):
         assert f"\n  {verb} " in done.stdout
 
@@ -83,8 +83,11 @@ def test_every_verb_explains_its_keys(verb):
 
 def test_the_whole_way_with_a_tiny_backbone(table, tiny_folder, tmp_path):
     corpus = make_corpus(6).save(tmp_path / "corpus")
+    other = make_corpus(4, seed=7).save(tmp_path / "other")
     out = tmp_path / "evaluation"
-    done = threers("evaluate", f"corpus={corpus}", f"out={out}", "folds=2", "resamples=100", *local(tiny_folder), cwd=tmp_path)
+    done = threers(
+        "evaluate", f"corpus={corpus}", f"out={out}", "folds=2", "resamples=100", *local(tiny_folder), cwd=tmp_path
+    )
     assert done.returncode == 0, done.stderr
     assert "Client talk" in done.stdout
     agreement = pd.read_csv(out / "agreement.csv")
@@ -101,30 +104,45 @@ def test_the_whole_way_with_a_tiny_backbone(table, tiny_folder, tmp_path):
     assert "Research on groups of sessions" in (tagger / "README.md").read_text()
 
     scored = tmp_path / "scores"
-    done = threers("score", f"tagger={tagger}", f"source={corpus}", f"out={scored}", cwd=tmp_path)
+    words = ["score", f"tagger={tagger}", f"source={other}", f"out={scored}"]
+    done = threers(*words, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "text" not in pd.read_parquet(scored / "utterances").columns
     assert {p.name for p in scored.glob("*.parquet")} == {"segments.parquet", "sessions.parquet"}
-    again = threers("score", f"tagger={tagger}", f"source={corpus}", f"out={scored}", cwd=tmp_path)
-    assert "0 sessions" in again.stdout
-    assert refused(
-        threers("score", f"tagger={tagger}", f"source={corpus}", f"out={scored}", "include_text=true"), "another run"
-    )
+    before = (scored / "utterances" / "part-00000.parquet").stat().st_mtime_ns
+    again = threers(*words, cwd=tmp_path)
+    assert "in an earlier run" in again.stdout
+    assert (scored / "utterances" / "part-00000.parquet").stat().st_mtime_ns == before
+    assert refused(threers(*words, "include_text=true"), "another run")
 
-    done = threers("agree", f"corpus={corpus}", f"scores={scored}", f"out={tmp_path / 'a'}", "resamples=100", cwd=tmp_path)
+    done = threers(
+        "agree", f"corpus={other}", f"scores={scored}", f"out={tmp_path / 'a'}", "resamples=100", cwd=tmp_path
+    )
     assert done.returncode == 0, done.stderr
     assert "model:tagger" in set(pd.read_csv(tmp_path / "a" / "agreement.csv")["rater_a"])
     left = {path.name for path in tmp_path.iterdir()}
-    assert left == {"coded.csv", "corpus", "evaluation", "tagger", "scores", "a"}, "a run leaves nothing else behind"
+    assert left == {"coded.csv", "corpus", "other", "evaluation", "tagger", "scores", "a"}, (
+        "nothing else is left behind"
+    )
+    for folder in (tagger, scored, out):
+        assert folder.stat().st_mode & 0o077 == 0, f"{folder.name} is for its owner only"
+
+    seen = tmp_path / "seen"
+    assert threers("score", f"tagger={tagger}", f"source={corpus}", f"out={seen}").returncode == 0
+    done = threers("agree", f"corpus={corpus}", f"scores={seen}", f"out={tmp_path / 'b'}", "resamples=100")
+    assert refused(done, "12 of 12 sessions belong to groups that the tagger learnt from")
+    assert not (tmp_path / "b").exists()
 
 
 def test_transcripts_are_scored_without_codes(tiny_folder, tmp_path):
     corpus = make_corpus(4).save(tmp_path / "corpus")
     assert threers("train", f"corpus={corpus}", f"tagger={tmp_path / 't'}", *local(tiny_folder)).returncode == 0
-    (tmp_path / "new.csv").write_text("session,speaker,text\nx,T,how is work\nx,C,angry\nx,Z,hm\n")
+    (tmp_path / "new.csv").write_text("session,turn,speaker,text\nx,1,T,how is work\nx,2,C,angry\nx,3,Z,hm\n")
     out = tmp_path / "scores"
     roles = "roles={T: therapist, C: client}"
-    done = threers("score", f"tagger={tmp_path / 't'}", f"source={tmp_path / 'new.csv'}", f"out={out}", "reader=long", roles)
+    done = threers(
+        "score", f"tagger={tmp_path / 't'}", f"source={tmp_path / 'new.csv'}", f"out={out}", "reader=long", roles
+    )
     assert done.returncode == 0, done.stderr
     scores = pd.read_parquet(out / "utterances")
     assert scores["role"].tolist() == ["therapist", "client", "unknown"]
@@ -144,17 +162,29 @@ MISTAKES = {
     "nothing given": (["import", "corpus=c"], ["source: found ''"]),
     "typo in a key": (["import", "sorce=x", "corpus=c"], ["sorce: unknown key", "did you mean 'source'"]),
     "typo in a nested key": (["train", "training.epohcs=3"], ["training.epohcs: unknown key", "did you mean 'epochs'"]),
-    "wrong type": (["train", "corpus=a", "tagger=b", "training.epochs=x"], ["training.epochs: found 'x'; expected int"]),
-    "out of range": (["train", "corpus=a", "tagger=b", "training.epochs=0"], ["training.epochs: found 0; expected at least 1"]),
+    "wrong type": (
+        ["train", "corpus=a", "tagger=b", "training.epochs=x"],
+        ["training.epochs: found 'x'; expected int"],
+    ),
+    "out of range": (
+        ["train", "corpus=a", "tagger=b", "training.epochs=0"],
+        ["training.epochs: found 0; expected at least 1"],
+    ),
     "unknown choice": (["train", "corpus=a", "tagger=b", "training=fast"], ["training/fast", "default"]),
     "no corpus": (["train", "corpus=nowhere", "tagger=b"], ["corpus nowhere", "no such folder"]),
     "no tagger": (["score", "tagger=nowhere", "source=x", "out=o"], ["tagger nowhere", "config.json is missing"]),
-    "no codebook": (["import", "source={table}", "corpus=c", "reader=long", "codebook=3rs"], ["codebook '3rs'", "shipped:"]),
+    "no codebook": (
+        ["import", "source={table}", "corpus=c", "reader=long", "codebook=3rs"],
+        ["codebook '3rs'", "shipped:"],
+    ),
     "wrong codebook": (
         ["import", "source={table}", "corpus=c", "reader=long", "codebook=3rs-2015"],
         ["none of its codes", "3rs-2015"],
     ),
-    "wrong columns": (["import", "source={table}", "corpus=c", "reader=annomi"], ["coded.csv", "turn", "transcript_id"]),
+    "wrong columns": (
+        ["import", "source={table}", "corpus=c", "reader=annomi"],
+        ["coded.csv", "turn", "transcript_id"],
+    ),
     "no reader": (["import", "source={table}", "corpus=c", "reader=mine"], ["reader 'mine'", "shipped:"]),
     "grammar": (["import", "source=[", "corpus=c"], ["import:"]),
 }
@@ -183,7 +213,9 @@ def test_too_few_groups_for_the_folds(corpus_folder, tiny_folder, tmp_path):
 
 def test_an_empty_file(tmp_path):
     (tmp_path / "empty.csv").write_text("")
-    done = threers("import", f"source={tmp_path / 'empty.csv'}", f"corpus={tmp_path / 'c'}", "reader=long", "codebook=annomi")
+    done = threers(
+        "import", f"source={tmp_path / 'empty.csv'}", f"corpus={tmp_path / 'c'}", "reader=long", "codebook=annomi"
+    )
     assert refused(done, "empty.csv")
     assert not (tmp_path / "c").exists()
 
@@ -195,7 +227,12 @@ def test_an_output_that_is_there_is_not_written_over(table, corpus_folder, tiny_
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "diary.txt").write_text("mine")
     done = threers(
-        "evaluate", f"corpus={corpus_folder}", f"out={tmp_path / 'notes'}", "folds=2", "overwrite=true", *local(tiny_folder)
+        "evaluate",
+        f"corpus={corpus_folder}",
+        f"out={tmp_path / 'notes'}",
+        "folds=2",
+        "overwrite=true",
+        *local(tiny_folder),
     )
     assert refused(done, "no run of threers wrote")
     assert (tmp_path / "notes" / "diary.txt").read_text() == "mine"
@@ -205,12 +242,33 @@ def test_an_output_that_is_there_is_not_written_over(table, corpus_folder, tiny_
 def test_no_coded_utterance_has_a_legal_role(table, tiny_folder, tmp_path):
     words = ["import", f"source={table}", f"corpus={tmp_path / 'c'}", "reader=long", "codebook=annomi"]
     assert threers(*words).returncode == 0
+    before = {path.name for path in tmp_path.iterdir()}
     done = threers("train", f"corpus={tmp_path / 'c'}", f"tagger={tmp_path / 't'}", *local(tiny_folder))
-    assert refused(done, "role that may speak a code of codebook annomi", "roles={")
-    assert not (tmp_path / "t").exists()
+    assert refused(done, "no codings of utterances", "roles found: unknown", "roles={")
+    assert {path.name for path in tmp_path.iterdir()} == before
 
 
 def test_a_backbone_whose_hash_differs(corpus_folder, tiny_folder, tmp_path):
     words = [f"corpus={corpus_folder}", f"tagger={tmp_path / 't'}", *local(tiny_folder), f"backbone.sha256={'0' * 64}"]
     assert refused(threers("train", *words), "has SHA-256")
-    assert not (tmp_path / "t").exists()
+    assert not list(tmp_path.iterdir())
+
+
+def test_transcripts_without_any_known_role_are_not_scored(tiny_folder, tmp_path):
+    corpus = make_corpus(4).save(tmp_path / "corpus")
+    assert threers("train", f"corpus={corpus}", f"tagger={tmp_path / 't'}", *local(tiny_folder)).returncode == 0
+    (tmp_path / "new.csv").write_text("session,turn,speaker,text\nx,1,T,how is work\nx,2,C,angry\n")
+    done = threers(
+        "score", f"tagger={tmp_path / 't'}", f"source={tmp_path / 'new.csv'}", f"out={tmp_path / 's'}", "reader=long"
+    )
+    assert refused(done, "no utterance has a role", "found unknown", "roles={")
+    done = threers("score", f"tagger={tmp_path / 't'}", f"source={corpus}", f"out={tmp_path / 's'}", "reader=long")
+    assert refused(done, "is a corpus")
+    assert not (tmp_path / "s").exists()
+
+
+def test_overwriting_a_tagger_leaves_other_folders_alone(corpus_folder, tiny_folder, tmp_path):
+    (tmp_path / "diary.txt").write_text("mine")
+    done = threers("train", f"corpus={corpus_folder}", f"tagger={tmp_path}", "overwrite=true", *local(tiny_folder))
+    assert refused(done, "something else than a tagger")
+    assert (tmp_path / "diary.txt").exists()

@@ -3,9 +3,8 @@ import copy
 import pytest
 import yaml
 
-from threers.codebook import Codebook
+from threers.codebook import Codebook, require_fit
 from threers.errors import InputError, SettingsError
-from threers.codebook import require_fit
 
 GOOD = {
     "name": "small",
@@ -33,7 +32,11 @@ def test_shipped_codebooks_load_and_survive_a_round_trip(name, tmp_path):
 
 def test_the_2015_edition_has_7_7_and_10_codes_with_definitions():
     book = Codebook.load("3rs-2015")
-    for family, number, speaker in (("withdrawal", 7, "patient"), ("confrontation", 7, "patient"), ("resolution", 10, "therapist")):
+    for family, number, speaker in (
+        ("withdrawal", 7, "patient"),
+        ("confrontation", 7, "patient"),
+        ("resolution", 10, "therapist"),
+    ):
         children = [book.codes[code] for code in book.family(family).codes if book.codes[code].parent]
         assert len(children) == number
         assert all(code.roles == (speaker,) and len(code.definition) > 30 for code in children)
@@ -41,9 +44,15 @@ def test_the_2015_edition_has_7_7_and_10_codes_with_definitions():
 
 
 FAULTS = {
-    "unknown parent": (lambda r: r["families"]["withdrawal"]["codes"]["W1"].update(parent="X"), "parent 'X' is not a code"),
+    "unknown parent": (
+        lambda r: r["families"]["withdrawal"]["codes"]["W1"].update(parent="X"),
+        "parent 'X' is not a code",
+    ),
     "cycle": (lambda r: r["families"]["withdrawal"]["codes"]["W"].update(parent="W1"), "cycle"),
-    "code in two families": (lambda r: r["families"]["extent"]["codes"].update(W={}), "'W' stands in withdrawal and in extent"),
+    "code in two families": (
+        lambda r: r["families"]["extent"]["codes"].update(W={}),
+        "'W' stands in withdrawal and in extent",
+    ),
     "speaker": (lambda r: r["families"]["withdrawal"].update(roles=["nurse"]), "speaker 'nurse' does not exist"),
     "no scale": (lambda r: r["families"]["extent"].pop("scale"), "needs a scale with two bounds"),
     "half a scale": (lambda r: r["families"]["extent"].update(scale=[1]), "needs a scale with two bounds"),
@@ -52,6 +61,10 @@ FAULTS = {
     "unknown key": (lambda r: r.update(colour=1), "unknown key 'colour'"),
     "missing key": (lambda r: r.pop("roles"), "'roles' is missing"),
     "reserved role": (lambda r: r.update(roles=["patient", "unknown"]), "exists in every corpus"),
+    "own roles": (
+        lambda r: r["families"]["withdrawal"].update(kind="exclusive", codes={"a": {"roles": ["therapist"]}, "b": {}}),
+        "roles of its own",
+    ),
     "ambiguous": (lambda r: r["families"]["extent"]["codes"].update(other={"aliases": ["w1"]}), "could mean"),
 }
 
@@ -98,6 +111,15 @@ def test_a_codebook_that_fits_no_coding_is_refused():
     require_fit({"question": 3, "W2": 1}, book, "codings.csv")
 
 
-def test_the_hash_ignores_comments_and_order():
-    reordered = yaml.safe_load(yaml.safe_dump(GOOD, sort_keys=True))
-    assert Codebook.from_dict(reordered).hash == Codebook.from_dict(GOOD).hash
+def test_the_hash_ignores_comments_but_not_the_order_of_codes():
+    again = yaml.safe_load("# a comment\n" + yaml.safe_dump(GOOD, sort_keys=False))
+    assert Codebook.from_dict(again).hash == Codebook.from_dict(GOOD).hash
+    again["families"]["withdrawal"]["codes"] = {"W1": {"parent": "W"}, "W": {}}
+    assert Codebook.from_dict(again).hash != Codebook.from_dict(GOOD).hash
+
+
+def test_a_code_that_stands_twice_in_a_file_is_refused(tmp_path):
+    text = yaml.safe_dump(GOOD, sort_keys=False).replace("      W: {}", "      W: {}\n      W: {}")
+    (tmp_path / "lab.yaml").write_text(text)
+    with pytest.raises(SettingsError, match=r"lab\.yaml.*'W' stands twice"):
+        Codebook.load(tmp_path / "lab.yaml")

@@ -7,6 +7,7 @@ from hypothesis.extra.numpy import arrays
 from threers.codebook import Codebook
 from threers.decisions import Decisions, fit_decisions, macro_f1, probabilities, tag
 from threers.errors import InputError
+from threers.targets import Targets
 
 BOOKS = {name: Codebook.load(name) for name in ("3rs-2015", "annomi", "wikitactics", "talkmoves")}
 
@@ -65,6 +66,11 @@ def test_an_exclusive_family_gives_each_legal_utterance_exactly_one_code(case):
             assert (tags[:, own].sum(axis=1) == legal[:, own].any(axis=1)).all()
 
 
+def everybody(share):
+    """One coder spoke of every code of every utterance."""
+    return Targets(share, np.ones_like(share), np.ones_like(share))
+
+
 def test_temperature_recovers_the_scale_of_the_logits():
     book = BOOKS["annomi"]
     rng = np.random.default_rng(0)
@@ -75,7 +81,7 @@ def test_temperature_recovers_the_scale_of_the_logits():
         chosen = (p.cumsum(axis=1) > rng.random((len(p), 1))).argmax(axis=1)
         share[np.arange(len(p)), columns.start + chosen] = 1
     legal = np.ones(true.shape, dtype=bool)
-    decisions = fit_decisions(true * 3, share, np.ones_like(share), legal, book)
+    decisions = fit_decisions(true * 3, everybody(share), legal, book)
     assert decisions.temperature["therapist_behaviour"] == pytest.approx(3, rel=0.1)
     assert decisions.temperature["client_talk"] == pytest.approx(3, rel=0.1)
 
@@ -88,7 +94,7 @@ def test_a_rare_code_gets_a_threshold_near_its_family():
     share[:, 0] = 0
     share[np.argmin(logits[:, 0]), 0] = 1  # one positive, where the tagger is surest that there is none
     legal = np.ones(logits.shape, dtype=bool)
-    thresholds = fit_decisions(logits, share, np.ones_like(share), legal, book).threshold
+    thresholds = fit_decisions(logits, everybody(share), legal, book).threshold
     others = [thresholds[code] for code in book.family("rebuttal").codes[1:]]
     assert abs(thresholds["bailing_out"] - np.mean(others)) < 0.1
 
@@ -99,9 +105,27 @@ def test_macro_f1_leaves_out_what_nobody_marked():
     share[:2, 0] = share[2:, 1] = 1
     coders = np.zeros((4, 7))
     coders[:, :4] = 1
-    assert macro_f1(share.astype(bool), share, coders, book) == {"therapist_behaviour": 1.0}
+    assert macro_f1(share.astype(bool), Targets(share, coders, np.ones_like(share)), book) == {
+        "therapist_behaviour": 1.0
+    }
 
 
 def test_decisions_that_do_not_fit_the_codebook_are_refused():
     with pytest.raises(InputError, match=r"decisions.json.*annomi"):
         Decisions.from_dict({"temperature": {}, "threshold": {}}, BOOKS["annomi"], "decisions.json")
+
+
+def test_a_code_that_nobody_spoke_of_has_no_probability_and_no_tag():
+    book = BOOKS["3rs-2015"]
+    neutral = Decisions.neutral(book)
+    decisions = Decisions(neutral.temperature, neutral.threshold, ("W3", "R1"))
+    logits = np.full((2, len(book.tag_codes())), 9.0, dtype=np.float32)
+    p = probabilities(logits, book.legal_mask(["patient", "therapist"]), book, decisions)
+    tags = tag(p, book, decisions)
+    for code, column in zip(book.tag_codes(), range(p.shape[1]), strict=True):
+        if code in ("W3", "R1"):
+            assert np.isnan(p[:, column]).all()
+            assert not tags[:, column].any()
+        else:
+            assert tags[:, column].sum() == 1
+    assert Decisions.from_dict(decisions.to_dict(), book, "x") == decisions

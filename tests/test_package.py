@@ -21,13 +21,21 @@ def wheel(tmp_path_factory):
 
 def test_the_wheel_holds_configs_demo_and_nothing_else(wheel):
     names = zipfile.ZipFile(wheel).namelist()
-    for needed in ("configs/score.yaml", "configs/codebook/3rs-2015.yaml", "demo/codings.csv", "demo/sessions/P01-1.csv", "py.typed"):
+    for needed in (
+        "configs/score.yaml",
+        "configs/codebook/3rs-2015.yaml",
+        "demo/codings.csv",
+        "demo/sessions/P01-1.csv",
+        "py.typed",
+    ):
         assert f"threers/{needed}" in names
     assert not [name for name in names if not name.startswith(("threers/", "threers-"))]
 
 
 def test_an_installed_wheel_runs_from_anywhere(wheel, tmp_path):
-    """The wheel alone in a fresh environment; its dependencies come from this one, which has no threers of its own there."""
+    """The wheel alone in a fresh environment; its dependencies come from this one, which has no threers of its own
+    there.
+    """
     home = tmp_path / "venv"
     subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
     python = home / "bin" / "python"

@@ -45,18 +45,23 @@ def test_a_run_that_was_cut_off_ends_with_the_same_bytes(tagger, annomi_like, tm
     with pytest.raises(KeyboardInterrupt):
         score(tagger, annomi_like.utterances, tmp_path / "cut")
     assert len(read(tmp_path / "cut")) == 2
+    calls.clear()
+    monkeypatch.setattr(scoring, "write_parquet", lambda table, path: (calls.append(path), real(table, path)))
     tally = score(tagger, annomi_like.utterances, tmp_path / "cut")
     assert tally.resumed
-    assert tally.sessions == 24 - 8
+    assert len(calls) == 6 - 2, "what was there is not scored again"
+    assert tally.sessions == 24
     assert read(tmp_path / "cut") == read(tmp_path / "whole")
 
 
 def test_a_changed_session_is_scored_again_and_others_are_not(tagger, annomi_like, tmp_path):
     score(tagger, annomi_like.utterances, tmp_path)
+    before = {part.name: part.stat().st_mtime_ns for part in (tmp_path / "utterances").iterdir()}
     changed = annomi_like.utterances.copy()
     changed.loc[0, "text"] = "angry"
-    assert score(tagger, changed, tmp_path).sessions == 4
-    assert score(tagger, changed, tmp_path).sessions == 0
+    score(tagger, changed, tmp_path)
+    after = {part.name: part.stat().st_mtime_ns for part in (tmp_path / "utterances").iterdir()}
+    assert {name for name in after if after[name] != before[name]} == {"part-00000.parquet"}
 
 
 def test_sessions_that_are_gone_leave_no_scores_behind(tagger, annomi_like, tmp_path):

@@ -1,0 +1,1 @@
+"""The bundled synthetic sessions, as raw files."""

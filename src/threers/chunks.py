@@ -1,14 +1,16 @@
-"""Sessions to token chunks. Each utterance lies whole in some chunk with its neighbours as context, or is split into pieces.
+"""Sessions to token chunks. Each utterance lies whole in some chunk with its neighbours as context, or is split into
+pieces.
 
-A *piece* is a run of one utterance's tokens inside one chunk, its role marker in front. Chunks for scoring overlap, and each
-piece counts in the one chunk where it stands most central; chunks for training do not overlap, begin elsewhere in each
-epoch, and every piece in them counts.
+A *piece* is a run of one utterance's tokens in one chunk, the role marker in front. Chunks for scoring overlap,
+and each piece counts in the one chunk where it stands most central; chunks for training do not overlap, begin
+elsewhere in each epoch, and every piece in them counts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -34,21 +36,21 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class SessionTokens:
-    """One session's utterances as token ids, role markers in front: a list of int32 arrays, one per utterance."""
+    """One session's utterances as token ids, and the role marker that stands in front of each piece of them.
+
+    `utterances`, `markers`: lists of int32 arrays, one per utterance; an empty text has none of its own.
+    """
 
     session_id: str
     utterances: list[np.ndarray]
-
-    @property
-    def n_tokens(self) -> int:
-        """Tokens of all utterances, special tokens not counted."""
-        return sum(len(tokens) for tokens in self.utterances)
+    markers: list[np.ndarray]
 
 
 def tokenise(utterances: pd.DataFrame, tokenizer: Any) -> list[SessionTokens]:
-    """Tokenise utterances (columns session_id, role, text; in order) with `role: ` in front of each text.
+    """Tokenise utterances (columns session_id, role, text; sessions together) with the marker `role:`.
 
-    Nothing is truncated. Returns one SessionTokens per session, in the order of first appearance.
+    Nothing is truncated, and what looks like a control token in a text ("[MASK]") is read as text. Returns one
+    SessionTokens per session, in the order of first appearance.
     """
     markers = {
         role: np.array(tokenizer(f"{role}:", add_special_tokens=False)["input_ids"], dtype=np.int32)
@@ -58,13 +60,15 @@ def tokenise(utterances: pd.DataFrame, tokenizer: Any) -> list[SessionTokens]:
     texts = [" " + text for text in utterances["text"]]
     ids: list[np.ndarray] = []
     for start in range(0, len(texts), TOKENISE_AT_ONCE):
-        batch = tokenizer(texts[start : start + TOKENISE_AT_ONCE], add_special_tokens=False, verbose=False)
+        part = texts[start : start + TOKENISE_AT_ONCE]
+        batch = tokenizer(part, add_special_tokens=False, split_special_tokens=True, verbose=False)
         ids.extend(np.array(row, dtype=np.int32) for row in batch["input_ids"])
-    marked = [np.concatenate([markers[role], row]) for role, row in zip(utterances["role"], ids, strict=True)]
-    sessions: dict[str, list[np.ndarray]] = {}
-    for session_id, tokens in zip(utterances["session_id"], marked, strict=True):
-        sessions.setdefault(session_id, []).append(tokens)
-    return [SessionTokens(session_id, tokens) for session_id, tokens in sessions.items()]
+    sessions: dict[str, SessionTokens] = {}
+    for session_id, role, tokens in zip(utterances["session_id"], utterances["role"], ids, strict=True):
+        session = sessions.setdefault(session_id, SessionTokens(session_id, [], []))
+        session.utterances.append(tokens)
+        session.markers.append(markers[role])
+    return list(sessions.values())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +89,7 @@ class Chunker:
     def for_scoring(self, session: SessionTokens, index: int = 0) -> list[Chunk]:
         """Overlapping chunks in which each piece counts exactly once, where its context is widest."""
         pieces = self._pieces(session)
-        sizes = np.array([end - start for _, start, end in pieces])
+        sizes = np.array([len(session.markers[number]) + end - start for number, start, end in pieces])
         windows = self._windows(sizes)
         home = _most_central(windows, sizes, self.lookahead)
         return [self._chunk(session, index, pieces, w, lo, hi, home) for w, (lo, hi) in enumerate(windows)]
@@ -93,7 +97,7 @@ class Chunker:
     def for_training(self, session: SessionTokens, index: int, rng: np.random.Generator) -> list[Chunk]:
         """Chunks side by side, the first of a random length, so that borders move from epoch to epoch."""
         pieces = self._pieces(session)
-        sizes = np.array([end - start for _, start, end in pieces])
+        sizes = np.array([len(session.markers[number]) + end - start for number, start, end in pieces])
         windows: list[tuple[int, int]] = []
         lo, budget = 0, int(rng.integers(self.room // 2, self.room + 1))
         while lo < len(pieces):
@@ -103,12 +107,14 @@ class Chunker:
         return [self._chunk(session, index, pieces, w, lo, hi, None) for w, (lo, hi) in enumerate(windows)]
 
     def _pieces(self, session: SessionTokens) -> list[tuple[int, int, int]]:
-        """(utterance, start, end) of every piece; an utterance longer than a chunk gives several of nearly equal length."""
+        """(utterance, start, end) of every piece; an utterance longer than a chunk gives several of nearly equal
+        length.
+        """
         pieces = []
         for number, tokens in enumerate(session.utterances):
-            parts = max(1, -(-len(tokens) // self.room))
+            parts = max(1, -(-len(tokens) // (self.room - len(session.markers[number]))))
             borders = np.linspace(0, len(tokens), parts + 1).round().astype(int)
-            pieces.extend((number, int(a), int(b)) for a, b in zip(borders[:-1], borders[1:], strict=True))
+            pieces.extend((number, int(a), int(b)) for a, b in pairwise(borders))
         return pieces
 
     def _windows(self, sizes: np.ndarray) -> list[tuple[int, int]]:
@@ -143,9 +149,10 @@ class Chunker:
         at = len(self.before)
         placed = np.empty((hi - lo, 3), dtype=np.int32)
         for row, (number, start, end) in enumerate(pieces[lo:hi]):
-            parts.append(session.utterances[number][start:end])
-            placed[row] = number, at, at + end - start
-            at += end - start
+            parts += [session.markers[number], session.utterances[number][start:end]]
+            length = len(session.markers[number]) + end - start
+            placed[row] = number, at, at + length
+            at += length
         parts.append(np.array(self.after, dtype=np.int32))
         counts = np.ones(hi - lo, dtype=bool) if home is None else home[lo:hi] == window
         return Chunk(index, np.concatenate(parts), placed, counts)

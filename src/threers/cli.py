@@ -46,7 +46,8 @@ def main() -> None:
 
 
 def _run(verb: str, rest: list[str]) -> None:
-    _go_offline(allow_network="backbone.allow_network=true" in rest)
+    _go_offline(allow_network=any(re.fullmatch(r"\+*backbone\.allow_network=(true|yes|on|1)", w, re.I) for w in rest))
+    os.umask(0o077)  # what a run writes is for its owner only
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("threers").setLevel(logging.INFO)
     # Hydra would print its errors and exit with status 1 itself; with this it hands them to us.
@@ -93,6 +94,8 @@ def _one_line_errors(verb: str) -> Iterator[None]:
         sys.exit(130)
     except Exception as error:
         known = _hydra_message(verb, error)
+        if known is None and isinstance(error, OSError):
+            known = f"{error.filename or 'input or output'}: {error.strerror or error}"
         if known is None:
             raise
         _fail(f"threers {verb}: {known}")
@@ -146,9 +149,9 @@ def _agree(run: Any) -> None:
 
 
 def _doctor(run: Any) -> None:
-    from threers import runs, screen
+    from threers import doctor, screen
 
-    screen.show_findings(runs.doctor())
+    screen.show_findings(doctor.examine())
 
 
 def _demo(run: Any) -> None:
@@ -200,7 +203,10 @@ def _hydra_message(verb: str, error: Exception) -> str | None:
     """One line for what Hydra or OmegaConf refused; None for an error that is not theirs."""
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
 
+    if isinstance(error, YAMLError):
+        return f"not valid YAML: {' '.join(str(error).split())}"
     if not isinstance(error, HydraException | OmegaConfBaseException):
         return None
     text = " ".join(str(error).split())
@@ -245,3 +251,7 @@ def _say(text: str, file: Any = None) -> None:
 def _fail(text: str) -> None:
     _say(text, file=sys.stderr)
     sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -72,7 +72,7 @@ class Codebook:
         if path.suffix in (".yaml", ".yml"):
             if not path.is_file():
                 raise SettingsError(f"codebook {path}: no such file")
-            text, where = path.read_text(encoding="utf-8"), path.name
+            text, where = path.read_text(encoding="utf-8", errors="replace"), path.name
         else:
             folder = resources.files("threers.configs") / "codebook"
             entry = folder / f"{name_or_path}.yaml"
@@ -83,7 +83,7 @@ class Codebook:
                 )
             text, where = entry.read_text(encoding="utf-8"), f"{name_or_path}.yaml"
         try:
-            raw = yaml.safe_load(text)
+            raw = yaml.load(text, Loader=_NoRepeatedKeys)
         except yaml.YAMLError as error:
             raise SettingsError(f"codebook {where}: not valid YAML: {' '.join(str(error).split())}") from error
         return cls.from_dict(raw, where)
@@ -104,8 +104,10 @@ class Codebook:
 
     @property
     def hash(self) -> str:
-        """SHA-256 over what the codebook means; comments and the order of keys do not count."""
-        return hashlib.sha256(json.dumps(self.raw, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+        """SHA-256 over what the codebook means: its settings, and the order of its codes, which a tagger relies on."""
+        order = [(family.name, family.codes) for family in self.families]
+        text = json.dumps([self.raw, order], sort_keys=True, ensure_ascii=False, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()
 
     def family(self, name: str) -> Family:
         """Return the family called `name`."""
@@ -150,7 +152,9 @@ class Codebook:
         return tuple(found)
 
     def find(self, written: str) -> str | None:
-        """The code meant by a name, title or alias as written in a file; case and spaces do not count. None: no such."""
+        """The code meant by a name, title or alias as written in a file; case and spaces do not count. None: no
+        such.
+        """
         return self._lookup.get(_key(written))
 
     @property
@@ -160,6 +164,18 @@ class Codebook:
             cached = {_key(w): c.name for c in self.codes.values() for w in (*c.aliases, c.title, c.name)}
             object.__setattr__(self, "_lookup_cache", cached)
         return cached
+
+
+class _NoRepeatedKeys(yaml.SafeLoader):
+    """Plain YAML would silently keep the last of two codes with one name."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"{key.value!r} stands twice", key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
 
 
 def shipped_names(folder: Any) -> list[str]:
@@ -228,6 +244,10 @@ def _parse_family(name: str, entry: Any, roles: tuple[str, ...], where: str) -> 
                 roles=_speakers(given["roles"], roles, at) if "roles" in given else speakers,
                 aliases=_names(given.get("aliases", []), f"{at}: aliases"),
             )
+        )
+    if entry["kind"] == "exclusive" and any(code.roles != speakers for code in codes):
+        raise SettingsError(
+            f"{where}: one of its codes has roles of its own; codes that exclude each other share speakers"
         )
     family = Family(
         name=name,

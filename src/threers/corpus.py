@@ -275,3 +275,28 @@ def _require_free(folder: Path, overwrite: bool) -> None:
     is_corpus = all((folder / name).is_file() for name in ("manifest.json", "utterances.parquet"))
     if not folder.is_dir() or (any(folder.iterdir()) and not is_corpus):
         raise OutputExistsError(f"corpus {folder}: holds something else than a corpus; name another folder")
+
+
+def coded_sessions(corpus: Corpus) -> Corpus:
+    """The same corpus with those sessions only in which somebody coded an utterance.
+
+    Raises:
+        InputError: nobody coded an utterance.
+
+    """
+    coded = corpus.codings.loc[corpus.codings["unit"] == "utterance", "session_id"].unique()
+    if not len(coded):
+        roles = ", ".join(sorted(corpus.utterances["role"].unique()))
+        raise InputError(
+            f"the corpus has no codings of utterances (roles found: {roles}); import the coders' files with the "
+            f"transcripts, and say who is who, as in 'roles={{T: {(corpus.codebook.roles or ('therapist',))[-1]}}}'"
+        )
+    return corpus.select(coded)
+
+
+def session_hashes(utterances: pd.DataFrame) -> dict[str, str]:
+    """SHA-256 of each session's speakers' roles and texts, by session_id: the same session, whatever its name."""
+    return {
+        str(session_id): hashlib.sha256("\n".join(part["role"] + "\t" + part["text"]).encode()).hexdigest()
+        for session_id, part in utterances.groupby("session_id", sort=False)
+    }

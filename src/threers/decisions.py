@@ -12,6 +12,7 @@ from scipy.special import expit, log_expit, log_softmax, softmax
 
 from threers.codebook import Codebook, Family
 from threers.errors import InputError
+from threers.targets import Targets
 
 #: Positives at which a code's own threshold weighs as much as its family's.
 SHRINKAGE = 20.0
@@ -33,6 +34,8 @@ class Decisions:
 
     temperature: dict[str, float] = field(default_factory=dict)
     threshold: dict[str, float] = field(default_factory=dict)
+    not_learnt: tuple[str, ...] = ()
+    """Codes that no coder spoke of: they have no probability and are never tagged."""
 
     @classmethod
     def neutral(cls, codebook: Codebook) -> Decisions:
@@ -50,19 +53,25 @@ class Decisions:
             return cls(
                 {family.name: float(raw["temperature"][family.name]) for family in codebook.tag_families()},
                 {code: float(raw["threshold"][code]) for code in codebook.tag_codes()},
+                tuple(str(code) for code in raw["not_learnt"]),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(
                 f"{where}: no usable value for {error}; it does not fit codebook {codebook.name}"
             ) from error
 
-    def to_dict(self) -> dict[str, dict[str, float]]:
+    def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
-        return {"temperature": dict(self.temperature), "threshold": dict(self.threshold)}
+        return {
+            "temperature": dict(self.temperature),
+            "threshold": dict(self.threshold),
+            "not_learnt": list(self.not_learnt),
+        }
 
 
 def probabilities(logits: np.ndarray, legal: np.ndarray, codebook: Codebook, decisions: Decisions) -> np.ndarray:
-    """Calibrated probabilities, float32 (n, n_codes); NaN where the role may not have the code (`legal`, bool).
+    """Calibrated probabilities, float32 (n, n_codes); NaN where the role may not have the code (`legal`, bool),
+    or where it was not learnt.
 
     Exclusive families: softmax. Multilabel: sigmoid, a child's times its parent's, so it never exceeds it.
     """
@@ -78,6 +87,7 @@ def probabilities(logits: np.ndarray, legal: np.ndarray, codebook: Codebook, dec
                 own[:, place] *= own[:, parent]
         result[:, columns] = own
     result[~legal] = np.nan
+    result[:, [code in decisions.not_learnt for code in codebook.tag_codes()]] = np.nan
     return result
 
 
@@ -102,11 +112,10 @@ def tag(p: np.ndarray, codebook: Codebook, decisions: Decisions) -> np.ndarray:
 
 
 def fit_decisions(
-    logits: np.ndarray, share: np.ndarray, coders: np.ndarray, legal: np.ndarray, codebook: Codebook
+    logits: np.ndarray, targets: Targets, legal: np.ndarray, codebook: Codebook, not_learnt: tuple[str, ...] = ()
 ) -> Decisions:
-    """Fit temperatures and thresholds on utterances that training did not see.
+    """Fit temperatures and thresholds on utterances that training did not see; logits and `legal` are (n, n_codes).
 
-    Args: logits, `share` and `coders` (targets.Targets) and `legal`, all (n, n_codes).
     Temperature: least negative log-likelihood of the coders' shares (Guo et al. 2017). Thresholds of a multilabel code:
     best F1, shrunk towards the family's pooled best where positives are few. Offsets of an exclusive family: minus a
     multiple of the log share of each code, that with the best macro-F1, shrunk towards USUAL_POWER (logit adjustment,
@@ -114,24 +123,24 @@ def fit_decisions(
     """
     start = Decisions.neutral(codebook)
     temperature, threshold = dict(start.temperature), dict(start.threshold)
+    share, known = targets.share, targets.coders > 0
     for family, columns in family_columns(codebook):
-        seen = (coders[:, columns] > 0).any(axis=1)
-        if not seen.any():
-            continue
-        temperature[family.name] = _fit_temperature(family, codebook, logits[seen][:, columns], share[seen][:, columns])
+        if known[:, columns].any():
+            own = (logits[:, columns], share[:, columns], targets.given[:, columns], known[:, columns])
+            temperature[family.name] = _fit_temperature(family.kind, *own)
     calibrated = probabilities(logits, legal, codebook, Decisions(temperature, threshold))
     for family, columns in family_columns(codebook):
-        p, truth, known = calibrated[:, columns], share[:, columns], coders[:, columns] > 0
+        p, truth, coded = calibrated[:, columns], share[:, columns], known[:, columns]
         if family.kind == "exclusive":
-            rows = known.all(axis=1)
+            rows = coded.all(axis=1)
             if rows.any():
                 threshold.update(zip(family.codes, _fit_offsets(p[rows], truth[rows]).tolist(), strict=True))
         else:
-            threshold.update(zip(family.codes, _fit_thresholds(p, truth >= 0.5, known).tolist(), strict=True))
-    return Decisions(temperature, threshold)
+            threshold.update(zip(family.codes, _fit_thresholds(p, truth >= 0.5, coded).tolist(), strict=True))
+    return Decisions(temperature, threshold, not_learnt)
 
 
-def macro_f1(tags: np.ndarray, share: np.ndarray, coders: np.ndarray, codebook: Codebook) -> dict[str, float]:
+def macro_f1(tags: np.ndarray, targets: Targets, codebook: Codebook) -> dict[str, float]:
     """Macro-F1 per family against the plurality (exclusive) or at least half (multilabel) of the coders.
 
     Codes that nobody marked are left out of the mean; a family without any mark is left out of the result. A quick
@@ -139,11 +148,11 @@ def macro_f1(tags: np.ndarray, share: np.ndarray, coders: np.ndarray, codebook: 
     """
     figures = {}
     for family, columns in family_columns(codebook):
-        truth = consensus(family, share[:, columns])
+        truth = consensus(family, targets.share[:, columns])
         scores = [
             _f1(tags[known, column], truth[known, place])
             for place, column in enumerate(columns)
-            if truth[known := coders[:, column] > 0, place].any()
+            if truth[known := targets.coders[:, column] > 0, place].any()
         ]
         if scores:
             figures[family.name] = float(np.mean(scores))
@@ -176,31 +185,18 @@ def _parents_first(family: Family, codebook: Codebook) -> list[tuple[int, int | 
     ]
 
 
-def parent_places(family: Family, codebook: Codebook) -> np.ndarray:
-    """Int (n_codes of the family): the place of each code's parent in the family, -1 for none."""
-    parents = dict(_parents_first(family, codebook))
-    return np.array([-1 if (parent := parents[place]) is None else parent for place in range(len(family.codes))])
-
-
-def _fit_temperature(family: Family, codebook: Codebook, logits: np.ndarray, share: np.ndarray) -> float:
-    if family.kind == "exclusive":
-
-        def loss(log_t: float) -> float:
-            return float(-(share * log_softmax(logits / np.exp(log_t), axis=1)).sum())
-    else:
-        parents = parent_places(family, codebook)
-        # The chain rule: a child is judged only where, and as far as, its parent is present.
-        base = np.where(parents < 0, 1.0, share[:, parents])
-
-        def loss(log_t: float) -> float:
-            z = logits / np.exp(log_t)
-            return float(-(share * log_expit(z) + (base - share) * log_expit(-z)).sum())
+def _fit_temperature(kind: str, logits: np.ndarray, share: np.ndarray, given: np.ndarray, known: np.ndarray) -> float:
+    def loss(log_t: float) -> float:
+        z = logits / np.exp(log_t)
+        if kind == "exclusive":
+            return float(-(known * share * log_softmax(z, axis=1)).sum())
+        return float(-(known * (share * log_expit(z) + (given - share) * log_expit(-z))).sum())
 
     return float(np.exp(minimize_scalar(loss, bounds=(np.log(0.25), np.log(8.0)), method="bounded").x))
 
 
 def _fit_offsets(p: np.ndarray, share: np.ndarray) -> np.ndarray:
-    frequency = np.maximum(share.mean(axis=0), 1e-3)
+    frequency = (share.sum(axis=0) + 1) / (len(share) + share.shape[1])
     truth = np.eye(share.shape[1], dtype=bool)[share.argmax(axis=1)]
     log_p = np.log(np.maximum(p.astype(np.float64), 1e-30))
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import logging
+import json
+from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
 
 from threers import runs, screen
 from threers.corpus import Corpus
-from threers.errors import OutputExistsError
+from threers.doctor import versions
 from threers.formats import import_files
+from threers.scores import claim, same_run
 from threers.settings import AgreeRun, DemoRun, Engine, EvaluateRun, ScoreRun, TrainRun
-
-logger = logging.getLogger(__name__)
 
 #: Patients whose sessions stand for new ones: no tagger of the demo ever learns from them.
 NEW_PATIENTS = ("P06", "P09")
@@ -25,7 +25,7 @@ def run(settings: DemoRun) -> None:
     """
     out = Path(settings.out).expanduser()
     _say(f"1 of 5  import the bundled sessions: {screen.SYNTHETIC}")
-    known, new = _import(out)
+    known, new = _import(settings, out)
     _say(f"2 of 5  evaluate: {settings.folds}-fold cross-validation over patients, {len(known.sessions)} sessions")
     evaluation = EvaluateRun(
         corpus=str(out / "corpus"),
@@ -46,7 +46,11 @@ def run(settings: DemoRun) -> None:
     screen.show_scores(runs.score(scores), out / "scores")
     _say("5 of 5  compare tagger and coders on the new sessions")
     comparison = AgreeRun(
-        corpus=str(out / "new"), scores=(str(out / "scores"),), out=str(out / "agreement"), resamples=200, overwrite=True
+        corpus=str(out / "new"),
+        scores=(str(out / "scores"),),
+        out=str(out / "agreement"),
+        resamples=200,
+        overwrite=True,
     )
     runs.agree(comparison)
     _say("\nCross-validation over patients:")
@@ -58,11 +62,12 @@ def run(settings: DemoRun) -> None:
     )
 
 
-def _import(out: Path) -> tuple[Corpus, Corpus]:
+def _import(settings: DemoRun, out: Path) -> tuple[Corpus, Corpus]:
+    wanted = {"demo": versions(), "settings": json.loads(json.dumps(asdict(settings)))}
+    # A demo of other settings or versions starts anew; a folder that is no demo is left alone.
+    claim(out, wanted, "out", overwrite=(out / "run.json").is_file() and not same_run(out, wanted))
     if (out / "new" / "manifest.json").is_file():
         return Corpus.load(out / "corpus"), Corpus.load(out / "new")
-    if out.exists() and any(out.iterdir()) and not (out / "corpus").exists():
-        raise OutputExistsError(f"out={out}: holds files that no run of threers wrote; name another folder")
     with resources.as_file(resources.files("threers.demo")) as folder:
         corpus = import_files(folder / "**" / "*.csv", "demo")
     corpus.manifest["synthetic"] = True

@@ -25,7 +25,12 @@ def floor_tags(train: Corpus, test: Corpus) -> dict[str, np.ndarray]:
     targets = build_targets(train.utterances, train.codings, codebook)
     legal = codebook.legal_mask(test.utterances["role"])
     words = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True)
-    x_train, x_test = words.fit_transform(train.utterances["text"]), words.transform(test.utterances["text"])
+    try:
+        x_train = words.fit_transform(train.utterances["text"])
+    except ValueError:
+        # So few sessions that no word stands in two utterances.
+        x_train = words.set_params(min_df=1).fit_transform(train.utterances["text"])
+    x_test = words.transform(test.utterances["text"])
     tags = {name: np.zeros(legal.shape, dtype=bool) for name in FLOORS}
     for family, columns in family_columns(codebook):
         rows = (targets.coders[:, columns] > 0).any(axis=1)

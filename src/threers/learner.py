@@ -10,8 +10,10 @@ from torch import nn
 from torch.nn import functional
 
 from threers.codebook import Codebook
-from threers.decisions import family_columns, parent_places
+from threers.decisions import family_columns
+from threers.errors import InputError
 from threers.tagger import SpanTagger
+from threers.targets import Targets
 
 #: A rare code weighs at most this many times more than it would unbalanced.
 LARGEST_WEIGHT = 10.0
@@ -20,25 +22,35 @@ LARGEST_WEIGHT = 10.0
 class Learner(nn.Module):
     """The tagger's network with its loss, in the shape that Trainer calls.
 
-    `code_weight`: float (n_codes,), how much a present code weighs. Its logarithm is added to the logits inside the loss, so
-    that the network's own logits still estimate the unweighted probabilities (logit adjustment, Menon et al. 2021).
+    `code_weight`: float (n_codes,), how much a present code weighs. Its logarithm is added to the logits inside the
+    loss, so that the network's own logits still estimate the unweighted probabilities (logit adjustment, Menon et
+    al. 2021).
     """
 
-    def __init__(self, model: SpanTagger, codebook: Codebook, code_weight: np.ndarray) -> None:
+    def __init__(self, model: SpanTagger, average: nn.Module, codebook: Codebook, code_weight: np.ndarray) -> None:
         super().__init__()
         self.model = model
-        self.families = [
-            (family.kind, torch.from_numpy(columns), torch.from_numpy(parent_places(family, codebook)))
-            for family, columns in family_columns(codebook)
-        ]
+        # Here, so that Trainer's checkpoints hold both and cannot disagree.
+        self.average = average.requires_grad_(False)
+        self.families = [(family.kind, torch.from_numpy(columns)) for family, columns in family_columns(codebook)]
         self.register_buffer("code_weight", torch.from_numpy(code_weight).float(), persistent=False)
         self._losses: list[float] = []
 
-    def forward(self, share: torch.Tensor, weight: torch.Tensor, **batch: torch.Tensor) -> dict[str, Any]:
-        """Loss of one batch. `share` and `weight`: (n_pieces, n_codes); the rest as `SpanTagger.pool` takes it."""
+    def forward(
+        self, share: torch.Tensor, given: torch.Tensor, weight: torch.Tensor, **batch: torch.Tensor
+    ) -> dict[str, Any]:
+        """Loss of one batch. `share`, `given`, `weight`: (n_pieces, n_codes); the rest as `SpanTagger.pool` takes it.
+
+        Raises:
+            InputError: the loss is not a number any more.
+
+        """
         pooled = self.model.pool(**batch, n=len(share))
         logits = self.model.classify(pooled).float() + self.code_weight.log()
-        loss = torch.stack([self._family_loss(*family, logits, share, weight) for family in self.families]).sum()
+        losses = [self._family_loss(*family, logits, share, given, weight) for family in self.families]
+        loss = torch.stack(losses).sum()
+        if not torch.isfinite(loss):
+            raise InputError("training diverged: the loss is not a number; set backbone.learning_rate to half")
         self._losses.append(float(loss.detach()))
         return {"loss": loss}
 
@@ -51,9 +63,9 @@ class Learner(nn.Module):
         self,
         kind: str,
         columns: torch.Tensor,
-        parents: torch.Tensor,
         logits: torch.Tensor,
         share: torch.Tensor,
+        given: torch.Tensor,
         weight: torch.Tensor,
     ) -> torch.Tensor:
         z, y, w, balance = logits[:, columns], share[:, columns], weight[:, columns], self.code_weight[columns]
@@ -61,18 +73,18 @@ class Learner(nn.Module):
             loss = -w[:, 0] * (balance * y * functional.log_softmax(z, dim=1)).sum(dim=1)
         else:
             # The chain rule: a child is judged only where its parent is present, as far as the coders say it is.
-            base = torch.where(parents.to(y.device) < 0, torch.ones_like(y), y[:, parents])
-            loss = -(w * (balance * y * functional.logsigmoid(z) + (base - y) * functional.logsigmoid(-z))).sum(dim=1)
+            absent = given[:, columns] - y
+            loss = -(w * (balance * y * functional.logsigmoid(z) + absent * functional.logsigmoid(-z))).sum(dim=1)
         return loss.sum() / w.amax(dim=1).sum().clamp(min=1e-6)
 
 
-def code_weights(share: np.ndarray, weight: np.ndarray, codebook: Codebook, balance: float) -> np.ndarray:
-    """Weight of each code when present, float (n_codes,), from targets and weights (n_utterances, n_codes).
+def code_weights(targets: Targets, weight: np.ndarray, codebook: Codebook, balance: float) -> np.ndarray:
+    """Weight of each code when present, float (n_codes,); `weight`: of each coding, (n_utterances, n_codes).
 
-    Exclusive: (1 / frequency) ** balance, scaled to mean 1 over the codings. Multilabel: (odds against) ** balance, given
-    the parent. Both at most LARGEST_WEIGHT.
+    Exclusive: (1 / frequency) ** balance, scaled to mean 1 over the codings. Multilabel: (odds against) ** balance,
+    given the parent. Both at most LARGEST_WEIGHT.
     """
-    frequency = _frequency(share, weight, codebook)
+    frequency = _frequency(targets, weight)
     result = np.ones(len(frequency))
     for family, columns in family_columns(codebook):
         own = frequency[columns]
@@ -84,9 +96,9 @@ def code_weights(share: np.ndarray, weight: np.ndarray, codebook: Codebook, bala
     return np.minimum(result, LARGEST_WEIGHT)
 
 
-def prior_logits(share: np.ndarray, weight: np.ndarray, codebook: Codebook) -> np.ndarray:
-    """Logits (n_codes,) that give each code its frequency: where the heads start, so that the first steps waste nothing."""
-    frequency = _frequency(share, weight, codebook)
+def prior_logits(targets: Targets, weight: np.ndarray, codebook: Codebook) -> np.ndarray:
+    """Logits (n_codes,) that give each code its frequency: heads that start here waste no step on finding it."""
+    frequency = _frequency(targets, weight)
     result = np.log(frequency)
     for family, columns in family_columns(codebook):
         if family.kind != "exclusive":
@@ -94,12 +106,6 @@ def prior_logits(share: np.ndarray, weight: np.ndarray, codebook: Codebook) -> n
     return result.astype(np.float32)
 
 
-def _frequency(share: np.ndarray, weight: np.ndarray, codebook: Codebook) -> np.ndarray:
-    """Share of the codings in which a code is present, given its parent, kept off 0 and 1 by one imagined coding each."""
-    result = np.empty(share.shape[1])
-    for family, columns in family_columns(codebook):
-        parents = parent_places(family, codebook)
-        y, w = share[:, columns], weight[:, columns]
-        base = np.where(parents < 0, 1.0, y[:, parents])
-        result[columns] = ((w * y).sum(axis=0) + 1) / ((w * base).sum(axis=0) + 2)
-    return result
+def _frequency(targets: Targets, weight: np.ndarray) -> np.ndarray:
+    """How often a code is present, given its parent; one imagined coding each keeps it off 0 and 1."""
+    return ((weight * targets.share).sum(axis=0) + 1) / ((weight * targets.given).sum(axis=0) + 2)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +14,15 @@ import pandas as pd
 
 from threers import agreement
 from threers.codebook import Codebook
-from threers.corpus import Corpus, grouped_folds, require_disjoint, table_hash
-from threers.errors import InputError, OutputExistsError
+from threers.corpus import Corpus, coded_sessions, grouped_folds, require_disjoint, session_hashes, table_hash
+from threers.doctor import versions
+from threers.errors import InputError, LeakError, OutputExistsError, SettingsError
 from threers.formats import import_files
-from threers.scores import claim, read_scores, same_run, scores_to_codings, write_json, write_parquet
+from threers.scores import owned, read_scores, same_run, scores_to_codings, write_json, write_parquet
 from threers.settings import AgreeRun, Backbone, EvaluateRun, ImportRun, ScoreRun, TrainRun
 from threers.summary import summarise_segments, summarise_sessions
 
 logger = logging.getLogger(__name__)
-
-VERSIONED = ("threers", "torch", "transformers", "datasets", "accelerate", "scikit-learn", "pandas", "numpy")
 
 
 def import_corpus(run: ImportRun) -> Corpus:
@@ -44,17 +43,21 @@ def train(run: TrainRun) -> Path:
     out = Path(run.tagger).expanduser()
     if out.exists() and not run.overwrite:
         raise OutputExistsError(f"tagger={out}: exists already; name another folder or say overwrite=true")
+    if out.exists() and not all((out / name).is_file() for name in ("decisions.json", "manifest.json")):
+        raise OutputExistsError(f"tagger={out}: holds something else than a tagger; name another folder")
     corpus = Corpus.load(run.corpus)
+    _require_learnable(corpus, run.backbone)
     work = out.with_name(f".{out.name}.training")
     identity = _identity(corpus, backbone=asdict(run.backbone), training=asdict(run.training))
-    claim(work, identity, "unfinished training", overwrite=not same_run(work, identity))
-    tagger = fit(corpus, run.backbone, run.training, work=work / "checkpoints")
-    tagger.manifest |= identity | {"name": out.name, "synthetic": bool(corpus.manifest.get("synthetic"))}
-    made = work / "tagger"
-    tagger.save(made)
-    (made / "README.md").write_text(model_card(out.name, tagger.manifest, tagger.codebook, corpus), encoding="utf-8")
+    with owned(work, identity, "unfinished training", overwrite=run.overwrite or not same_run(work, identity)):
+        tagger = fit(corpus, run.backbone, run.training, work=work / "checkpoints")
+        tagger.manifest |= identity | {"name": out.name, "synthetic": bool(corpus.manifest.get("synthetic"))}
+        made = work / "tagger"
+        tagger.save(made)
+        card = model_card(out.name, tagger.manifest, tagger.codebook, corpus)
+        (made / "README.md").write_text(card, encoding="utf-8")
     if out.exists():
-        shutil.rmtree(out)
+        out.rename(work / "replaced")
     made.rename(out)
     shutil.rmtree(work)
     return out
@@ -72,36 +75,40 @@ def evaluate(run: EvaluateRun) -> pd.DataFrame:
     from threers.training import VALIDATION_BATCH_TOKENS, fit
 
     corpus, out = Corpus.load(run.corpus), Path(run.out).expanduser()
-    coded = corpus.select(corpus.codings["session_id"].unique())
+    _require_learnable(corpus, run.backbone)
+    coded = coded_sessions(corpus)
     fold_of = grouped_folds(coded, run.folds, run.seed)
     settings = {"backbone": asdict(run.backbone), "training": asdict(run.training)}
     identity = _identity(corpus, folds=run.folds, seed=run.seed, **settings)
-    if claim(out, identity, "out", run.overwrite):
-        logger.info("going on with the run in %s", out)
     name = f"model:{run.backbone.name}"
-    for fold in range(run.folds):
-        if (out / "folds" / f"scores-{fold}.parquet").is_file():
-            continue
-        train_ids, test_ids = list(fold_of.index[fold_of != fold]), list(fold_of.index[fold_of == fold])
-        require_disjoint(coded.sessions, train_ids, test_ids)
-        logger.info(
-            "fold %d of %d: %d sessions to learn from, %d to test", fold + 1, run.folds, len(train_ids), len(test_ids)
-        )
-        learn, test = coded.select(train_ids), coded.select(test_ids)
-        floors = floor_tags(learn, test)
-        tagger = fit(learn, run.backbone, run.training, work=out / "folds" / f"training-{fold}")
-        scores = score_sessions(tagger, test.utterances, choose(run.training.device), VALIDATION_BATCH_TOKENS)
-        rows = pd.concat([floor_codings(test, floors[floor], floor) for floor in FLOORS], ignore_index=True)
-        write_parquet(rows, out / "folds" / f"floors-{fold}.parquet")
-        write_json(tagger.manifest | {"decisions": tagger.decisions.to_dict()}, out / "folds" / f"tagger-{fold}.json")
-        write_parquet(scores, out / "folds" / f"scores-{fold}.parquet")
-    scores = _together(out / "folds", "scores", run.folds)
-    scores = scores.sort_values(["session_id", "utterance_id"]).reset_index(drop=True)
-    write_parquet(scores, out / "scores" / "utterances" / "part-00000.parquet")
-    _write_summaries(scores, corpus.codebook, 5.0, out / "scores")
-    write_json(identity | {"name": run.backbone.name, "out_of_fold": True}, out / "scores" / "manifest.json")
-    machines = [_together(out / "folds", "floors", run.folds), scores_to_codings(scores, corpus.codebook, name)]
-    return _agree(coded, machines, {name: scores}, out, run.resamples, run.seed)
+    with owned(out, identity, "out", run.overwrite):
+        for fold in range(run.folds):
+            if (out / "folds" / f"scores-{fold}.parquet").is_file():
+                continue
+            train_ids, test_ids = list(fold_of.index[fold_of != fold]), list(fold_of.index[fold_of == fold])
+            require_disjoint(coded.sessions, train_ids, test_ids)
+            logger.info("fold %d of %d: learn from %d sessions", fold + 1, run.folds, len(train_ids))
+            learn, test = coded.select(train_ids), coded.select(test_ids)
+            work = out / "folds" / f"training-{fold}"
+            tagger = fit(learn, run.backbone, run.training, work=work)
+            scores = score_sessions(tagger, test.utterances, choose(run.training.device), VALIDATION_BATCH_TOKENS)
+            floors = floor_tags(learn, test)
+            rows = pd.concat([floor_codings(test, floors[floor], floor) for floor in FLOORS], ignore_index=True)
+            write_parquet(rows, out / "folds" / f"floors-{fold}.parquet")
+            write_json(
+                tagger.manifest | {"decisions": tagger.decisions.to_dict()}, out / "folds" / f"tagger-{fold}.json"
+            )
+            write_parquet(scores, out / "folds" / f"scores-{fold}.parquet")
+            shutil.rmtree(work)
+        scores = _together(out / "folds", "scores", run.folds)
+        order = pd.MultiIndex.from_frame(scores[["session_id", "utterance_id"]])
+        wanted = pd.MultiIndex.from_frame(coded.utterances[["session_id", "utterance_id"]])
+        scores = scores.iloc[order.get_indexer(wanted)].reset_index(drop=True)
+        write_parquet(scores, out / "scores" / "utterances" / "part-00000.parquet")
+        _write_summaries(scores, corpus.codebook, 5.0, out / "scores")
+        write_json(identity | {"name": run.backbone.name, "out_of_fold": True}, out / "scores" / "manifest.json")
+        machines = [_together(out / "folds", "floors", run.folds), scores_to_codings(scores, corpus.codebook, name)]
+        return _agree(coded, machines, {name: scores}, out, run.resamples, run.seed)
 
 
 def score(run: ScoreRun) -> dict[str, Any]:
@@ -112,33 +119,39 @@ def score(run: ScoreRun) -> dict[str, Any]:
 
     tagger = Tagger.load(run.tagger)
     corpus = _sessions_to_score(run, tagger.codebook)
+    _require_legal_roles(corpus, tagger.codebook)
     hardware = choose(run.device, run.precision)
     out = Path(run.out).expanduser()
     identity = {
         "tagger": tagger.hash,
+        # Hashed, because a path may name a patient.
+        "source": hashlib.sha256(str(Path(run.source).expanduser().absolute()).encode()).hexdigest(),
         "precision": hardware.precision,
         "include_text": run.include_text,
         "segment_minutes": run.segment_minutes,
         "engine": asdict(run.engine),
     }
-    if claim(out, identity, "out", run.overwrite):
-        logger.info("going on with the run in %s", out)
-    tally = score_to_folder(tagger, corpus.utterances, out, run.engine, hardware, include_text=run.include_text)
-    corpus.rejects.to_csv(out / "errors.csv", index=False)
-    scores = pd.concat([pd.read_parquet(part) for part in sorted((out / "utterances").glob("part-*.parquet"))])
-    _write_summaries(scores, tagger.codebook, run.segment_minutes, out)
-    manifest = identity | {
-        "name": tagger.manifest.get("name", Path(run.tagger).name),
-        "codebook": tagger.codebook.name,
-        "codebook_sha256": tagger.codebook.hash,
-        "hardware": asdict(hardware),
-        "versions": _versions(),
-        "synthetic": bool(corpus.manifest.get("synthetic")),
-        "rejected": len(corpus.rejects),
-        **tally.to_dict(),
-    }
-    write_json(manifest, out / "manifest.json")
-    return manifest
+    with owned(out, identity, "out", run.overwrite):
+        (out / "manifest.json").unlink(missing_ok=True)  # until this run is whole, the folder is not
+        tally = score_to_folder(tagger, corpus.utterances, out, run.engine, hardware, include_text=run.include_text)
+        corpus.rejects.to_csv(out / "errors.csv", index=False)
+        scores = pd.concat([pd.read_parquet(part) for part in sorted((out / "utterances").glob("part-*.parquet"))])
+        _write_summaries(scores, tagger.codebook, run.segment_minutes, out)
+        learnt_from = set(tagger.manifest.get("learnt_from", []))
+        manifest = identity | {
+            "name": tagger.manifest.get("name", Path(run.tagger).name),
+            "codebook": tagger.codebook.name,
+            "codebook_sha256": tagger.codebook.hash,
+            "hardware": asdict(hardware),
+            "versions": versions(),
+            "synthetic": bool(tagger.manifest.get("synthetic")),
+            "rejected": len(corpus.rejects),
+            "unknown_role": int((corpus.utterances["role"] == "unknown").sum()),
+            "learnt_from": [key for key, text in session_hashes(corpus.utterances).items() if text in learnt_from],
+            **tally.to_dict(),
+        }
+        write_json(manifest, out / "manifest.json")
+        return manifest
 
 
 def agree(run: AgreeRun) -> pd.DataFrame:
@@ -155,61 +168,64 @@ def agree(run: AgreeRun) -> pd.DataFrame:
         known = scores["session_id"].isin(corpus.sessions["session_id"])
         if not known.any():
             raise InputError(f"scores {folder}: no session in common with corpus {run.corpus}; nothing can be compared")
+        _require_unseen(corpus, scores[known], manifest, str(folder))
         name = f"model:{manifest['name']}"
         if name in probabilities:
             raise InputError(f"scores {folder}: {name} stands twice; give one folder of each tagger")
         probabilities[name] = scores[known]
         machines.append(scores_to_codings(scores[known], corpus.codebook, name))
     identity = {"corpus": corpus.hash, "scores": [table_hash(m.fillna("")) for m in machines]}
-    claim(out, identity, "out", run.overwrite)
-    return _agree(corpus, machines, probabilities, out, run.resamples, run.seed)
+    with owned(out, identity, "out", run.overwrite):
+        return _agree(corpus, machines, probabilities, out, run.resamples, run.seed)
 
 
-def doctor() -> list[tuple[str, str]]:
-    """What is installed and what would be used: (what, finding) in reading order."""
-    import torch
-
-    from threers.hardware import choose, matrix_rate
-
-    findings = [(name, version) for name, version in _versions().items()]
-    training, scoring = choose(training=True), choose()
-    findings.append(("training would use", f"{training.device}, {training.precision} ({training.reason})"))
-    findings.append(("scoring would use", f"{scoring.device}, {scoring.precision} ({scoring.reason})"))
-    rate = matrix_rate(torch.float32, scoring.device)
-    findings.append(
-        ("matrix rate", f"{rate:.0f} GFLOP/s in float32 on {scoring.device}, {torch.get_num_threads()} threads")
-    )
-    findings += [(f"backbone {name}", _backbone_state(name)) for name in ("minilm", "mpnet")]
-    return findings
-
-
-def _backbone_state(name: str) -> str:
+def _require_learnable(corpus: Corpus, backbone: Backbone) -> None:
+    """Find what would stop training before anything is written or trained."""
     from threers.backbones import locate
+    from threers.targets import build_targets
 
-    try:
-        locate(shipped_backbone(name))
-    except InputError as error:
-        return f"missing: {error}"
-    return "ready, hash as expected"
-
-
-def shipped_backbone(name: str) -> Backbone:
-    """The settings of a backbone under configs/backbone."""
-    from importlib import resources
-
-    import yaml
-
-    from threers.settings import from_mapping
-
-    text = (resources.files("threers.configs") / "backbone" / f"{name}.yaml").read_text(encoding="utf-8")
-    return from_mapping(Backbone, yaml.safe_load(text))
+    coded = coded_sessions(corpus)
+    build_targets(coded.utterances, coded.codings, corpus.codebook)
+    locate(backbone)
 
 
 def _sessions_to_score(run: ScoreRun, codebook: Codebook) -> Corpus:
     source = Path(run.source).expanduser()
-    if (source / "utterances.parquet").is_file():
-        return Corpus.load(source)
-    return import_files(run.source, run.reader, codebook, run.roles, run.columns)
+    if not (source / "utterances.parquet").is_file():
+        return import_files(run.source, run.reader, codebook, run.roles, run.columns)
+    if run.roles or run.columns or run.reader != "auto":
+        raise SettingsError(
+            f"source={source}: is a corpus; reader, roles and columns were settled when it was imported"
+        )
+    return Corpus.load(source)
+
+
+def _require_legal_roles(corpus: Corpus, codebook: Codebook) -> None:
+    roles = corpus.utterances["role"]
+    if not codebook.legal_mask(roles.unique()).any():
+        raise InputError(
+            f"no utterance has a role that may speak a code of codebook {codebook.name}: found "
+            f"{', '.join(sorted(roles.unique()))}, expected {', '.join(codebook.roles)}. Say who is who, as in "
+            f"'roles={{A: {codebook.roles[0]}}}'"
+        )
+    unknown = int((roles == "unknown").sum())
+    if unknown:
+        logger.warning(
+            "%d of %d utterances have a speaker without a role; they get no code that needs one", unknown, len(roles)
+        )
+
+
+def _require_unseen(corpus: Corpus, scores: pd.DataFrame, manifest: Mapping[str, Any], where: str) -> None:
+    """Refuse to compare a tagger with the coders it learnt from, on any session of the same groups."""
+    group = corpus.sessions.set_index("session_id")["group_id"]
+    learnt = set(group.reindex(manifest.get("learnt_from", [])).dropna())
+    seen = [session for session in scores["session_id"].unique() if group[session] in learnt]
+    if seen:
+        sessions = scores["session_id"].nunique()
+        raise LeakError(
+            f"scores {where}: {len(seen)} of {sessions} sessions belong to groups that the tagger learnt from, "
+            "so the agreement would be too good; score other patients, or use threers evaluate"
+        )
 
 
 def _agree(
@@ -249,10 +265,6 @@ def _identity(corpus: Corpus, **settings: Any) -> dict[str, Any]:
         "corpus": corpus.hash,
         "codebook": corpus.codebook.name,
         "codebook_sha256": corpus.codebook.hash,
-        "versions": _versions(),
+        "versions": versions(),
         **settings,
     }
-
-
-def _versions() -> dict[str, str]:
-    return {name: metadata.version(name) for name in VERSIONED}

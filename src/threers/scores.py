@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,9 @@ import numpy as np
 import pandas as pd
 
 from threers.codebook import Codebook
-from threers.errors import InputError, OutputExistsError
+from threers.errors import InputError, OutputExistsError, ThreersError
+
+logger = logging.getLogger(__name__)
 
 PARTS = "utterances"
 
@@ -96,8 +100,23 @@ def claim(folder: Path, run: Mapping[str, Any], what: str, overwrite: bool) -> b
             raise OutputExistsError(f"{what}={folder}: holds files that no run of threers wrote; name another folder")
         _empty(folder)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder.chmod(0o700)
     write_json(run, marker)
     return False
+
+
+@contextmanager
+def owned(folder: Path, run: Mapping[str, Any], what: str, overwrite: bool) -> Iterator[None]:
+    """Claim a folder for the time of a run; take a fresh one away again when the run's input is refused."""
+    goes_on = claim(folder, run, what, overwrite)
+    if goes_on:
+        logger.info("going on with the run in %s", folder)
+    try:
+        yield
+    except ThreersError:
+        if not goes_on:
+            shutil.rmtree(folder)
+        raise
 
 
 def same_run(folder: Path, run: Mapping[str, Any]) -> bool:

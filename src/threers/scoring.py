@@ -6,12 +6,13 @@ import hashlib
 import logging
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from rich.console import Console
 from rich.progress import Progress
 
 from threers.chunks import tokenise
@@ -34,8 +35,16 @@ class Tally:
     seconds: float = 0.0
     resumed: bool = False
 
+    @classmethod
+    def total(cls, parts: Sequence[Tally], resumed: bool) -> Tally:
+        """The sum of several."""
+        sums = {key: sum(getattr(part, key) for part in parts) for key in asdict(cls()) if key != "resumed"}
+        return cls(**sums, resumed=resumed)
+
     def to_dict(self) -> dict[str, Any]:
-        """Counts with the rates that follow from them; `padding` is the share of computed positions that were padding."""
+        """Counts with the rates that follow from them; `padding` is the share of computed positions that were
+        padding.
+        """
         return {
             "sessions": self.sessions,
             "utterances": self.utterances,
@@ -57,35 +66,38 @@ def score_sessions(
 def score_to_folder(
     tagger: Tagger, utterances: pd.DataFrame, out: Path, engine: Engine, hardware: Hardware, *, include_text: bool
 ) -> Tally:
-    """Score shard by shard into `out/utterances/part-*.parquet`; a shard whose sessions are unchanged is not scored twice.
+    """Score shard by shard into `out/utterances/part-*.parquet`; a shard whose sessions are unchanged is not scored
+    twice.
 
-    `out/journal.json` has the hash of each finished shard's input; it is written after the shard.
+    `out/journal.json` has, for each finished shard, the hash of its input and its tally; an entry is taken out before
+    its shard is written and put in after. Returns the tally of all shards, whenever they were scored.
     """
     journal_file = out / "journal.json"
-    journal: dict[str, str] = read_json(journal_file) if journal_file.is_file() else {}
-    tally = Tally(resumed=bool(journal))
+    journal: dict[str, Any] = read_json(journal_file) if journal_file.is_file() else {}
+    resumed = bool(journal)
     shards = list(_shards(utterances, engine.shard_sessions))
-    written = set()
-    with Progress(transient=True, disable=not sys.stderr.isatty()) as bar:
+    names = [f"part-{number:05d}.parquet" for number in range(len(shards))]
+    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task("scoring", total=len(utterances))
-        for number, shard in enumerate(shards):
-            part = out / PARTS / f"part-{number:05d}.parquet"
-            written.add(part.name)
-            content = _content_hash(shard)
-            if journal.get(part.name) != content or not part.is_file():
+        for name, shard in zip(names, shards, strict=True):
+            part, content = out / PARTS / name, _content_hash(shard)
+            if journal.get(name, {}).get("content") != content or not part.is_file():
+                if journal.pop(name, None):
+                    write_json(journal, journal_file)
+                tally = Tally()
                 scores = _score(tagger, shard, hardware, engine.batch_tokens, tally)
                 if include_text:
                     scores["text"] = shard["text"].to_numpy()
                 write_parquet(scores, part)
-                journal[part.name] = content
+                journal[name] = {"content": content, "tally": asdict(tally)}
                 write_json(journal, journal_file)
+                if not sys.stderr.isatty():
+                    logger.info("scored %s of %d", name, len(shards))
             bar.advance(task, len(shard))
-            if not sys.stderr.isatty():
-                logger.info("scored shard %d of %d", number + 1, len(shards))
     for stale in (out / PARTS).glob("part-*.parquet"):
-        if stale.name not in written:
+        if stale.name not in names:
             stale.unlink()
-    return tally
+    return Tally.total([Tally(**journal[name]["tally"]) for name in names], resumed)
 
 
 def _score(

@@ -18,7 +18,7 @@ SYNTHETIC = "SYNTHETIC data: these figures say nothing about real therapy."
 
 def show_import(corpus: Corpus, folder: str) -> None:
     """Counts, roles, rejects by kind, and where the corpus lies."""
-    console = Console(soft_wrap=True)
+    console = Console(soft_wrap=True, highlight=False, markup=False)
     counts = corpus.describe()["counts"]
     console.print(
         f"{counts['sessions']} sessions of {counts['groups']} groups, {counts['utterances']} utterances, "
@@ -28,7 +28,7 @@ def show_import(corpus: Corpus, folder: str) -> None:
     if counts["rejects"]:
         console.print(f"{sum(counts['rejects'].values())} rows listed in rejects.csv:")
         for reason, number in counts["rejects"].items():
-            console.print(f"  {number} × {reason}", highlight=False)
+            console.print(f"  {number} of: {reason}")
     else:
         console.print("no row rejected")
     if corpus.manifest.get("grouped_by") == "session":
@@ -36,46 +36,47 @@ def show_import(corpus: Corpus, folder: str) -> None:
             "note: no column says who the patient is, so every session counts as a group of its own. If patients have "
             "several sessions, name that column: 'columns={patient: …}'"
         )
-    console.print(f"corpus: {Path(folder)}", highlight=False)
+    console.print(f"corpus: {Path(folder)}")
 
 
 def show_agreement(table: pd.DataFrame, corpus: str | Path) -> None:
     """One row per family and code: people with people, each machine with the people's consensus."""
-    console = Console()
+    console = Console(highlight=False, markup=False)
     rows = agreement.table_for_screen(table, Corpus.load(corpus).codebook)
     if table.attrs.get("synthetic"):
         console.print(SYNTHETIC)
     if rows:
         show_rows(rows)
     for note in agreement.notes(table):
-        console.print(f"note: {note}", soft_wrap=True, highlight=False)
+        console.print(f"note: {note}", soft_wrap=True)
     console.print(
-        f"95 % intervals: bootstrap over {table.attrs['groups']} groups. F1 and kappa against the consensus of the coders; "
-        "of a family, the mean over its codes. Every comparison is in agreement.csv.",
+        f"95 % intervals: bootstrap over {table.attrs['groups']} groups. F1 and kappa against the consensus of the "
+        "coders; of a family, the mean over its codes. Every comparison is in agreement.csv.",
         soft_wrap=True,
     )
 
 
 def show_scores(manifest: dict[str, Any], folder: str) -> None:
     """What a scoring run did."""
-    console = Console(soft_wrap=True)
+    console = Console(soft_wrap=True, highlight=False, markup=False)
     if manifest["synthetic"]:
         console.print(SYNTHETIC)
     rate = manifest["tokens_per_second"]
-    speed = f", {rate:,.0f} tokens per second, {manifest['padding']:.0%} padding" if rate else "; all was there already"
-    console.print(f"{manifest['sessions']} sessions, {manifest['utterances']} utterances scored now{speed}")
+    speed = f", {rate:,.0f} tokens per second, {manifest['padding']:.0%} padding" if rate else ""
+    again = "; some or all of it in an earlier run" if manifest["resumed"] else ""
+    console.print(f"{manifest['sessions']} sessions, {manifest['utterances']} utterances scored{speed}{again}")
     console.print(f"{manifest['hardware']['device']}, {manifest['precision']} ({manifest['hardware']['reason']})")
     if manifest["rejected"]:
-        console.print(f"{manifest['rejected']} rows could not be used: {Path(folder) / 'errors.csv'}", highlight=False)
-    console.print(f"scores: {Path(folder)}", highlight=False)
+        console.print(f"{manifest['rejected']} rows could not be used: {Path(folder) / 'errors.csv'}")
+    console.print(f"scores: {Path(folder)}")
 
 
 def show_findings(findings: Sequence[tuple[str, str]]) -> None:
     """Findings of `doctor`, a line each."""
     width = max(len(what) for what, _ in findings)
-    console = Console(soft_wrap=True)
+    console = Console(soft_wrap=True, highlight=False, markup=False)
     for what, finding in findings:
-        console.print(f"{what:{width}}  {finding}", highlight=False, markup=False)
+        console.print(f"{what:{width}}  {finding}")
 
 
 def show_rows(rows: Sequence[dict[str, str]]) -> None:
@@ -85,4 +86,6 @@ def show_rows(rows: Sequence[dict[str, str]]) -> None:
         table.add_column(name, justify="left" if number == 0 else "right")
     for row in rows:
         table.add_row(*row.values())
-    Console().print(table)
+    console = Console(markup=False)
+    # A file or a pipe has no width of its own; a table cut at 80 columns would lose its figures.
+    Console(markup=False, width=None if console.is_terminal else 160).print(table)

@@ -99,13 +99,15 @@ class Training:
     """The kept weights are a running mean over about this many epochs; 0 keeps the last step's."""
     dropout: float = 0.2
     """Dropout before the heads; attention dropout is off, because on a CPU it forces a path half as fast."""
+    lexical_share: float = 0.35
+    """How much single words and word pairs count beside the encoder; 0 leaves them out."""
     balance: float = 0.5
     """Weight of a code in the loss: (1 / its frequency) to this power; 0 weighs all alike, 1 makes rare codes equal."""
     coder_correlation: float = 0.5
     """How much coders of one utterance repeat each other; n coders weigh n / (1 + (n - 1) * this)."""
     validation_share: float = 0.1
-    """Share of the groups kept aside for early stopping, temperature and thresholds."""
-    patience: int = 3
+    """Share of the corpus, in whole groups, kept aside for early stopping, temperature and thresholds."""
+    patience: int = 2
     """Epochs without a better validation figure before training stops; the best epoch is kept."""
     seed: int = 1
     device: str = "auto"
@@ -122,6 +124,7 @@ class Training:
         _require(0 <= self.warmup < 1, "training.warmup", self.warmup, "between 0 and 1")
         _require(self.average_epochs >= 0, "training.average_epochs", self.average_epochs, "0 or more")
         _require(0 <= self.dropout < 1, "training.dropout", self.dropout, "between 0 and 1")
+        _require(0 <= self.lexical_share < 1, "training.lexical_share", self.lexical_share, "from 0 to below 1")
         _require(0 <= self.balance <= 1, "training.balance", self.balance, "between 0 and 1")
         _require(
             0 <= self.coder_correlation <= 1, "training.coder_correlation", self.coder_correlation, "between 0 and 1"
@@ -141,7 +144,7 @@ class Engine:
     batch_tokens: int = 8192
     """Tokens per forward pass, padding counted."""
     shard_sessions: int = 64
-    """Sessions per written shard: memory is bounded by this, and a killed run loses at most this."""
+    """Sessions per written shard: a killed run loses at most these."""
 
     def __post_init__(self) -> None:
         _require(self.batch_tokens >= 64, "engine.batch_tokens", self.batch_tokens, "at least 64")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from threers.codebook import Codebook
@@ -24,8 +25,9 @@ def summarise_segments(scores: pd.DataFrame, codebook: Codebook, minutes: float)
 def summarise_sessions(scores: pd.DataFrame, codebook: Codebook) -> pd.DataFrame:
     """One row per session.
 
-    Returns session_id, minutes (from the first start to the last known time, null without times), n_utterances, `n_ROLE`,
-    and per code `n_CODE` (tags), `expected_CODE` (sum of probabilities) and `rate_CODE` (tags per 5 minutes).
+    Returns session_id, minutes (from the first start to the last known time, null without times), n_utterances,
+    `n_ROLE`, and per code `n_CODE` (tags), `expected_CODE` (sum of probabilities) and `rate_CODE` (tags per 5
+    minutes).
     """
     table = _counts(scores, [scores["session_id"]], codebook)
     times = scores.assign(last=scores["end"].fillna(scores["start"])).groupby("session_id", sort=True)
@@ -34,7 +36,9 @@ def summarise_sessions(scores: pd.DataFrame, codebook: Codebook) -> pd.DataFrame
     table.insert(1, "minutes", minutes)
     for place, role in enumerate(roles.columns):
         table.insert(3 + place, f"n_{role}", roles[role].to_numpy())
-    rates = {f"rate_{code}": table[f"n_{code}"] / table["minutes"] * 5 for code in codebook.tag_codes()}
+    rates = {
+        f"rate_{code}": table[f"n_{code}"] / table["minutes"].replace(0, np.nan) * 5 for code in codebook.tag_codes()
+    }
     return pd.concat([table, pd.DataFrame(rates)], axis=1)
 
 
@@ -43,4 +47,4 @@ def _counts(scores: pd.DataFrame, keys: list[pd.Series], codebook: Codebook) -> 
     columns = {"n_utterances": pd.Series(1, index=scores.index)}
     columns |= {f"n_{code}": scores["tags"].map(lambda tags, code=code: int(code in tags)) for code in codes}
     columns |= {f"expected_{code}": scores[f"p_{code}"].astype("float64") for code in codes}
-    return pd.DataFrame(columns, index=scores.index).groupby(keys, sort=True).sum().reset_index()
+    return pd.DataFrame(columns, index=scores.index).groupby(keys, sort=True).sum(min_count=1).reset_index()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +19,11 @@ from threers.codebook import Codebook
 from threers.decisions import Decisions, probabilities, tag
 from threers.errors import InputError
 from threers.hardware import Hardware
+from threers.lexicon import Lexicon
 from threers.scores import read_json, write_json
 from threers.settings import Backbone
 
+LEXICON = "lexicon.safetensors"
 #: Encoders that take one mask entry per token only, so that the future cannot be hidden from them.
 NO_PAIR_MASK = ("deberta", "deberta-v2")
 
@@ -40,7 +43,7 @@ class SpanTagger(nn.Module):
         nn.init.zeros_(self.head.bias)
 
     def pool(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, owner: torch.Tensor, n: int) -> torch.Tensor:
-        """Vectors (n, 2 * width) of the pieces: the mean over a piece's tokens, and its first token, the role marker.
+        """Vectors (n, 2 * width) of the pieces: the mean over a piece's tokens, and the first token of its role marker.
 
         Args:
             input_ids: (batch, length).
@@ -80,8 +83,9 @@ class SpanTagger(nn.Module):
 def collate(chunks: Sequence[Chunk], pad_id: int) -> tuple[dict[str, torch.Tensor], np.ndarray]:
     """Pad chunks into one batch.
 
-    Returns the keyword arguments of `SpanTagger.pool` (without n), and int64 (n_pieces, 3): session, utterance and weight
-    of each piece in the order of `owner`; the weight is its number of tokens, or 0 where it does not count.
+    Returns the keyword arguments of `SpanTagger.pool` (without n), and int64 (n_pieces, 3): session, utterance and
+    weight of each piece in the order of `owner`; the weight is its number of tokens, or 0 where it does not
+    count.
     """
     length = max(len(chunk.tokens) for chunk in chunks)
     ids = np.full((len(chunks), length), pad_id, dtype=np.int64)
@@ -112,6 +116,9 @@ class Tagger:
     backbone: Backbone
     decisions: Decisions
     manifest: dict[str, Any]
+    lexicon: Lexicon | None = None
+    lexical_share: float = 0.0
+    """How much the lexicon's logits count beside the encoder's, 0 to 1."""
     hash: str = ""
     """SHA-256 over the weights, codebook and decisions of a loaded tagger."""
 
@@ -119,7 +126,7 @@ class Tagger:
     def start(cls, folder: Path, backbone: Backbone, codebook: Codebook, dropout: float) -> Tagger:
         """A tagger with a pretrained backbone and untrained heads."""
         encoder, tokenizer = load_encoder(folder)
-        _check_fit(encoder.config, backbone)
+        _check_fit(encoder.config, tokenizer, backbone)
         model = SpanTagger(encoder, len(codebook.tag_codes()), lookahead=backbone.lookahead, dropout=dropout)
         return cls(model, tokenizer, codebook, backbone, Decisions.neutral(codebook), {})
 
@@ -138,8 +145,8 @@ class Tagger:
     def logits(self, sessions: Sequence[SessionTokens], hardware: Hardware, batch_tokens: int) -> LogitsReport:
         """Logits of every utterance of `sessions`, in their order, each from the chunk where it stands most central.
 
-        `batch_tokens` bounds a forward pass, padding counted. An utterance in several pieces is the mean of their vectors,
-        weighted by their tokens.
+        `batch_tokens` bounds a forward pass, padding counted. An utterance in several pieces is the mean of their
+        vectors, weighted by their tokens.
         """
         chunker = self.chunker
         chunks = [chunk for number, session in enumerate(sessions) for chunk in chunker.for_scoring(session, number)]
@@ -162,6 +169,9 @@ class Tagger:
         with torch.inference_mode():
             device = self.model.head.weight.device
             logits = self.model.classify((vectors / sizes[:, None]).to(device)).cpu().numpy()
+        if self.lexicon is not None:
+            words = self.lexicon.logits([tokens for session in sessions for tokens in session.utterances])
+            logits = (1 - self.lexical_share) * logits + self.lexical_share * words
         return LogitsReport(logits, read, padded)
 
     def tags(self, logits: np.ndarray, roles: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -175,15 +185,19 @@ class Tagger:
         from safetensors.torch import save_file
 
         folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o700)
         self.model.encoder.config.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
         state = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in self.model.state_dict().items()}
         save_file(state, str(folder / WEIGHTS), metadata={"format": "pt"})
+        if self.lexicon is not None:
+            self.lexicon.save(folder / LEXICON)
         self.codebook.save(folder / "codebook.yaml")
         write_json(self.decisions.to_dict(), folder / "decisions.json")
         manifest = self.manifest | {
             "codebook": self.codebook.name,
             "codebook_sha256": self.codebook.hash,
+            "lexical_share": self.lexical_share if self.lexicon is not None else 0.0,
             "chunks": {
                 "backbone": self.backbone.name,
                 "chunk_tokens": self.backbone.chunk_tokens,
@@ -209,6 +223,8 @@ class Tagger:
         manifest = read_json(folder / "manifest.json")
         if manifest.get("codebook_sha256") != codebook.hash:
             raise InputError(f"tagger {folder}: codebook.yaml is not the one it was trained with; restore the folder")
+        if not {"chunks", "lexical_share"} <= manifest.keys():
+            raise InputError(f"tagger {folder}: manifest.json lacks chunks or lexical_share; restore the folder")
         chunks = manifest["chunks"]
         backbone = Backbone(
             name=chunks["backbone"],
@@ -220,10 +236,25 @@ class Tagger:
         )
         model = _load_model(folder, len(codebook.tag_codes()), backbone.lookahead)
         decisions = Decisions.from_dict(read_json(folder / "decisions.json"), codebook, str(folder / "decisions.json"))
+        share = float(manifest["lexical_share"])
+        files = [WEIGHTS, "codebook.yaml", "decisions.json", *([LEXICON] if share else [])]
+        if share and not (folder / LEXICON).is_file():
+            raise InputError(f"tagger {folder}: {LEXICON} is missing; restore the folder")
         digest = hashlib.sha256()
-        for name in (WEIGHTS, "codebook.yaml", "decisions.json"):
+        for name in files:
             digest.update((folder / name).read_bytes())
-        return cls(model, load_tokenizer(folder), codebook, backbone, decisions, manifest, digest.hexdigest())
+        digest.update(json.dumps([chunks, share]).encode())
+        return cls(
+            model,
+            load_tokenizer(folder),
+            codebook,
+            backbone,
+            decisions,
+            manifest,
+            lexicon=_load_lexicon(folder) if share else None,
+            lexical_share=share,
+            hash=digest.hexdigest(),
+        )
 
 
 @dataclass(frozen=True)
@@ -253,10 +284,19 @@ def _load_model(folder: Path, n_codes: int, lookahead: bool) -> SpanTagger:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         model = SpanTagger(AutoModel.from_config(config), n_codes, lookahead=lookahead)
         model.load_state_dict(load_file(str(folder / WEIGHTS)))
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+    except (OSError, ImportError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         line = (str(error).strip().splitlines() or [""])[0][:200]
         raise InputError(f"tagger {folder}: {WEIGHTS} does not fit config.json and codebook.yaml: {line}") from error
     return model.eval()
+
+
+def _load_lexicon(folder: Path) -> Lexicon:
+    from safetensors import SafetensorError
+
+    try:
+        return Lexicon.load(folder / LEXICON)
+    except (OSError, TypeError, SafetensorError) as error:
+        raise InputError(f"tagger {folder}: {LEXICON} is damaged; restore the folder") from error
 
 
 def _special_tokens(tokenizer: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -269,7 +309,11 @@ def _special_tokens(tokenizer: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
     return (), ()
 
 
-def _check_fit(config: Any, backbone: Backbone) -> None:
+def _check_fit(config: Any, tokenizer: Any, backbone: Backbone) -> None:
+    if tokenizer.pad_token_id is None:
+        raise InputError(
+            f"backbone {backbone.name}: its tokenizer has no padding token; name one in tokenizer_config.json"
+        )
     if not backbone.lookahead and config.model_type in NO_PAIR_MASK:
         raise InputError(
             f"backbone {backbone.name}: {config.model_type} cannot hide later utterances; "
@@ -280,6 +324,6 @@ def _check_fit(config: Any, backbone: Backbone) -> None:
         longest -= 2  # these count positions from 2 on
     if longest and backbone.chunk_tokens > longest:
         raise InputError(
-            f"backbone {backbone.name}: chunk_tokens is {backbone.chunk_tokens}, but it reads at most {longest} tokens; "
-            f"set backbone.chunk_tokens={longest} or less"
+            f"backbone {backbone.name}: chunk_tokens is {backbone.chunk_tokens}, but it reads at most {longest} "
+            f"tokens; set backbone.chunk_tokens={longest} or less"
         )

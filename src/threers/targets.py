@@ -13,14 +13,20 @@ from threers.errors import InputError
 
 @dataclass(frozen=True)
 class Targets:
-    """What the coders said of each utterance, in the order of the utterances table.
+    """What the coders said of each utterance, in the order of the utterances table; float32 (n_utterances, n_codes).
 
-    `share`: float32 (n_utterances, n_codes), the share of the coders who marked the code, over `codebook.tag_codes()`.
-    `coders`: float32 (n_utterances, n_codes), how many coders could have marked it: 0 = nothing to learn here.
+    `share`: the share of the coders who marked the code, over `codebook.tag_codes()`. `coders`: how many could have
+    marked it; 0 = nothing to learn here. `given`: the share of those same coders who marked its parent; 1 where there
+    is none. A child is judged only as far as its parent is present.
     """
 
     share: np.ndarray
     coders: np.ndarray
+    given: np.ndarray
+
+    def rows(self, chosen: np.ndarray) -> Targets:
+        """The same of some utterances."""
+        return Targets(self.share[chosen], self.coders[chosen], self.given[chosen])
 
     def weight(self, correlation: float) -> np.ndarray:
         """Weight of each cell, n / (1 + (n - 1) * correlation): coders of one utterance partly repeat each other.
@@ -49,11 +55,15 @@ def build_targets(utterances: pd.DataFrame, codings: pd.DataFrame, codebook: Cod
         )
     legal = codebook.legal_mask(utterances["role"], codes)
     marks = _mark_tables(utterances, codings, codebook)
+    place = {code: number for number, code in enumerate(codes)}
+    parents = [place.get(codebook.codes[code].parent or "") for code in codes]
     share = np.zeros((len(utterances), len(codes)), dtype=np.float32)
-    coders = np.zeros_like(share)
+    coders, given = np.zeros_like(share), np.zeros_like(share)
     for read, marked in marks:
         can_say = read[:, None] & legal & _speaks_of(marked, codebook)
+        above = np.stack([np.ones(len(marked), bool) if p is None else marked[:, p] for p in parents], axis=1)
         share += marked & can_say
+        given += above & can_say
         coders += can_say
     if not coders.any():
         raise InputError(
@@ -62,7 +72,8 @@ def build_targets(utterances: pd.DataFrame, codings: pd.DataFrame, codebook: Cod
             f"roles={{T: {codebook.roles[-1] if codebook.roles else 'therapist'}}}"
         )
     np.divide(share, coders, out=share, where=coders > 0)
-    return Targets(share, coders)
+    np.divide(given, coders, out=given, where=coders > 0)
+    return Targets(share, coders, given)
 
 
 def _mark_tables(

@@ -110,7 +110,7 @@ class Chunker:
         """(utterance, start, end) of every piece; an utterance longer than a chunk gives several of nearly equal
         length.
         """
-        pieces = []
+        pieces: list[tuple[int, int, int]] = []
         for number, tokens in enumerate(session.utterances):
             parts = max(1, -(-len(tokens) // (self.room - len(session.markers[number]))))
             borders = np.linspace(0, len(tokens), parts + 1).round().astype(int)

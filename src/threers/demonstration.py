@@ -43,7 +43,7 @@ def run(settings: DemoRun) -> None:
         runs.train(wanted)
     _say(f"4 of 5  score {len(new.sessions)} sessions of {len(NEW_PATIENTS)} patients that it never saw")
     scores = ScoreRun(tagger=str(out / "tagger"), source=str(out / "new"), out=str(out / "scores"), engine=Engine())
-    screen.show_scores(runs.score(scores), out / "scores")
+    screen.show_scores(runs.score(scores), str(out / "scores"))
     _say("5 of 5  compare tagger and coders on the new sessions")
     comparison = AgreeRun(
         corpus=str(out / "new"),

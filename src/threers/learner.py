@@ -27,6 +27,9 @@ class Learner(nn.Module):
     al. 2021).
     """
 
+    average: Any
+    code_weight: torch.Tensor
+
     def __init__(self, model: SpanTagger, average: nn.Module, codebook: Codebook, code_weight: np.ndarray) -> None:
         super().__init__()
         self.model = model

@@ -26,9 +26,11 @@ def show_import(corpus: Corpus, folder: str) -> None:
     )
     console.print("roles: " + ", ".join(f"{role} {number}" for role, number in counts["roles"].items()))
     if counts["rejects"]:
-        console.print(f"{sum(counts['rejects'].values())} rows listed in rejects.csv:")
+        console.print(
+            f"{sum(counts['rejects'].values())} rows listed in rejects.csv (the reason says whether the row was kept):"
+        )
         for reason, number in counts["rejects"].items():
-            console.print(f"  {number} of: {reason}")
+            console.print(f"  {number:>6}  {reason}")
     else:
         console.print("no row rejected")
     if corpus.manifest.get("grouped_by") == "session":

@@ -31,7 +31,10 @@ NO_PAIR_MASK = ("deberta", "deberta-v2")
 class SpanTagger(nn.Module):
     """Encoder, pooling over each piece's own tokens, a linear head with one logit per code of `tag_codes()`."""
 
-    def __init__(self, encoder: nn.Module, n_codes: int, *, lookahead: bool, dropout: float = 0.1) -> None:
+    encoder: Any
+    """Whatever AutoModel loaded."""
+
+    def __init__(self, encoder: Any, n_codes: int, *, lookahead: bool, dropout: float = 0.1) -> None:
         super().__init__()
         self.encoder = encoder
         self.lookahead = lookahead
@@ -91,7 +94,7 @@ def collate(chunks: Sequence[Chunk], pad_id: int) -> tuple[dict[str, torch.Tenso
     ids = np.full((len(chunks), length), pad_id, dtype=np.int64)
     mask = np.zeros((len(chunks), length), dtype=np.int64)
     owner = np.full((len(chunks), length), -1, dtype=np.int64)
-    pieces = []
+    pieces: list[tuple[int, int, int]] = []
     for row, chunk in enumerate(chunks):
         ids[row, : len(chunk.tokens)] = chunk.tokens
         mask[row, : len(chunk.tokens)] = 1

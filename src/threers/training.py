@@ -80,7 +80,7 @@ class EpochBatches(Dataset):
     def _cut(self, rng: np.random.Generator) -> list[Chunk]:
         chunks: list[Chunk] = []
         for number, session in enumerate(self.examples.sessions):
-            coded = self.examples.weight[number].any(axis=1)
+            coded = self.examples.weight[number].sum(axis=1) > 0
             chunks += [c for c in self.chunker.for_training(session, number, rng) if coded[c.pieces[:, 0]].any()]
         return chunks
 
@@ -255,7 +255,7 @@ def fit(
     average = AveragedModel(tagger.model, multi_avg_fn=get_ema_multi_avg_fn(decay))
     balance = code_weights(of_learn, weight, corpus.codebook, training.balance)
     learner = Learner(tagger.model, average, corpus.codebook, balance)
-    tagger.model = average.module
+    tagger.model = learner.average.module
     epochs = EpochEnd(batches, Validation(tagger, held, of_held, training.device), training.patience, work)
     _run_trainer(learner, batches, epochs, training, hardware, work)
     best = epochs.history[epochs.best]
@@ -275,7 +275,7 @@ def fit(
 
 
 def _not_learnt(weight: np.ndarray, codebook: Codebook) -> tuple[str, ...]:
-    return tuple(code for code, spoken in zip(codebook.tag_codes(), weight.any(axis=0), strict=True) if not spoken)
+    return tuple(code for code, spoken in zip(codebook.tag_codes(), weight.sum(axis=0) > 0, strict=True) if not spoken)
 
 
 def _warn(tagger: Tagger, collapsed: Sequence[str]) -> None:

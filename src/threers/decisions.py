@@ -20,8 +20,8 @@ SHRINKAGE = 20.0
 THRESHOLDS = np.linspace(0.02, 0.9, 89)
 PRIOR_POWERS = np.linspace(0.0, 1.2, 25)
 #: Where an exclusive family's power starts from, and the marks of its rarest code at which the best one weighs as much.
-USUAL_POWER = 0.5
-OFFSET_SHRINKAGE = 50.0
+USUAL_POWER = 0.4
+OFFSET_SHRINKAGE = 300.0
 
 
 @dataclass(frozen=True)

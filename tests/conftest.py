@@ -9,10 +9,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import settings as hypothesis_settings
 
 from threers.codebook import Codebook
 from threers.corpus import Corpus, conform
 from threers.settings import Backbone, Training
+
+# In CI the same examples every time, so that a change is judged and not its luck; elsewhere new ones.
+hypothesis_settings.register_profile("ci", derandomize=True)
+if os.environ.get("CI"):
+    hypothesis_settings.load_profile("ci")
 
 WORDS = (
     "i you we it that this not no yes well okay mm never always feel think want need stop help angry sad fine maybe "

@@ -24,7 +24,7 @@ def test_a_child_of_a_floor_marks_its_parent():
     from threers.formats import import_files
 
     demo = Path(__file__).parents[1] / "data" / "demo"
-    corpus = import_files(demo / "**" / "*.csv", "demo")
+    corpus = import_files(demo / "**" / "*.csv", demo / "reader.yaml")
     ids = list(corpus.sessions["session_id"])
     tags = floor_tags(corpus.select(ids[:20]), corpus.select(ids[20:24]))["floor:tf-idf"]
     book = Codebook.load("3rs-2015")

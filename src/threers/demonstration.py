@@ -69,7 +69,7 @@ def _import(settings: DemoRun, out: Path) -> tuple[Corpus, Corpus]:
     if (out / "new" / "manifest.json").is_file():
         return Corpus.load(out / "corpus"), Corpus.load(out / "new")
     with resources.as_file(resources.files("threers.demo")) as folder:
-        corpus = import_files(folder / "**" / "*.csv", "demo")
+        corpus = import_files(folder / "**" / "*.csv", folder / "reader.yaml")
     corpus.manifest["synthetic"] = True
     is_new = corpus.sessions["patient_id"].isin(NEW_PATIENTS)
     parts = []

@@ -87,13 +87,18 @@ def _add_value(marks: pd.DataFrame, codebook: Codebook) -> pd.DataFrame:
     cell = marks["value_cell"].where(coded & marks["value"].isna(), "")
     value = pd.to_numeric(cell.str.replace(",", "."), errors="coerce").where(cell != "", marks["value"])
     value = value.where((cell != "") | value.notna() | rating | ~coded, 1.0)
-    code, found = marks["code"].fillna(""), value.map("{:g}".format)
-    scale = "code " + code + " is rated from " + low.map("{:g}".format) + " to " + high.map("{:g}".format)
-    marks = _blame(marks, (cell != "") & value.isna(), "value not readable: " + cell.map(quote) + " is not a number")
+    # Of no marks at all, pandas would keep the type that they had before they were written out.
+    low_written, high_written, found = (numbers.map("{:g}".format).astype("str") for numbers in (low, high, value))
+    scale = "code " + marks["code"].fillna("").astype("str") + " is rated from " + low_written + " to " + high_written
+    marks = _blame(
+        marks, (cell != "") & value.isna(), "value not readable: " + cell.map(quote).astype("str") + " is not a number"
+    )
     marks = _blame(marks, rating & value.isna(), "value missing: " + scale)
     marks = _blame(marks, rating & ~value.between(low, high), "value off scale: " + scale + ", found " + found)
     odd = coded & ~rating & ~value.isin([0.0, 1.0])
-    marks = _blame(marks, odd, "value off scale: code " + code + " is present (1) or absent (0), found " + found)
+    marks = _blame(
+        marks, odd, "value off scale: code " + marks["code"] + " is present (1) or absent (0), found " + found
+    )
     absent = coded & ~rating & (value == 0)
     return marks.assign(value=value.mask(absent), code=marks["code"].mask(absent))
 

@@ -260,7 +260,7 @@ class DemoRun:
     out: str
     backbone: Backbone
     training: Training
-    folds: int = 3
+    folds: int = 2
 
     def __post_init__(self) -> None:
         _require_given("out", self.out)

@@ -12,7 +12,7 @@ def model_card(name: str, manifest: dict[str, Any], codebook: Codebook, corpus: 
     """Markdown that says what the tagger was made from, what it may be used for, and what it must not be used for."""
     counts = corpus.describe()["counts"]
     kept = manifest["sessions"]
-    best = max(manifest["epochs"], key=lambda epoch: epoch["mean"])
+    best = manifest["epochs"][manifest["best_epoch"] - 1]
     lines = [
         "---",
         "library_name: threers",
@@ -30,8 +30,8 @@ def model_card(name: str, manifest: dict[str, Any], codebook: Codebook, corpus: 
         "Research on groups of sessions, with agreement measured on your own coded sessions first (`threers evaluate`, "
         "`threers agree`). Not for decisions about a patient, a therapist or a treatment.",
         "",
-        "A tagger trained on confidential transcripts may remember parts of them: keep this folder under the same "
-        "protection as the transcripts.",
+        "A tagger trained on confidential transcripts may remember parts of them, and lists words and word pairs that at "
+        "least two groups of sessions share: keep this folder under the same protection as the transcripts.",
         "",
         "## Training data",
         f"- {counts['sessions']} sessions of {counts['groups']} groups, {counts['utterances']} utterances, "

@@ -30,8 +30,8 @@ def model_card(name: str, manifest: dict[str, Any], codebook: Codebook, corpus: 
         "Research on groups of sessions, with agreement measured on your own coded sessions first (`threers evaluate`, "
         "`threers agree`). Not for decisions about a patient, a therapist or a treatment.",
         "",
-        "A tagger trained on confidential transcripts may remember parts of them, and lists words and word pairs that at "
-        "least two groups of sessions share: keep this folder under the same protection as the transcripts.",
+        "A tagger trained on confidential transcripts may remember parts of them, and lists words and word pairs that "
+        "at least two groups of sessions share: keep this folder under the same protection as the transcripts.",
         "",
         "## Training data",
         f"- {counts['sessions']} sessions of {counts['groups']} groups, {counts['utterances']} utterances, "

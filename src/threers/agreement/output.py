@@ -83,9 +83,9 @@ def notes(table: pd.DataFrame) -> list[str]:
     if unused.any():
         found.append(f"Never used by a person, so that nothing can be said of it: {', '.join(unused[unused].index)}.")
     undefined = by_code[by_code["estimate"].isna() & ~by_code["code"].isin(unused[unused].index)]
-    for (a, b, code), part in undefined.groupby(["rater_a", "rater_b", "code"], sort=False):
-        statistics = ", ".join(part["statistic"])
-        found.append(f"{code}, {a} and {b}: {statistics} undefined, because one of them used one value only.")
+    for (a, b), part in undefined.groupby(["rater_a", "rater_b"], sort=False):
+        codes, statistics = ", ".join(part["code"].unique()), ", ".join(part["statistic"].unique())
+        found.append(f"{codes}, {a} and {b}: {statistics} undefined, because one of them used one value only.")
     return found
 
 

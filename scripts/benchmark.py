@@ -14,12 +14,10 @@ import json
 import logging
 import time
 from dataclasses import dataclass, replace
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import yaml
 
 from threers.agreement import macro_f1_difference
 from threers.chunks import Chunk, Chunker, SessionTokens
@@ -29,6 +27,7 @@ from threers.hardware import choose
 from threers.scores import scores_to_codings
 from threers.scoring import Tally, score_sessions
 from threers.settings import Training, from_mapping
+from threers.shipped import read_yaml
 from threers.tagger import Tagger
 from threers.training import fit
 
@@ -94,8 +93,7 @@ def main() -> None:
 def compare_context(given: argparse.Namespace) -> dict:
     """Train and score both sides on the same folds; figures of each, and the difference of their macro-F1."""
     corpus, backbone = Corpus.load(given.corpus), shipped_backbone(given.backbone)
-    text = (resources.files("threers.configs") / "training" / "default.yaml").read_text(encoding="utf-8")
-    training = from_mapping(Training, yaml.safe_load(text))
+    training = from_mapping(Training, read_yaml("training", "default")[0])
     # The encoder alone is compared. A window holds one utterance to learn from where a chunk holds many, so a step of
     # as many utterances is a step of more tokens.
     training = replace(training, lexical_share=0.0)

@@ -10,7 +10,7 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "threers"
 LAYERS = [
-    {"errors", "codebook", "settings", "configs"},
+    {"errors", "shipped", "codebook", "settings", "configs"},
     {"corpus", "splits", "scores", "formats", "agreement"},
     {"backbones", "hardware", "chunks", "targets", "decisions", "lexicon", "tagger"},
     {"learner", "training", "scoring", "floors", "doctor"},

@@ -172,6 +172,8 @@ def _overview() -> str:
 
 def _keys(verb: str) -> str:
     """The verb's YAML file is its help: keys, defaults and a comment each; then the choices of its groups."""
+    from threers.shipped import shipped_names
+
     configs = resources.files("threers.configs")
     text = (configs / f"{verb}.yaml").read_text(encoding="utf-8")
     body, groups = [], []
@@ -183,7 +185,7 @@ def _keys(verb: str) -> str:
     for group, chosen in groups:
         if group == "hydra":
             continue
-        names = sorted(e.name.removesuffix(".yaml") for e in (configs / group).iterdir() if e.name.endswith(".yaml"))
+        names = shipped_names(group)
         body.append(f"\n{group}={chosen}    choices: {', '.join(names)}; keys, as in {group}.KEY=value:")
         chosen_text = (configs / group / f"{chosen}.yaml").read_text(encoding="utf-8")
         body += [f"  {line}" for line in chosen_text.splitlines() if not line.startswith("#")]

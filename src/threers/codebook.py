@@ -7,7 +7,6 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import numpy as np
 import yaml
 
 from threers.errors import InputError, SettingsError
+from threers.shipped import read_yaml
 
 KINDS = ("exclusive", "multilabel", "rating")
 UNITS = ("utterance", "segment", "session")
@@ -68,24 +68,7 @@ class Codebook:
             SettingsError: no such codebook, or the first fault found in it, with the file's name.
 
         """
-        path = Path(name_or_path).expanduser()
-        if path.suffix in (".yaml", ".yml"):
-            if not path.is_file():
-                raise SettingsError(f"codebook {path}: no such file")
-            text, where = path.read_text(encoding="utf-8", errors="replace"), path.name
-        else:
-            folder = resources.files("threers.configs") / "codebook"
-            entry = folder / f"{name_or_path}.yaml"
-            if not entry.is_file():
-                known = ", ".join(shipped_names(folder))
-                raise SettingsError(
-                    f"codebook {str(name_or_path)!r}: not shipped and not a .yaml file; shipped: {known}"
-                )
-            text, where = entry.read_text(encoding="utf-8"), f"{name_or_path}.yaml"
-        try:
-            raw = yaml.load(text, Loader=_NoRepeatedKeys)
-        except yaml.YAMLError as error:
-            raise SettingsError(f"codebook {where}: not valid YAML: {' '.join(str(error).split())}") from error
+        raw, where = read_yaml("codebook", name_or_path)
         return cls.from_dict(raw, where)
 
     @classmethod
@@ -164,23 +147,6 @@ class Codebook:
             cached = {_key(w): c.name for c in self.codes.values() for w in (*c.aliases, c.title, c.name)}
             object.__setattr__(self, "_lookup_cache", cached)
         return cached
-
-
-class _NoRepeatedKeys(yaml.SafeLoader):
-    """Plain YAML would silently keep the last of two codes with one name."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key, _ in node.value:
-            if key.value in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"{key.value!r} stands twice", key.start_mark)
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
-def shipped_names(folder: Any) -> list[str]:
-    """Names of the YAML files in one folder of the shipped configs."""
-    return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
 
 
 def _key(written: str) -> str:

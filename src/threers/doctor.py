@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from importlib import metadata, resources
-
-import yaml
+from importlib import metadata
 
 from threers.errors import InputError
 from threers.settings import Backbone, from_mapping
+from threers.shipped import read_yaml
 
 VERSIONED = ("threers", "torch", "transformers", "datasets", "accelerate", "scikit-learn", "pandas", "numpy")
 
@@ -42,8 +41,7 @@ def examine() -> list[tuple[str, str]]:
 
 def shipped_backbone(name: str) -> Backbone:
     """The settings of a backbone under configs/backbone."""
-    text = (resources.files("threers.configs") / "backbone" / f"{name}.yaml").read_text(encoding="utf-8")
-    return from_mapping(Backbone, yaml.safe_load(text))
+    return from_mapping(Backbone, read_yaml("backbone", name)[0])
 
 
 def _backbone_state(name: str) -> str:

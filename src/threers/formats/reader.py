@@ -6,15 +6,13 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from threers.codebook import EXTRA_ROLES, Codebook, shipped_names
+from threers.codebook import EXTRA_ROLES, Codebook
 from threers.corpus import TABLES
 from threers.errors import SettingsError
+from threers.shipped import read_yaml, shipped_names
 
 #: What a column can mean: something about the row, or about its session.
 ROW_FIELDS = ("session", "order", "speaker", "text", "start", "end", "coder", "unit", "unit_id", "value")
@@ -81,21 +79,7 @@ class Reader:
             SettingsError: no such reader, or the first fault found in it, with the file's name.
 
         """
-        path = Path(name_or_path).expanduser()
-        if path.suffix in (".yaml", ".yml"):
-            if not path.is_file():
-                raise SettingsError(f"reader {path}: no such file")
-            text, where = path.read_text(encoding="utf-8"), path.name
-        else:
-            entry = resources.files("threers.configs") / "reader" / f"{name_or_path}.yaml"
-            if not entry.is_file():
-                known = ", ".join(shipped_readers())
-                raise SettingsError(f"reader {str(name_or_path)!r}: not shipped and not a .yaml file; shipped: {known}")
-            text, where = entry.read_text(encoding="utf-8"), f"{name_or_path}.yaml"
-        try:
-            raw = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise SettingsError(f"reader {where}: not valid YAML: {' '.join(str(error).split())}") from error
+        raw, where = read_yaml("reader", name_or_path)
         return cls.from_dict(raw, where)
 
     @classmethod
@@ -198,7 +182,7 @@ class Reader:
 
 def shipped_readers() -> list[str]:
     """Return the names of the readers that ship with the package."""
-    return shipped_names(resources.files("threers.configs") / "reader")
+    return shipped_names("reader")
 
 
 def template(pattern: str) -> re.Pattern[str]:

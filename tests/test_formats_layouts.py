@@ -4,36 +4,10 @@ import pandas as pd
 import pytest
 import yaml
 
-from threers.corpus import Corpus
+from tests.lab_tables import lab, load, marks, reasons
 from threers.errors import SettingsError
-from threers.formats import Reader, import_files
+from threers.formats import import_files
 from threers.formats.times import seconds
-
-ROLES = {"T": "therapist", "P": "patient"}
-
-
-def load(folder, files: dict[str, str], reader: object = "long", **given) -> Corpus:
-    for name, text in files.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    source = folder / next(iter(files)) if len(files) == 1 else folder
-    corpus = import_files(source, reader, **{"codebook": "3rs-2015", "roles": ROLES, **given})
-    corpus.check()
-    return corpus
-
-
-def marks(corpus: Corpus) -> list[tuple]:
-    """(session, unit_id, coder, code, value), with an empty code for a unit read and unmarked."""
-    table = corpus.codings.fillna({"code": "", "value": 0})
-    return list(table[["session_id", "unit_id", "coder_id", "code", "value"]].itertuples(index=False, name=None))
-
-
-def reasons(corpus: Corpus) -> list[tuple]:
-    return [(row.row, row.reason) for row in corpus.rejects.itertuples()]
-
-
-def lab(**change) -> Reader:
-    base = {"name": "lab", "layout": "wide", "columns": {"speaker": "who", "text": "said"}}
-    return Reader.from_dict({**base, **change})
 
 
 def test_long_rows_of_several_coders(tmp_path):

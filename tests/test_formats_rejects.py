@@ -8,35 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from threers.corpus import Corpus
+from tests.lab_tables import ROLES, lab, load, marks, reasons
 from threers.errors import InputError, SettingsError
-from threers.formats import Reader, import_files
-
-ROLES = {"T": "therapist", "P": "patient"}
-
-
-def load(folder, files: dict[str, str], reader: object = "long", **given) -> Corpus:
-    for name, text in files.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    source = folder / next(iter(files)) if len(files) == 1 else folder
-    corpus = import_files(source, reader, **{"codebook": "3rs-2015", "roles": ROLES, **given})
-    corpus.check()
-    return corpus
-
-
-def marks(corpus: Corpus) -> list[tuple]:
-    """(session, unit_id, coder, code, value), with an empty code for a unit read and unmarked."""
-    table = corpus.codings.fillna({"code": "", "value": 0})
-    return list(table[["session_id", "unit_id", "coder_id", "code", "value"]].itertuples(index=False, name=None))
-
-
-def reasons(corpus: Corpus) -> list[tuple]:
-    return [(row.row, row.reason) for row in corpus.rejects.itertuples()]
-
-
-def lab(**change) -> Reader:
-    base = {"name": "lab", "layout": "wide", "columns": {"speaker": "who", "text": "said"}}
-    return Reader.from_dict({**base, **change})
+from threers.formats import import_files
 
 
 def test_every_kind_of_bad_row_is_listed_and_nothing_else_is_lost(tmp_path):

@@ -13,7 +13,7 @@ LAYERS = [
     {"errors", "shipped", "codebook", "settings", "configs"},
     {"corpus", "splits", "scores", "formats", "agreement"},
     {"backbones", "hardware", "chunks", "targets", "decisions", "lexicon", "tagger"},
-    {"learner", "training", "scoring", "floors", "doctor"},
+    {"learner", "batches", "epochs", "training", "scoring", "floors", "doctor"},
     {"summary", "card", "report"},
     {"runs", "screen", "demonstration"},
     {"cli"},

@@ -8,6 +8,7 @@ import torch
 
 from tests.conftest import local_backbone, make_backbone, make_corpus
 from threers import training as module
+from threers.batches import EpochBatches
 from threers.codebook import Codebook
 from threers.corpus import grouped_folds
 from threers.decisions import family_columns
@@ -19,7 +20,7 @@ from threers.scoring import score_sessions
 from threers.settings import Training
 from threers.tagger import SpanTagger, Tagger
 from threers.targets import Targets, build_targets
-from threers.training import EpochBatches, fit
+from threers.training import fit
 
 CPU = choose("cpu", "float32")
 

@@ -69,10 +69,11 @@ def evaluate(run: EvaluateRun) -> pd.DataFrame:
     Writes folds/, scores/, agreement.csv and agreement.json under `out`; goes on where a run was cut off. Returns the
     agreement table.
     """
+    from threers.epochs import VALIDATION_BATCH_TOKENS
     from threers.floors import FLOORS, floor_codings, floor_tags
     from threers.hardware import choose
     from threers.scoring import score_sessions
-    from threers.training import VALIDATION_BATCH_TOKENS, fit
+    from threers.training import fit
 
     corpus, out = Corpus.load(run.corpus), Path(run.out).expanduser()
     _require_learnable(corpus, run.backbone)

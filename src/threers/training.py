@@ -2,210 +2,36 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import shutil
-import sys
 import tempfile
-import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.progress import Progress
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from torch.utils.data import Dataset
-from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments, get_linear_schedule_with_warmup
+from transformers import PrinterCallback, Trainer, TrainingArguments, get_linear_schedule_with_warmup
 
 from threers.backbones import locate
-from threers.chunks import Chunk, Chunker, SessionTokens, tokenise
+from threers.batches import EpochBatches, Examples
+from threers.chunks import tokenise
 from threers.codebook import Codebook
 from threers.corpus import Corpus, coded_sessions, grouped_split, require_disjoint, session_hashes
-from threers.decisions import Decisions, family_columns, fit_decisions, macro_f1
+from threers.decisions import Decisions
+from threers.epochs import EpochEnd, Validation
 from threers.hardware import Hardware, choose
 from threers.learner import Learner, code_weights, prior_logits
 from threers.lexicon import Lexicon
-from threers.scores import write_json
 from threers.settings import Backbone, Training
-from threers.tagger import Tagger, collate
+from threers.tagger import Tagger
 from threers.targets import Targets, build_targets
 
 logger = logging.getLogger(__name__)
-
-#: Tokens per forward pass when scoring the sessions kept aside.
-VALIDATION_BATCH_TOKENS = 8192
-
-
-@dataclass(frozen=True)
-class Examples:
-    """Coded sessions: their tokens, and per session `share`, `given` and `weight`, float32 (n_utterances, n_codes)."""
-
-    sessions: list[SessionTokens]
-    share: list[np.ndarray]
-    given: list[np.ndarray]
-    weight: list[np.ndarray]
-
-
-class EpochBatches(Dataset):
-    """Batches of chunks. `begin(epoch)` draws borders and order anew; the number of batches stays the same."""
-
-    def __init__(self, examples: Examples, chunker: Chunker, batch_tokens: int, seed: int) -> None:
-        self.examples, self.chunker, self.seed = examples, chunker, seed
-        self.tokens = sum(len(chunk.tokens) for chunk in self._cut(np.random.default_rng([seed, 0])))
-        self.size = max(1, round(self.tokens / batch_tokens))
-        self.begin(0)
-
-    def begin(self, epoch: int) -> None:
-        """Cut and shuffle for this epoch; the same seed and epoch give the same batches."""
-        rng = np.random.default_rng([self.seed, epoch])
-        chunks = self._cut(rng)
-        chunks = [chunks[place] for place in rng.permutation(len(chunks))]
-        ends = np.cumsum([len(chunk.tokens) for chunk in chunks])
-        home = (ends - 1) * self.size // ends[-1]
-        self.batches: list[list[Chunk]] = [[] for _ in range(self.size)]
-        for chunk, batch in zip(chunks, home, strict=True):
-            self.batches[batch].append(chunk)
-        # A chunk longer than its share can leave a batch empty; the largest one gives up half.
-        for number in [n for n, batch in enumerate(self.batches) if not batch]:
-            largest = max(self.batches, key=len)
-            half = len(largest) // 2
-            self.batches[number], largest[:] = largest[half:] or largest[:], largest[:half] or largest[:]
-
-    def _cut(self, rng: np.random.Generator) -> list[Chunk]:
-        chunks: list[Chunk] = []
-        for number, session in enumerate(self.examples.sessions):
-            coded = self.examples.weight[number].sum(axis=1) > 0
-            chunks += [c for c in self.chunker.for_training(session, number, rng) if coded[c.pieces[:, 0]].any()]
-        return chunks
-
-    def __len__(self) -> int:
-        return self.size
-
-    def __getitem__(self, number: int) -> list[Chunk]:
-        return self.batches[number]
-
-    def collate(self, batch: Sequence[list[Chunk]], pad_id: int) -> dict[str, torch.Tensor]:
-        """Turn one batch of chunks into what `Learner.forward` takes."""
-        tensors, pieces = collate(batch[0], pad_id)
-        for name in ("share", "given", "weight"):
-            per_session = getattr(self.examples, name)
-            tensors[name] = torch.from_numpy(np.stack([per_session[session][place] for session, place, _ in pieces]))
-        # The pieces of one long utterance weigh together what an utterance weighs.
-        part = [size / len(self.examples.sessions[session].utterances[place]) for session, place, size in pieces]
-        tensors["weight"] *= torch.tensor(part, dtype=torch.float32)[:, None].clamp(max=1)
-        return tensors
-
-
-class Validation:
-    """The sessions kept aside: measured after each epoch with the code that scores, and decisions fitted there."""
-
-    def __init__(self, tagger: Tagger, corpus: Corpus, targets: Targets, device: str) -> None:
-        self.tagger, self.targets = tagger, targets
-        # Scored as `threers score` will, so that thresholds fit the numbers they are used on.
-        self.hardware = choose(device)
-        self.roles = corpus.utterances["role"].tolist()
-        self.sessions = tokenise(corpus.utterances, tagger.tokenizer)
-
-    def measure(self) -> dict[str, Any]:
-        """Fit decisions, and return them with macro-F1 per family and the families whose tags never vary."""
-        tagger, targets = self.tagger, self.targets
-        logits = tagger.logits(self.sessions, self.hardware, VALIDATION_BATCH_TOKENS).logits
-        legal = tagger.codebook.legal_mask(self.roles)
-        tagger.decisions = fit_decisions(logits, targets, legal, tagger.codebook, tagger.decisions.not_learnt)
-        _, tags = tagger.tags(logits, self.roles)
-        figures = macro_f1(tags, targets, tagger.codebook)
-        return {
-            "macro_f1": figures,
-            "mean": float(np.mean(list(figures.values()))) if figures else 0.0,
-            "collapsed": [family.title for family, own in family_columns(tagger.codebook) if self._constant(tags, own)],
-            "decisions": tagger.decisions.to_dict(),
-        }
-
-    def _constant(self, tags: np.ndarray, columns: np.ndarray) -> bool:
-        coded = (self.targets.coders[:, columns] > 0).any(axis=1)
-        truth = self.targets.share[coded][:, columns] >= 0.5
-        return len(np.unique(truth, axis=0)) > 1 and len(np.unique(tags[coded][:, columns], axis=0)) == 1
-
-
-class EpochEnd(TrainerCallback):
-    """Moves chunk borders, averages weights, measures after each epoch, keeps the best, stops when nothing gets better.
-
-    What it writes, it writes after the epoch's checkpoint and under temporary names first: a run that is cut off finds
-    either all of an epoch or nothing.
-    """
-
-    def __init__(self, batches: EpochBatches, validation: Validation, patience: int, folder: Path) -> None:
-        self.batches, self.validation, self.patience, self.folder = batches, validation, patience, folder
-        self.history: list[dict[str, Any]] = []
-        self.bar = Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
-
-    @property
-    def best(self) -> int:
-        """The epoch whose weights are kept; the later one when two are as good."""
-        return max(range(len(self.history)), key=lambda epoch: (self.history[epoch]["mean"], epoch))
-
-    def weights(self, epoch: int) -> Path:
-        """Where the mean weights of an epoch lie."""
-        return self.folder / f"epoch-{epoch}.safetensors"
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
-        """Show the bar; take up what a cut-off run knew at its last checkpoint."""
-        done = round(state.epoch or 0)
-        if done and (self.folder / "history.json").is_file():
-            self.history = json.loads((self.folder / "history.json").read_text(encoding="utf-8"))[:done]
-        if len(self.history) < done:
-            # Cut off between the checkpoint and our own files.
-            self._measure(model, float("nan"))
-            self._write(model)
-        self.bar.start()
-        self.task = self.bar.add_task("training", total=state.max_steps, completed=state.global_step)
-
-    def on_epoch_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Cut the chunks of this epoch."""
-        self.started = time.monotonic()
-        self.batches.begin(round(state.epoch or 0))
-
-    def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
-        """Take the new weights into the mean; advance the bar."""
-        model.average.update_parameters(model.model)
-        self.bar.advance(self.task)
-
-    def on_epoch_end(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
-        """Measure, say one line, perhaps stop."""
-        self._measure(model, time.monotonic() - self.started)
-        control.should_training_stop = len(self.history) - 1 - self.best >= self.patience
-
-    def on_save(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
-        """Keep the weights if they are the best so far."""
-        self._write(model)
-
-    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Take the bar away."""
-        self.bar.stop()
-
-    def _measure(self, model: Learner, seconds: float) -> None:
-        found = self.validation.measure() | {"loss": model.take_loss(), "seconds": seconds}
-        self.history.append(found)
-        words = ", ".join(f"{name} {figure:.3f}" for name, figure in found["macro_f1"].items())
-        words = f"macro-F1 {words}" if words else "no code marked"
-        logger.info("epoch %d: loss %.3f; kept aside: %s (%.0f s)", len(self.history), found["loss"], words, seconds)
-
-    def _write(self, model: Learner) -> None:
-        newest = len(self.history) - 1
-        if self.best == newest:
-            scratch = self.folder / ".best.tmp"
-            save_file(model.average.module.state_dict(), str(scratch))
-            scratch.replace(self.weights(newest))
-        write_json(self.history, self.folder / "history.json")
-        for epoch in range(newest + 1):
-            if epoch != self.best:
-                self.weights(epoch).unlink(missing_ok=True)
 
 
 def fit(

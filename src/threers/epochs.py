@@ -1,0 +1,137 @@
+"""What happens at the end of each epoch: measure on sessions kept aside, keep the best, stop in time. Layer 3."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import Progress
+from safetensors.torch import save_file
+from transformers import TrainerCallback
+
+from threers.batches import EpochBatches
+from threers.chunks import tokenise
+from threers.corpus import Corpus
+from threers.decisions import family_columns, fit_decisions, macro_f1
+from threers.hardware import choose
+from threers.learner import Learner
+from threers.scores import write_json
+from threers.tagger import Tagger
+from threers.targets import Targets
+
+logger = logging.getLogger(__name__)
+
+#: Tokens per forward pass when scoring the sessions kept aside.
+VALIDATION_BATCH_TOKENS = 8192
+
+
+class Validation:
+    """The sessions kept aside: measured after each epoch with the code that scores, and decisions fitted there."""
+
+    def __init__(self, tagger: Tagger, corpus: Corpus, targets: Targets, device: str) -> None:
+        self.tagger, self.targets = tagger, targets
+        # Scored as `threers score` will, so that thresholds fit the numbers they are used on.
+        self.hardware = choose(device)
+        self.roles = corpus.utterances["role"].tolist()
+        self.sessions = tokenise(corpus.utterances, tagger.tokenizer)
+
+    def measure(self) -> dict[str, Any]:
+        """Fit decisions, and return them with macro-F1 per family and the families whose tags never vary."""
+        tagger, targets = self.tagger, self.targets
+        logits = tagger.logits(self.sessions, self.hardware, VALIDATION_BATCH_TOKENS).logits
+        legal = tagger.codebook.legal_mask(self.roles)
+        tagger.decisions = fit_decisions(logits, targets, legal, tagger.codebook, tagger.decisions.not_learnt)
+        _, tags = tagger.tags(logits, self.roles)
+        figures = macro_f1(tags, targets, tagger.codebook)
+        return {
+            "macro_f1": figures,
+            "mean": float(np.mean(list(figures.values()))) if figures else 0.0,
+            "collapsed": [family.title for family, own in family_columns(tagger.codebook) if self._constant(tags, own)],
+            "decisions": tagger.decisions.to_dict(),
+        }
+
+    def _constant(self, tags: np.ndarray, columns: np.ndarray) -> bool:
+        coded = (self.targets.coders[:, columns] > 0).any(axis=1)
+        truth = self.targets.share[coded][:, columns] >= 0.5
+        return len(np.unique(truth, axis=0)) > 1 and len(np.unique(tags[coded][:, columns], axis=0)) == 1
+
+
+class EpochEnd(TrainerCallback):
+    """Moves chunk borders, averages weights, measures after each epoch, keeps the best, stops when nothing gets better.
+
+    What it writes, it writes after the epoch's checkpoint and under temporary names first: a run that is cut off finds
+    either all of an epoch or nothing.
+    """
+
+    def __init__(self, batches: EpochBatches, validation: Validation, patience: int, folder: Path) -> None:
+        self.batches, self.validation, self.patience, self.folder = batches, validation, patience, folder
+        self.history: list[dict[str, Any]] = []
+        self.bar = Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
+
+    @property
+    def best(self) -> int:
+        """The epoch whose weights are kept; the later one when two are as good."""
+        return max(range(len(self.history)), key=lambda epoch: (self.history[epoch]["mean"], epoch))
+
+    def weights(self, epoch: int) -> Path:
+        """Where the mean weights of an epoch lie."""
+        return self.folder / f"epoch-{epoch}.safetensors"
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
+        """Show the bar; take up what a cut-off run knew at its last checkpoint."""
+        done = round(state.epoch or 0)
+        if done and (self.folder / "history.json").is_file():
+            self.history = json.loads((self.folder / "history.json").read_text(encoding="utf-8"))[:done]
+        if len(self.history) < done:
+            # Cut off between the checkpoint and our own files.
+            self._measure(model, float("nan"))
+            self._write(model)
+        self.bar.start()
+        self.task = self.bar.add_task("training", total=state.max_steps, completed=state.global_step)
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Cut the chunks of this epoch."""
+        self.started = time.monotonic()
+        self.batches.begin(round(state.epoch or 0))
+
+    def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
+        """Take the new weights into the mean; advance the bar."""
+        model.average.update_parameters(model.model)
+        self.bar.advance(self.task)
+
+    def on_epoch_end(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
+        """Measure, say one line, perhaps stop."""
+        self._measure(model, time.monotonic() - self.started)
+        control.should_training_stop = len(self.history) - 1 - self.best >= self.patience
+
+    def on_save(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
+        """Keep the weights if they are the best so far."""
+        self._write(model)
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Take the bar away."""
+        self.bar.stop()
+
+    def _measure(self, model: Learner, seconds: float) -> None:
+        found = self.validation.measure() | {"loss": model.take_loss(), "seconds": seconds}
+        self.history.append(found)
+        words = ", ".join(f"{name} {figure:.3f}" for name, figure in found["macro_f1"].items())
+        words = f"macro-F1 {words}" if words else "no code marked"
+        logger.info("epoch %d: loss %.3f; kept aside: %s (%.0f s)", len(self.history), found["loss"], words, seconds)
+
+    def _write(self, model: Learner) -> None:
+        newest = len(self.history) - 1
+        if self.best == newest:
+            scratch = self.folder / ".best.tmp"
+            save_file(model.average.module.state_dict(), str(scratch))
+            scratch.replace(self.weights(newest))
+        write_json(self.history, self.folder / "history.json")
+        for epoch in range(newest + 1):
+            if epoch != self.best:
+                self.weights(epoch).unlink(missing_ok=True)

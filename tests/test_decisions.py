@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from threers.codebook import Codebook
-from threers.decisions import Decisions, fit_decisions, macro_f1, probabilities, tag
+from threers.decisions import Decisions, _f1, fit_decisions, macro_f1, probabilities, tag
 from threers.errors import InputError
 from threers.targets import Targets
 
@@ -81,22 +81,57 @@ def test_temperature_recovers_the_scale_of_the_logits():
         chosen = (p.cumsum(axis=1) > rng.random((len(p), 1))).argmax(axis=1)
         share[np.arange(len(p)), columns.start + chosen] = 1
     legal = np.ones(true.shape, dtype=bool)
-    decisions = fit_decisions(true * 3, everybody(share), legal, book)
+    decisions = fit_decisions(true * 3, everybody(share), legal, book, np.full(7, 0.3))
     assert decisions.temperature["therapist_behaviour"] == pytest.approx(3, rel=0.1)
     assert decisions.temperature["client_talk"] == pytest.approx(3, rel=0.1)
 
 
-def test_a_rare_code_gets_a_threshold_near_its_family():
+def calibrated_codes(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Logits of 18 codes whose sigmoid is the true probability, from frequent to rare, and marks drawn from it."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(np.linspace(-1, -4, 18), 1.5, size=(n, 18)).astype(np.float32)
+    return logits, (rng.random(logits.shape) < 1 / (1 + np.exp(-logits))).astype(np.float32)
+
+
+def test_thresholds_of_calibrated_codes_are_nearly_the_best_there_are():
     book = BOOKS["wikitactics"]
-    rng = np.random.default_rng(1)
-    logits = rng.normal(-2, 1, size=(600, 18)).astype(np.float32)
-    share = (logits + rng.normal(0, 0.5, logits.shape) > -1.2).astype(np.float32)
-    share[:, 0] = 0
-    share[np.argmin(logits[:, 0]), 0] = 1  # one positive, where the tagger is surest that there is none
+    logits, share = calibrated_codes(400, 1)
     legal = np.ones(logits.shape, dtype=bool)
-    thresholds = fit_decisions(logits, everybody(share), legal, book).threshold
-    others = [thresholds[code] for code in book.family("rebuttal").codes[1:]]
-    assert abs(thresholds["bailing_out"] - np.mean(others)) < 0.1
+    decisions = fit_decisions(logits, everybody(share), legal, book, np.full(18, 0.1))
+    fresh, truth = calibrated_codes(20000, 2)
+    p = probabilities(fresh, np.ones(fresh.shape, dtype=bool), book, decisions)
+    found = macro_f1(tag(p, book, decisions), everybody(truth), book)
+    for family in book.tag_families():
+        own = [book.tag_codes().index(code) for code in family.codes]
+        best = [max(_f1(p[:, c] >= limit, truth[:, c] > 0) for limit in np.linspace(0.02, 0.9, 45)) for c in own]
+        assert found[family.name] > np.mean(best) - 0.02
+
+
+def test_one_odd_mark_of_a_rare_code_does_not_move_its_threshold():
+    book = BOOKS["wikitactics"]
+    logits, share = calibrated_codes(400, 3)
+    legal = np.ones(logits.shape, dtype=bool)
+    place = book.tag_codes().index(book.tag_families()[0].codes[-1])
+    share[:, place] = 0
+    without = fit_decisions(logits, everybody(share), legal, book, np.full(18, 0.1)).threshold
+    share[np.argmin(logits[:, place]), place] = 1  # where the tagger is surest that there is none
+    one = fit_decisions(logits, everybody(share), legal, book, np.full(18, 0.1)).threshold
+    code = book.tag_codes()[place]
+    assert one[code] == pytest.approx(without[code], rel=0.2)
+
+
+def test_rare_codes_of_an_exclusive_family_are_helped_by_their_frequency_in_training():
+    book = BOOKS["annomi"]
+    rng = np.random.default_rng(4)
+    share = np.zeros((60, 7), dtype=np.float32)
+    share[np.arange(60), rng.integers(0, 4, 60)] = 1
+    frequency = np.array([0.6, 0.2, 0.15, 0.05, 0.5, 0.4, 0.1])
+    legal = np.ones(share.shape, dtype=bool)
+    threshold = fit_decisions(rng.normal(size=share.shape), everybody(share), legal, book, frequency).threshold
+    own = np.array([threshold[code] for code in book.tag_families()[0].codes])
+    power = -own / np.log(frequency[:4])
+    assert np.allclose(power, power[0])
+    assert 0.3 < power[0] < 0.7
 
 
 def test_macro_f1_leaves_out_what_nobody_marked():

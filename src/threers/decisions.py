@@ -14,13 +14,13 @@ from threers.codebook import Codebook, Family
 from threers.errors import InputError
 from threers.targets import Targets
 
-#: Positives at which a code's own threshold weighs as much as its family's.
-SHRINKAGE = 20.0
+#: Marks of a family at which what was seen of its thresholds weighs as much as what its probabilities promise.
+THRESHOLD_SHRINKAGE = 50.0
 #: Thresholds and offsets that are tried; a grid, because F1 is a step function of them.
 THRESHOLDS = np.linspace(0.02, 0.9, 89)
 PRIOR_POWERS = np.linspace(0.0, 1.2, 25)
 #: Where an exclusive family's power starts from, and the marks of its rarest code at which the best one weighs as much.
-USUAL_POWER = 0.4
+USUAL_POWER = 0.5
 OFFSET_SHRINKAGE = 300.0
 
 
@@ -112,14 +112,22 @@ def tag(p: np.ndarray, codebook: Codebook, decisions: Decisions) -> np.ndarray:
 
 
 def fit_decisions(
-    logits: np.ndarray, targets: Targets, legal: np.ndarray, codebook: Codebook, not_learnt: tuple[str, ...] = ()
+    logits: np.ndarray,
+    targets: Targets,
+    legal: np.ndarray,
+    codebook: Codebook,
+    frequency: np.ndarray,
+    not_learnt: tuple[str, ...] = (),
 ) -> Decisions:
     """Fit temperatures and thresholds on utterances that training did not see; logits and `legal` are (n, n_codes).
 
-    Temperature: least negative log-likelihood of the coders' shares (Guo et al. 2017). Thresholds of a multilabel code:
-    best F1, shrunk towards the family's pooled best where positives are few. Offsets of an exclusive family: minus a
-    multiple of the log share of each code, that with the best macro-F1, shrunk towards USUAL_POWER (logit adjustment,
-    Menon et al. 2021).
+    Sessions kept aside are few, and thresholds chosen for the best F1 on a handful of marks are chance. So little is
+    fitted there. Temperature: one per family, least negative log-likelihood of the coders' shares (Guo et al. 2017).
+    Threshold of a multilabel code: the one with the best F1 to be expected if its calibrated probabilities hold
+    (Lipton, Elkan & Naryanaswamy 2014), times one factor per family: by how much the best F1 found lies elsewhere,
+    shrunk towards 1. Offsets of an exclusive family: minus a multiple of the logarithm of each code's `frequency`
+    (n_codes,) in training, that with the best macro-F1, shrunk towards USUAL_POWER (logit adjustment, Menon et al.
+    2021).
     """
     start = Decisions.neutral(codebook)
     temperature, threshold = dict(start.temperature), dict(start.threshold)
@@ -134,7 +142,8 @@ def fit_decisions(
         if family.kind == "exclusive":
             rows = coded.all(axis=1)
             if rows.any():
-                threshold.update(zip(family.codes, _fit_offsets(p[rows], truth[rows]).tolist(), strict=True))
+                offsets = _fit_offsets(p[rows], truth[rows], frequency[columns])
+                threshold.update(zip(family.codes, offsets.tolist(), strict=True))
         else:
             threshold.update(zip(family.codes, _fit_thresholds(p, truth >= 0.5, coded).tolist(), strict=True))
     return Decisions(temperature, threshold, not_learnt)
@@ -195,13 +204,12 @@ def _fit_temperature(kind: str, logits: np.ndarray, share: np.ndarray, given: np
     return float(np.exp(minimize_scalar(loss, bounds=(np.log(0.25), np.log(8.0)), method="bounded").x))
 
 
-def _fit_offsets(p: np.ndarray, share: np.ndarray) -> np.ndarray:
-    frequency = (share.sum(axis=0) + 1) / (len(share) + share.shape[1])
+def _fit_offsets(p: np.ndarray, share: np.ndarray, frequency: np.ndarray) -> np.ndarray:
     truth = np.eye(share.shape[1], dtype=bool)[share.argmax(axis=1)]
-    log_p = np.log(np.maximum(p.astype(np.float64), 1e-30))
+    log_p, log_frequency = np.log(np.maximum(p.astype(np.float64), 1e-30)), np.log(frequency)
 
     def figure(power: float) -> float:
-        chosen = np.eye(p.shape[1], dtype=bool)[(log_p - power * np.log(frequency)).argmax(axis=1)]
+        chosen = np.eye(p.shape[1], dtype=bool)[(log_p - power * log_frequency).argmax(axis=1)]
         return float(np.mean([_f1(chosen[:, c], truth[:, c]) for c in range(p.shape[1]) if truth[:, c].any()]))
 
     figures = np.array([figure(power) for power in PRIOR_POWERS])
@@ -209,20 +217,28 @@ def _fit_offsets(p: np.ndarray, share: np.ndarray) -> np.ndarray:
     best = PRIOR_POWERS[figures >= figures.max() - 0.005].mean()
     rarest = truth.sum(axis=0).min()
     power = (rarest * best + OFFSET_SHRINKAGE * USUAL_POWER) / (rarest + OFFSET_SHRINKAGE)
-    return -power * np.log(frequency)
+    return -power * log_frequency
 
 
 def _fit_thresholds(p: np.ndarray, truth: np.ndarray, known: np.ndarray) -> np.ndarray:
-    if not truth[known].any():
+    known = known & ~np.isnan(p)
+    marks = int(truth[known].sum())
+    if not marks:
         return np.full(p.shape[1], 0.5)
-    pooled = _best_threshold(p[known], truth[known])
-    thresholds = np.empty(p.shape[1])
-    for code in range(p.shape[1]):
-        rows = known[:, code]
-        positives = int(truth[rows, code].sum())
-        own = _best_threshold(p[rows, code], truth[rows, code]) if positives else pooled
-        thresholds[code] = (positives * own + SHRINKAGE * pooled) / (positives + SHRINKAGE)
-    return thresholds
+    own = np.array([_expected_best(p[rows, code]) for code, rows in enumerate(known.T)])
+    factor = (_best_threshold(p[known], truth[known]) / _expected_best(p[known])) ** (
+        marks / (marks + THRESHOLD_SHRINKAGE)
+    )
+    return np.clip(own * factor, THRESHOLDS[0], THRESHOLDS[-1])
+
+
+def _expected_best(p: np.ndarray) -> float:
+    """The threshold with the largest expected F1, 2 (sum of p above it) / (number above it + sum of all p)."""
+    if not len(p) or not p.any():
+        return 0.5
+    falling = np.sort(p.astype(np.float64))[::-1]
+    expected = 2 * falling.cumsum() / (np.arange(1, len(p) + 1) + falling.sum())
+    return float(falling[expected.argmax()])
 
 
 def _best_threshold(p: np.ndarray, truth: np.ndarray) -> float:

@@ -27,6 +27,9 @@ from threers.targets import Targets
 
 logger = logging.getLogger(__name__)
 
+#: How far macro-F1 on the few sessions kept aside may lie below the best epoch's before that means anything. Among the
+#: epochs within it the latest is kept: it has learnt most, in the smallest steps.
+TOLERANCE = 0.03
 #: Tokens per forward pass when scoring the sessions kept aside.
 VALIDATION_BATCH_TOKENS = 8192
 
@@ -34,8 +37,8 @@ VALIDATION_BATCH_TOKENS = 8192
 class Validation:
     """The sessions kept aside: measured after each epoch with the code that scores, and decisions fitted there."""
 
-    def __init__(self, tagger: Tagger, corpus: Corpus, targets: Targets, device: str) -> None:
-        self.tagger, self.targets = tagger, targets
+    def __init__(self, tagger: Tagger, corpus: Corpus, targets: Targets, frequency: np.ndarray, device: str) -> None:
+        self.tagger, self.targets, self.frequency = tagger, targets, frequency
         # Scored as `threers score` will, so that thresholds fit the numbers they are used on.
         self.hardware = choose(device)
         self.roles = corpus.utterances["role"].tolist()
@@ -46,7 +49,8 @@ class Validation:
         tagger, targets = self.tagger, self.targets
         logits = tagger.logits(self.sessions, self.hardware, VALIDATION_BATCH_TOKENS).logits
         legal = tagger.codebook.legal_mask(self.roles)
-        tagger.decisions = fit_decisions(logits, targets, legal, tagger.codebook, tagger.decisions.not_learnt)
+        not_learnt = tagger.decisions.not_learnt
+        tagger.decisions = fit_decisions(logits, targets, legal, tagger.codebook, self.frequency, not_learnt)
         _, tags = tagger.tags(logits, self.roles)
         figures = macro_f1(tags, targets, tagger.codebook)
         return {
@@ -76,8 +80,9 @@ class EpochEnd(TrainerCallback):
 
     @property
     def best(self) -> int:
-        """The epoch whose weights are kept; the later one when two are as good."""
-        return max(range(len(self.history)), key=lambda epoch: (self.history[epoch]["mean"], epoch))
+        """The epoch whose weights are kept: the latest that is not clearly worse than the best one."""
+        means = [epoch["mean"] for epoch in self.history]
+        return max(epoch for epoch, mean in enumerate(means) if mean >= max(means) - TOLERANCE)
 
     def weights(self, epoch: int) -> Path:
         """Where the mean weights of an epoch lie."""

@@ -87,7 +87,7 @@ def code_weights(targets: Targets, weight: np.ndarray, codebook: Codebook, balan
     Exclusive: (1 / frequency) ** balance, scaled to mean 1 over the codings. Multilabel: (odds against) ** balance,
     given the parent. Both at most LARGEST_WEIGHT.
     """
-    frequency = _frequency(targets, weight)
+    frequency = code_frequency(targets, weight)
     result = np.ones(len(frequency))
     for family, columns in family_columns(codebook):
         own = frequency[columns]
@@ -101,7 +101,7 @@ def code_weights(targets: Targets, weight: np.ndarray, codebook: Codebook, balan
 
 def prior_logits(targets: Targets, weight: np.ndarray, codebook: Codebook) -> np.ndarray:
     """Logits (n_codes,) that give each code its frequency: heads that start here waste no step on finding it."""
-    frequency = _frequency(targets, weight)
+    frequency = code_frequency(targets, weight)
     result = np.log(frequency)
     for family, columns in family_columns(codebook):
         if family.kind != "exclusive":
@@ -109,6 +109,6 @@ def prior_logits(targets: Targets, weight: np.ndarray, codebook: Codebook) -> np
     return result.astype(np.float32)
 
 
-def _frequency(targets: Targets, weight: np.ndarray) -> np.ndarray:
-    """How often a code is present, given its parent; one imagined coding each keeps it off 0 and 1."""
+def code_frequency(targets: Targets, weight: np.ndarray) -> np.ndarray:
+    """How often a code is present, given its parent, (n_codes,); one imagined coding each keeps it off 0 and 1."""
     return ((weight * targets.share).sum(axis=0) + 1) / ((weight * targets.given).sum(axis=0) + 2)

@@ -25,7 +25,7 @@ from threers.corpus import Corpus, coded_sessions, grouped_split, require_disjoi
 from threers.decisions import Decisions
 from threers.epochs import EpochEnd, Validation
 from threers.hardware import Hardware, choose
-from threers.learner import Learner, code_weights, prior_logits
+from threers.learner import Learner, code_frequency, code_weights, prior_logits
 from threers.lexicon import Lexicon
 from threers.settings import Backbone, Training
 from threers.tagger import Tagger
@@ -82,7 +82,8 @@ def fit(
     balance = code_weights(of_learn, weight, corpus.codebook, training.balance)
     learner = Learner(tagger.model, average, corpus.codebook, balance)
     tagger.model = learner.average.module
-    epochs = EpochEnd(batches, Validation(tagger, held, of_held, training.device), training.patience, work)
+    validation = Validation(tagger, held, of_held, code_frequency(of_learn, weight), training.device)
+    epochs = EpochEnd(batches, validation, training.patience, work)
     _run_trainer(learner, batches, epochs, training, hardware, work)
     best = epochs.history[epochs.best]
     tagger.model.load_state_dict(load_file(str(epochs.weights(epochs.best))))

@@ -65,7 +65,7 @@ def run(codings, utterances=None, **options):
 
 
 def one(table, **keys):
-    for key, value in keys.items():
+    for key, value in {"level": "utterance", **keys}.items():
         table = table[table[key].isna()] if value is None else table[table[key] == value]
     assert len(table) == 1
     return table.iloc[0]
@@ -75,7 +75,7 @@ def test_columns_and_types_are_those_of_the_design():
     table = run(random_codings(utterances_of(), ["a", "b", "model:m"]))
     assert tuple(table.columns) == agreement.COLUMNS
     assert set(table["comparison"]) == {"coder-coder", "model-coder", "model-consensus"}
-    assert set(table["level"]) == {"utterance"}
+    assert set(table["level"]) == {"utterance", "session"}
     assert table["n_positive"].isna().equals(table["code"].isna())
 
 

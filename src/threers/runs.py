@@ -109,7 +109,13 @@ def evaluate(run: EvaluateRun) -> pd.DataFrame:
         _write_summaries(scores, corpus.codebook, 5.0, out / "scores")
         write_json(identity | {"name": run.backbone.name, "out_of_fold": True}, out / "scores" / "manifest.json")
         machines = [_together(out / "folds", "floors", run.folds), scores_to_codings(scores, corpus.codebook, name)]
-        return _agree(coded, machines, {name: scores}, out, run.resamples, run.seed)
+        return _agree(
+            coded,
+            machines,
+            {name: scores},
+            out,
+            AgreeRun(corpus=run.corpus, out=run.out, resamples=run.resamples, seed=run.seed),
+        )
 
 
 def score(run: ScoreRun) -> dict[str, Any]:
@@ -177,7 +183,7 @@ def agree(run: AgreeRun) -> pd.DataFrame:
         machines.append(scores_to_codings(scores[known], corpus.codebook, name))
     identity = {"corpus": corpus.hash, "scores": [table_hash(m.fillna("")) for m in machines]}
     with owned(out, identity, "out", run.overwrite):
-        return _agree(corpus, machines, probabilities, out, run.resamples, run.seed)
+        return _agree(corpus, machines, probabilities, out, run)
 
 
 def _require_learnable(corpus: Corpus, backbone: Backbone) -> None:
@@ -234,8 +240,7 @@ def _agree(
     machines: Sequence[pd.DataFrame],
     probabilities: Mapping[str, pd.DataFrame],
     out: Path,
-    resamples: int,
-    seed: int,
+    run: AgreeRun,
 ) -> pd.DataFrame:
     table = agreement.agree(
         pd.concat([corpus.codings, *machines], ignore_index=True),
@@ -243,11 +248,12 @@ def _agree(
         corpus.sessions.set_index("session_id")["group_id"],
         corpus.codebook,
         probabilities=probabilities,
-        resamples=resamples,
-        seed=seed,
+        resamples=run.resamples,
+        seed=run.seed,
+        segment_minutes=run.segment_minutes,
     )
     table.attrs["synthetic"] = bool(corpus.manifest.get("synthetic"))
-    agreement.write(table, out)
+    agreement.write(table, out, agreement.verdicts(table, run.verdict))
     return table
 
 

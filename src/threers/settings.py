@@ -232,6 +232,22 @@ class ScoreRun:
 
 
 @dataclass(kw_only=True, frozen=True)
+class VerdictRules:
+    """Limits of the verdict per code; conventions, to be set before one looks at the figures."""
+
+    fewest_marks: int = 20
+    fewest_groups: int = 10
+    widest: float = 0.4
+    """Widest interval of kappa that still says something."""
+    margin: float = 0.05
+    """How far kappa may lie below the coders' own."""
+    group_icc: float = 0.75
+    group_icc_low: float = 0.6
+    screening_auroc: float = 0.75
+    screening_recall: float = 0.75
+
+
+@dataclass(kw_only=True, frozen=True)
 class AgreeRun:
     """`threers agree`: coders, human or model, against each other."""
 
@@ -240,6 +256,8 @@ class AgreeRun:
     scores: tuple[str, ...] = ()
     resamples: int = 2000
     seed: int = 1
+    segment_minutes: float = 5.0
+    verdict: VerdictRules = field(default_factory=VerdictRules)
     overwrite: bool = False
 
     def __post_init__(self) -> None:

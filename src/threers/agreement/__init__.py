@@ -4,10 +4,11 @@
 one's own arrays.
 """
 
-from threers.agreement.comparisons import COLUMNS
 from threers.agreement.output import notes, table_for_screen, write
 from threers.agreement.replacement import alternative_annotator_test
+from threers.agreement.rows import COLUMNS
 from threers.agreement.table import Interval, agree, macro_f1_difference
+from threers.agreement.verdicts import verdicts
 
 __all__ = [
     "COLUMNS",
@@ -17,5 +18,6 @@ __all__ = [
     "macro_f1_difference",
     "notes",
     "table_for_screen",
+    "verdicts",
     "write",
 ]

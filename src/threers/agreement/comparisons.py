@@ -10,12 +10,9 @@ import pandas as pd
 
 from threers.agreement import bootstrap
 from threers.agreement.frame import CODERS, CODERS_ON_SHARED_UNITS, CONSENSUS, CONSENSUS_OF_OTHERS, Frame
+from threers.agreement.rows import rows
 from threers.agreement.samples import ALL, Label, RunningMean, labels_of, of_all_people, of_pair, of_probabilities
 
-COLUMNS = (
-    *("level", "family", "code", "comparison", "rater_a", "rater_b", "statistic"),
-    *("estimate", "low", "high", "n_units", "n_positive", "n_groups"),
-)
 #: Statistics whose difference, model-coder minus coder-coder, is reported on shared units.
 DIFFERENCES = ("kappa", "f1", "accuracy", "macro_f1", "macro_kappa")
 
@@ -173,20 +170,9 @@ def _any_units(counts: Counts) -> bool:
 
 
 def _rows(comparison: str, a: str, b: str, found: Found, counts: Counts, plan: bootstrap.Plan) -> pd.DataFrame:
-    samples = np.stack(list(found.values()))
-    low, high = plan.interval(samples)
     units, positive, groups = np.array([counts[label.family, label.code] for label in found], dtype=float).T
-    table = pd.DataFrame(list(found), columns=["family", "code", "statistic"])
-    table = table.assign(
-        level="utterance",
-        comparison=comparison,
-        rater_a=a,
-        rater_b=b,
-        estimate=samples[:, 0],
-        low=np.where(groups < 2, np.nan, low),
-        high=np.where(groups < 2, np.nan, high),
-        n_units=pd.array(units, dtype="Int64"),
-        n_positive=pd.array(positive, dtype="Int64"),
-        n_groups=pd.array(groups, dtype="Int64"),
-    )
-    return table.loc[table["n_units"] > 0, list(COLUMNS)]
+    named = pd.DataFrame(list(found), columns=["family", "code", "statistic"]).to_dict("series")
+    named |= {"level": "utterance", "comparison": comparison, "rater_a": a, "rater_b": b}
+    named |= {"n_units": units, "n_positive": positive, "n_groups": groups}
+    table = rows(np.stack(list(found.values())), plan, named)
+    return table[table["n_units"] > 0]

@@ -24,6 +24,8 @@ RESERVED = (CODERS, CODERS_ON_SHARED_UNITS, CONSENSUS_OF_OTHERS)
 def build_frames(codings: pd.DataFrame, utterances: pd.DataFrame, groups: pd.Series, codebook: Codebook) -> list[Frame]:
     """Make one frame per family that utterances are tagged with, on the sessions that at least one person coded.
 
+    A rater who coded segments only is in the frames, without judgements of utterances.
+
     Args:
         codings: session_id, unit, unit_id, coder_id, code, value.
         utterances: session_id, utterance_id, role.
@@ -31,18 +33,21 @@ def build_frames(codings: pd.DataFrame, utterances: pd.DataFrame, groups: pd.Ser
         codebook: its families decide what is compared.
 
     Raises:
-        InputError: nobody coded an utterance, a coding of an utterance that is not there, an unknown code, a session
-            without a group, two codes of an exclusive family on one unit, or no family for utterances.
+        InputError: nobody coded an utterance or a segment, a coding of an utterance that is not there, an unknown
+            code, a session without a group, two codes of an exclusive family on one unit, or no family for utterances.
 
     """
-    codings = codings[codings["unit"] == "utterance"]
+    codings = codings[codings["unit"].isin(["utterance", "segment"])]
     by_people = codings.loc[~codings["coder_id"].str.startswith(MACHINES), "session_id"].unique()
     if not len(by_people):
-        raise InputError("agreement: no codings of utterances by a person; a corpus needs at least one human coder")
+        raise InputError(
+            "agreement: no codings of utterances or segments by a person; a corpus needs at least one human coder"
+        )
     utterances = utterances[utterances["session_id"].isin(by_people)].reset_index(drop=True)
     codings = codings[codings["session_id"].isin(by_people)]
     group, n_groups = _group_numbers(utterances["session_id"], groups)
     raters = _raters(codings)
+    codings = codings[codings["unit"] == "utterance"]
     rows = pd.DataFrame(
         {
             "unit": _unit_numbers(codings, utterances),

@@ -19,17 +19,24 @@ LABEL_LENGTH = 4
 ABSENT, UNDEFINED = "–", "undefined"  # noqa: RUF001 an en dash, as tables have it
 
 
-def write(table: pd.DataFrame, folder: str | Path) -> None:
+def write(table: pd.DataFrame, folder: str | Path, verdicts: pd.DataFrame | None = None) -> None:
     """Write `agreement.csv` and `agreement.json` into the folder, unrounded; each appears whole or not at all.
 
-    The JSON file holds `method` (how the table was made) and `rows`; an undefined figure is null there, empty in CSV.
+    The JSON file holds `method` (how the table was made), `verdicts` and `rows`; an undefined figure is null there,
+    empty in CSV. The verdicts stand in `verdicts.csv`, too, if there are any.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    plain = table.astype(object).where(table.notna(), None)
-    document = {"method": table.attrs, "rows": plain.to_dict(orient="records")}
+    verdicts = pd.DataFrame() if verdicts is None else verdicts
+    document = {"method": table.attrs, "verdicts": _records(verdicts), "rows": _records(table)}
     _replace(folder / "agreement.csv", table.to_csv(index=False, lineterminator="\n"))
+    if len(verdicts):
+        _replace(folder / "verdicts.csv", verdicts.to_csv(index=False, lineterminator="\n"))
     _replace(folder / "agreement.json", json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False))
+
+
+def _records(table: pd.DataFrame) -> list[dict]:
+    return table.astype(object).where(table.notna(), None).to_dict(orient="records")
 
 
 def _replace(path: Path, text: str) -> None:
@@ -91,6 +98,7 @@ def notes(table: pd.DataFrame) -> list[str]:
 
 def _main_rows(table: pd.DataFrame) -> pd.DataFrame:
     """Rows of all coders together, and of each machine against the consensus."""
+    table = table[table["level"] == "utterance"]
     against_consensus = (table["comparison"] == "model-consensus") & (table["rater_b"] == CONSENSUS)
     return table[against_consensus | (table["rater_a"] == CODERS) & (table["rater_b"] == CODERS)]
 

@@ -11,6 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
+from threers.agreement.undefined import ratio
+
 
 class Estimate(NamedTuple):
     """An estimate with its interval."""
@@ -98,8 +100,11 @@ def _absolute(rows: float, columns: float, error: float, n: int, k: int, tail: f
 
 
 def _of_mean(single: Estimate, k: int) -> Estimate:
-    """Reliability of the mean of k raters from that of one (Spearman-Brown), which is exact for all three forms."""
-    return Estimate(*(k * value / (1 + (k - 1) * value) for value in single))
+    """Reliability of the mean of k raters from that of one (Spearman-Brown), which is exact for all three forms.
+
+    NaN where one rater's is at its least, -1 / (k - 1): the mean of the raters is the same for every target then.
+    """
+    return Estimate(*(float(ratio(k * value, 1 + (k - 1) * value)) for value in np.array(single)))
 
 
 def bland_altman(a: np.ndarray, b: np.ndarray, coverage: float = 0.95) -> BlandAltman:

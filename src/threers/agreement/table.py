@@ -11,9 +11,12 @@ import pandas as pd
 
 from threers.agreement import bootstrap
 from threers.agreement.comparisons import compare_all
-from threers.agreement.frame import CONSENSUS_RULES
+from threers.agreement.dropin import drop_in_rows
+from threers.agreement.frame import CONSENSUS_RULES, Frame
 from threers.agreement.judgements import build_frames
 from threers.agreement.samples import ALL, Label, labels_of, of_pair
+from threers.agreement.segments import segment_frames
+from threers.agreement.sessions import count_rows, rating_rows, sessions_of
 from threers.codebook import Codebook
 from threers.errors import InputError
 
@@ -38,12 +41,16 @@ def agree(
     resamples: int = 2000,
     seed: int = 1,
     interval: str = "percentile",
+    segment_minutes: float = 5.0,
 ) -> pd.DataFrame:
-    """Compare coders with coders, and models and floors with coders and with their consensus, on utterances.
+    """Compare coders with coders, and models and floors with coders and with their consensus.
 
     Raters called `model:NAME` and `floor:NAME` are machines, all others people. A judgement exists where a rater has
     any row for the unit and the unit's role may speak the code. In every pair, rater_b is the reference of precision
     and recall. Only sessions that a person coded are compared.
+
+    Levels: `utterance`; `segment` (does it hold the code at all? see `segment_frames`), with the same statistics;
+    `session` (see `count_rows` and `rating_rows`). Segments need times.
 
     Rows:
         * one code: the statistics `OF_CODE` of marked or not (kappa, alpha, precision, recall, f1 and more). Marking a
@@ -63,6 +70,7 @@ def agree(
         * rater_b `consensus of the others`: each coder against the consensus of all others, where at least two others
           judged the unit; rater_a `coders` is the mean over coders. A machine meets each of these consensuses on the
           same units, and its row is the mean over the coders left out: the fairest figure to hold against a person's.
+        * statistics `drop_in_…`: a machine in a coder's place, see `drop_in_rows`.
         * rater_b `consensus`: see `CONSENSUS_RULES`; with `probabilities` also auroc, auprc, brier and ece.
 
     n_positive is the reference's marks; where coders are averaged, the units that any of them marked; null for a
@@ -70,13 +78,14 @@ def agree(
 
     Args:
         codings: session_id, unit, unit_id, coder_id, code (null: read, nothing marked), value.
-        utterances: session_id, utterance_id, role.
+        utterances: session_id, utterance_id, role; start and end (seconds) for segments and rates.
         groups: session_id -> group_id, the unit of resampling.
         codebook: the families and codes to compare.
         probabilities: machine -> session_id, utterance_id and p_CODE columns (a scores table); null: not scored.
         resamples: bootstrap resamples of the groups; all statistics share them.
         seed: of the resamples.
         interval: percentile or bca (bias-corrected and accelerated).
+        segment_minutes: length of a segment.
 
     Returns:
         One row per statistic with the columns `COLUMNS`, unrounded; attrs say how it was made.
@@ -98,7 +107,17 @@ def agree(
             bootstrap.FEWEST_GROUPS,
         )
     plan = bootstrap.plan(n_groups, resamples, seed, interval)
-    parts = [part for part in compare_all(frames, plan, probabilities or {}) if len(part)]
+    start, end = (_times(utterances, frames[0], which) for which in ("start", "end"))
+    by_segment = segment_frames(frames, start, segment_minutes, codings, codebook)
+    sessions = sessions_of(frames[0], start, end)
+    parts = [
+        *compare_all(frames, plan, probabilities or {}),
+        *drop_in_rows(frames, sessions, plan),
+        *(part.assign(level="segment") for part in compare_all(by_segment, plan, {})),
+        *count_rows(frames, by_segment, sessions, plan),
+        *rating_rows(codings, groups, codebook, sessions, plan),
+    ]
+    parts = [part for part in parts if len(part)]
     if not parts:
         raise InputError("agreement: no two raters judged the same unit; nothing can be compared")
     table = pd.concat(parts, ignore_index=True)
@@ -109,8 +128,16 @@ def agree(
         "groups": n_groups,
         "codebook": codebook.name,
         "consensus": dict(CONSENSUS_RULES),
+        "segment_minutes": segment_minutes,
     }
     return table
+
+
+def _times(utterances: pd.DataFrame, frame: Frame, which: str) -> np.ndarray:
+    """Seconds of each unit of the frame, NaN if unknown."""
+    if which not in utterances:
+        return np.full(len(frame.units), np.nan)
+    return utterances.set_index(["session_id", "utterance_id"])[which].reindex(frame.units).to_numpy(dtype=float)
 
 
 def macro_f1_difference(

@@ -1,0 +1,204 @@
+"""Agreement on whole sessions: how often each code occurs, and the ratings that coders give a session."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from threers.agreement import bootstrap, pairs
+from threers.agreement.counts import OF_TARGETS, of_targets
+from threers.agreement.frame import CODERS, CONSENSUS, Frame
+from threers.agreement.panel import coincidences
+from threers.agreement.rows import rows
+from threers.agreement.samples import RunningMean
+from threers.agreement.weights import disagreement
+from threers.codebook import Codebook
+
+#: What is compared: marked utterances, the same per five minutes, the share of the segments that are marked.
+QUANTITIES = ("count", "rate", "segments")
+#: Figures whose sign depends on who is the reference.
+DIRECTED = ("bias", "lower_limit", "upper_limit")
+
+
+class Sessions(NamedTuple):
+    """The sessions of a frame's units."""
+
+    names: pd.Index
+    group: np.ndarray
+    """(n_sessions,) number of each session's group."""
+    minutes: np.ndarray
+    """(n_sessions,) length, NaN if unknown."""
+
+
+class Pair(NamedTuple):
+    """Two raters' figures of the sessions that both judged, each (n,)."""
+
+    a: np.ndarray
+    b: np.ndarray
+    group: np.ndarray
+    positive: int
+
+
+class Compared(NamedTuple):
+    """A row of the table in the making: who with whom, and the pairs of raters whose mean it shows."""
+
+    comparison: str
+    rater_a: str
+    rater_b: str
+    pairs: Sequence[tuple[int, int]]
+
+
+def sessions_of(frame: Frame, start: np.ndarray, end: np.ndarray) -> Sessions:
+    """Find the sessions of a frame's units and their length, from the first start to the last known time.
+
+    `start` and `end`: (n_units,) seconds, NaN if unknown.
+    """
+    number, names = pd.factorize(frame.units.get_level_values(0), sort=True)
+    group = np.zeros(len(names), dtype=int)
+    group[number] = frame.group
+    times = pd.DataFrame({"first": start, "last": np.where(np.isnan(end), start, end)}).groupby(number)
+    minutes = (times["last"].max() - times["first"].min()).to_numpy() / 60
+    return Sessions(pd.Index(names), group, np.where(minutes > 0, minutes, np.nan))
+
+
+def count_rows(
+    frames: Sequence[Frame], segments: Sequence[Frame], sessions: Sessions, plan: bootstrap.Plan
+) -> Iterator[pd.DataFrame]:
+    """Rows of the counts, the rates per five minutes and the share of segments of each code.
+
+    Counts are of the utterances that both raters judged. Statistics are called QUANTITY_FIGURE, as count_icc_a1 or
+    segments_bias, with the figures of `counts.of_targets`. The row of `coders` is the mean over pairs of coders.
+    """
+    for one in compared_pairs(frames[0]):
+        for frame, by_segment in zip(frames, segments, strict=True):
+            for number, code in enumerate(frame.codes):
+                made = [
+                    (
+                        quantity,
+                        counted(by_segment if quantity == "segments" else frame, number, *pair, sessions, quantity),
+                    )
+                    for pair in one.pairs
+                    for quantity in QUANTITIES
+                ]
+                found = {
+                    quantity: [_figures(pair, plan) for name, pair in made if name == quantity and len(pair.a)]
+                    for quantity in QUANTITIES
+                }
+                used = [pair for quantity, pair in made if quantity == "count" and len(pair.a)]
+                yield _rows(frame.family.name, code, one, found, used, plan)
+
+
+def rating_rows(
+    codings: pd.DataFrame, groups: pd.Series, codebook: Codebook, sessions: Sessions, plan: bootstrap.Plan
+) -> Iterator[pd.DataFrame]:
+    """Rows of the ratings of sessions, coder by coder: the figures of `counts.of_targets`, kappa and alpha.
+
+    Statistics are called rating_FIGURE; `rating_kappa_quadratic` is Cohen's with quadratic weights,
+    `rating_alpha_ordinal` Krippendorff's, in the row of `coders` of all of them at once.
+    """
+    rated = codings[(codings["unit"] == "session") & codings["session_id"].isin(sessions.names)]
+    for family in codebook.families_on("session"):
+        for code in family.codes:
+            table = rated[(rated["code"] == code) & rated["value"].notna()].pivot_table(
+                index="session_id", columns="coder_id", values="value", aggfunc="last"
+            )
+            values = table.reindex(sessions.names).to_numpy().T
+            names = list(table.columns)
+            both = list(combinations(range(len(names)), 2))
+            wanted = [Compared("coder-coder", names[a], names[b], [(a, b)]) for a, b in both]
+            wanted += [Compared("coder-coder", CODERS, CODERS, both)] if both else []
+            for one in wanted:
+                used = [pair for a, b in one.pairs if len((pair := _rated(values[a], values[b], sessions)).a)]
+                own = values if one.rater_a == CODERS else values[list(one.pairs[0])]
+                found = {"rating": [_figures(pair, plan) for pair in used]}
+                further = _of_scale(own, used, sessions, plan) if used else {}
+                yield _rows(family.name, code, one, found, used, plan, further)
+
+
+def compared_pairs(frame: Frame) -> list[Compared]:
+    """Who is compared with whom: every pair of people, their mean, each machine with people and consensus."""
+    people, raters = frame.people, frame.raters
+    both = list(combinations(people, 2))
+    found = [Compared("coder-coder", raters[a], raters[b], [(a, b)]) for a, b in both]
+    if both:
+        found.append(Compared("coder-coder", CODERS, CODERS, both))
+    for machine in frame.machines:
+        name = raters[machine]
+        found += [Compared("model-coder", name, raters[person], [(machine, person)]) for person in people]
+        found.append(Compared("model-coder", name, CODERS, [(machine, person) for person in people]))
+        found.append(Compared("model-consensus", name, CONSENSUS, [(machine, frame.consensus)]))
+    return found
+
+
+def counted(frame: Frame, code: int, a: int, b: int, sessions: Sessions, quantity: str) -> Pair:
+    """How often, how often per five minutes, or on what share of units both raters marked a code; see QUANTITIES."""
+    marks = frame.marks[code]
+    judged = (marks[a] >= 0) & (marks[b] >= 0)
+    number = sessions.names.get_indexer(frame.units.get_level_values(0)[judged])
+    units = np.bincount(number, minlength=len(sessions.names)).astype(float)
+    of_a, of_b = (np.bincount(number, weights=marks[rater, judged] == 1, minlength=len(units)) for rater in (a, b))
+    divisor = {"count": np.ones(len(units)), "rate": sessions.minutes / 5, "segments": units}[quantity]
+    used = (units > 0) & ~np.isnan(divisor)
+    of_a, of_b = of_a[used] / divisor[used], of_b[used] / divisor[used]
+    return Pair(of_a, of_b, sessions.group[used], int((of_b > 0).sum()))
+
+
+def _rated(a: np.ndarray, b: np.ndarray, sessions: Sessions) -> Pair:
+    used = ~np.isnan(a) & ~np.isnan(b)
+    return Pair(a[used], b[used], sessions.group[used], int(used.sum()))
+
+
+def _figures(pair: Pair, plan: bootstrap.Plan) -> np.ndarray:
+    return of_targets(pair.a, pair.b, pair.group, plan.weights)
+
+
+def _of_scale(
+    values: np.ndarray, used: Sequence[Pair], sessions: Sessions, plan: bootstrap.Plan
+) -> dict[str, np.ndarray]:
+    """Alpha of all the raters (n_raters, n_sessions) at once, and the mean over pairs of weighted kappa; each (n,)."""
+    scale = np.unique(values[~np.isnan(values)])
+    groups = plan.weights.shape[1]
+    place = np.where(np.isnan(values), -1, np.searchsorted(scale, np.nan_to_num(values)))
+    found = bootstrap.resample(coincidences(place[None], sessions.group, len(scale), groups), plan.weights)
+    further = {"rating_alpha_ordinal": pairs.krippendorff_alpha(found, "ordinal", scale)[:, 0]}
+    if len(scale) > 1:
+        kappa, weights = RunningMean(), disagreement("quadratic", scale)
+        for pair in used:
+            own = [np.searchsorted(scale, rater)[None] for rater in (pair.a, pair.b)]
+            tables = bootstrap.resample(pairs.contingency(*own, pair.group, len(scale), groups), plan.weights)
+            kappa.add(pairs.cohen_kappa(tables, weights)[:, 0])
+        further["rating_kappa_quadratic"] = kappa.result()
+    return further
+
+
+def _rows(
+    family: str,
+    code: str,
+    one: Compared,
+    found: Mapping[str, Sequence[np.ndarray]],
+    used: Sequence[Pair],
+    plan: bootstrap.Plan,
+    further: Mapping[str, np.ndarray] | None = None,
+) -> pd.DataFrame:
+    samples = dict(further or {})
+    for quantity, per_pair in found.items():
+        mean = RunningMean()
+        for figures in per_pair:
+            mean.add(figures)
+        if mean.defined is None:
+            continue
+        for name, row in zip(OF_TARGETS, mean.result(), strict=True):
+            # Between coders without a reference, who is taken from whom is chance.
+            if one.rater_a != CODERS or name not in DIRECTED:
+                samples[f"{quantity}_{name}"] = row
+    if not used:
+        return pd.DataFrame()
+    named = {"level": "session", "family": family, "code": code, "statistic": list(samples)}
+    named |= {"comparison": one.comparison, "rater_a": one.rater_a, "rater_b": one.rater_b}
+    named |= {"n_units": max(len(pair.a) for pair in used), "n_positive": max(pair.positive for pair in used)}
+    named["n_groups"] = len(np.unique(np.concatenate([pair.group for pair in used])))
+    return rows(np.stack(list(samples.values())), plan, named)

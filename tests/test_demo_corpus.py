@@ -108,6 +108,15 @@ def test_sessions_share_no_sentences(corpus: Corpus):
     assert sum(repeats) < 0.01 * len(spoken)
 
 
+@pytest.mark.parametrize("path", sorted((DATA / "formats").iterdir()), ids=lambda path: path.suffix)
+def test_the_same_sessions_come_from_every_kind_of_table(corpus: Corpus, path: Path):
+    found = import_files(path, "auto", corpus.codebook).utterances
+    expected = corpus.utterances[corpus.utterances["session_id"].isin(found["session_id"])].reset_index(drop=True)
+    pd.testing.assert_frame_equal(found.drop(columns="speaker"), expected.drop(columns="speaker"))
+    assert found["session_id"].nunique() == 2
+    assert not len(corpus.rejects)
+
+
 def test_times_never_go_back_within_a_session(corpus: Corpus):
     start, end = corpus.utterances["start"], corpus.utterances["end"]
     assert (start.groupby(corpus.utterances["session_id"]).diff().dropna() >= 0).all()

@@ -193,3 +193,18 @@ def test_little_evidence_gets_no_verdict_but_the_numbers_that_are_needed():
     wide.loc[wide["statistic"] == "kappa", ["low", "high"]] = (-0.4, 0.4)
     found = agreement.verdicts(wide)
     assert "about 48 groups" in found["why"].iloc[0]
+
+
+@pytest.mark.parametrize(("share", "marked"), [(0.0, [1, 1, 1, 0]), (0.5, [1, 1, 0, 0]), (1.0, [1, 0, 0, 0])])
+def test_the_consensus_takes_the_share_of_coders_that_it_is_told(share: float, marked: list[int]):
+    counts = [3, 2, 1, 0]  # of three coders, in four utterances of one session each
+    rows = [
+        (f"s{s}", 1, rater, "W1" if place < number else None)
+        for s, number in enumerate(counts)
+        for place, rater in enumerate("abc")
+    ]
+    rows += [(f"s{s}", 1, "model:m", "W1") for s in range(4)]
+    table = run(codings_of(rows), timed(4), consensus_share=share)
+    row = one(table, code="W1", statistic="precision", rater_a="model:m", rater_b="consensus")
+    assert (row["n_units"], row["n_positive"]) == (4, sum(marked))
+    assert f"{share:.0%}" in table.attrs["consensus"]["multilabel"]

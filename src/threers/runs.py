@@ -251,6 +251,7 @@ def _agree(
         resamples=run.resamples,
         seed=run.seed,
         segment_minutes=run.segment_minutes,
+        consensus_share=run.consensus_share,
     )
     table.attrs["synthetic"] = bool(corpus.manifest.get("synthetic"))
     agreement.write(table, out, agreement.verdicts(table, run.verdict))

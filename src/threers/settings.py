@@ -99,7 +99,7 @@ class Training:
     """The kept weights are a running mean over about this many epochs; 0 keeps the last step's."""
     dropout: float = 0.2
     """Dropout before the heads; attention dropout is off, because on a CPU it forces a path half as fast."""
-    lexical_share: float = 0.35
+    lexical_share: float = 0.5
     """How much single words and word pairs count beside the encoder; 0 leaves them out."""
     balance: float = 0.5
     """Weight of a code in the loss: (1 / its frequency) to this power; 0 weighs all alike, 1 makes rare codes equal."""
@@ -257,6 +257,7 @@ class AgreeRun:
     resamples: int = 2000
     seed: int = 1
     segment_minutes: float = 5.0
+    consensus_share: float = 0.5
     verdict: VerdictRules = field(default_factory=VerdictRules)
     overwrite: bool = False
 
@@ -264,6 +265,8 @@ class AgreeRun:
         _require_given("corpus", self.corpus)
         _require_given("out", self.out)
         _require(self.resamples >= 100, "resamples", self.resamples, "at least 100")
+        _require(self.segment_minutes > 0, "segment_minutes", self.segment_minutes, "above 0")
+        _require(0 <= self.consensus_share <= 1, "consensus_share", self.consensus_share, "between 0 and 1")
 
 
 @dataclass(kw_only=True, frozen=True)

@@ -21,11 +21,17 @@ CONSENSUS_OF_OTHERS = "consensus of the others"
 #: Names of the rows that average over people, on all units and on those that two or more judged.
 CODERS = "coders"
 CODERS_ON_SHARED_UNITS = "coders on shared units"
-#: How several people's codings become one, by kind of family.
-CONSENSUS_RULES = {
-    "exclusive": "the code that most coders of the unit gave; units with a tie are left out",
-    "multilabel": "a code is present when at least half of the coders who read the unit marked it",
-}
+#: Share of the coders of a unit who must have marked a code for the consensus to hold it.
+CONSENSUS_SHARE = 0.5
+
+
+def consensus_rules(share: float = CONSENSUS_SHARE) -> dict[str, str]:
+    """Say how several people's codings become one, by kind of family."""
+    return {
+        "exclusive": "the code that most coders of the unit gave; units with a tie are left out",
+        "multilabel": f"a code is present when at least {share:.0%} of the coders who read the unit, and at least one, "
+        "marked it",
+    }
 
 
 def is_machine(rater: str) -> bool:
@@ -51,6 +57,8 @@ class Frame:
     group: np.ndarray
     """(units,) number of each unit's group."""
     groups: int
+    share: float = CONSENSUS_SHARE
+    """See CONSENSUS_SHARE."""
 
     @property
     def people(self) -> list[int]:
@@ -101,7 +109,8 @@ def _consensus(frame: Frame, people: list[int]) -> tuple[np.ndarray, np.ndarray 
     marks = frame.marks[:, people]
     readers = (marks >= 0).sum(axis=1)
     if frame.values is None:
-        agreed = np.where(readers > 0, 2 * (marks == 1).sum(axis=1) >= readers, -1)
+        marked = (marks == 1).sum(axis=1)
+        agreed = np.where(readers > 0, (marked > 0) & (marked >= frame.share * readers - 1e-9), -1)
         return agreed[:, None].astype(np.int8), None
     numbers = np.arange(len(frame.codes))[:, None]
     votes = np.stack([(frame.values[people] == number).sum(axis=0) for number in numbers])

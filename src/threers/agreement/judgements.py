@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
@@ -9,6 +11,7 @@ from threers.agreement.frame import (
     CODERS,
     CODERS_ON_SHARED_UNITS,
     CONSENSUS_OF_OTHERS,
+    CONSENSUS_SHARE,
     MACHINES,
     Frame,
     is_machine,
@@ -21,7 +24,13 @@ from threers.errors import InputError
 RESERVED = (CODERS, CODERS_ON_SHARED_UNITS, CONSENSUS_OF_OTHERS)
 
 
-def build_frames(codings: pd.DataFrame, utterances: pd.DataFrame, groups: pd.Series, codebook: Codebook) -> list[Frame]:
+def build_frames(
+    codings: pd.DataFrame,
+    utterances: pd.DataFrame,
+    groups: pd.Series,
+    codebook: Codebook,
+    consensus_share: float = CONSENSUS_SHARE,
+) -> list[Frame]:
     """Make one frame per family that utterances are tagged with, on the sessions that at least one person coded.
 
     A rater who coded segments only is in the frames, without judgements of utterances.
@@ -31,6 +40,7 @@ def build_frames(codings: pd.DataFrame, utterances: pd.DataFrame, groups: pd.Ser
         utterances: session_id, utterance_id, role.
         groups: session_id -> group_id.
         codebook: its families decide what is compared.
+        consensus_share: see `threers.agreement.frame.CONSENSUS_SHARE`.
 
     Raises:
         InputError: nobody coded an utterance or a segment, a coding of an utterance that is not there, an unknown
@@ -59,7 +69,8 @@ def build_frames(codings: pd.DataFrame, utterances: pd.DataFrame, groups: pd.Ser
     families = codebook.tag_families()
     if not families:
         raise InputError(f"agreement: codebook {codebook.name} has no family that utterances are tagged with")
-    return [_frame(family, rows, raters, utterances, codebook, group, n_groups) for family in families]
+    frames = [_frame(family, rows, raters, utterances, codebook, group, n_groups) for family in families]
+    return [with_consensus(replace(frame, share=consensus_share)) for frame in frames]
 
 
 def _raters(codings: pd.DataFrame) -> list[str]:
@@ -92,7 +103,7 @@ def _frame(
         read[rows["rater"], rows["unit"]] = True
         marks = np.where(read & legal, present, -1)
     parents = {codebook.codes[code].parent for code in family.codes}
-    frame = Frame(
+    return Frame(
         family=family,
         codes=family.codes,
         leaves=np.array([code not in parents for code in family.codes]),
@@ -103,7 +114,6 @@ def _frame(
         group=group,
         groups=n_groups,
     )
-    return with_consensus(frame)
 
 
 def _group_numbers(sessions: pd.Series, groups: pd.Series) -> tuple[np.ndarray, int]:

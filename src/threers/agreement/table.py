@@ -12,7 +12,7 @@ import pandas as pd
 from threers.agreement import bootstrap
 from threers.agreement.comparisons import compare_all
 from threers.agreement.dropin import drop_in_rows
-from threers.agreement.frame import CONSENSUS_RULES, Frame
+from threers.agreement.frame import CONSENSUS_SHARE, Frame, consensus_rules
 from threers.agreement.judgements import build_frames
 from threers.agreement.samples import ALL, Label, labels_of, of_pair
 from threers.agreement.segments import segment_frames
@@ -42,6 +42,7 @@ def agree(
     seed: int = 1,
     interval: str = "percentile",
     segment_minutes: float = 5.0,
+    consensus_share: float = CONSENSUS_SHARE,
 ) -> pd.DataFrame:
     """Compare coders with coders, and models and floors with coders and with their consensus.
 
@@ -71,7 +72,7 @@ def agree(
           judged the unit; rater_a `coders` is the mean over coders. A machine meets each of these consensuses on the
           same units, and its row is the mean over the coders left out: the fairest figure to hold against a person's.
         * statistics `drop_in_…`: a machine in a coder's place, see `drop_in_rows`.
-        * rater_b `consensus`: see `CONSENSUS_RULES`; with `probabilities` also auroc, auprc, brier and ece.
+        * rater_b `consensus`: see `consensus_rules`; with `probabilities` also auroc, auprc, brier and ece.
 
     n_positive is the reference's marks; where coders are averaged, the units that any of them marked; null for a
     family. Undefined statistics (a constant rater) are NaN, and so are their intervals, and intervals over one group.
@@ -86,6 +87,7 @@ def agree(
         seed: of the resamples.
         interval: percentile or bca (bias-corrected and accelerated).
         segment_minutes: length of a segment.
+        consensus_share: of the coders, for a multilabel code to be in their consensus; 0: any coder, 1: all.
 
     Returns:
         One row per statistic with the columns `COLUMNS`, unrounded; attrs say how it was made.
@@ -94,7 +96,7 @@ def agree(
         InputError: fewer than two raters, or codings that do not fit the utterances, the groups or the codebook.
 
     """
-    frames = build_frames(codings, utterances, groups, codebook)
+    frames = build_frames(codings, utterances, groups, codebook, consensus_share)
     if len(frames[0].people) + len(frames[0].machines) < 2:
         raise InputError(
             f"agreement: only one rater ({frames[0].raters[0]}); it takes two coders, or a coder and a model"
@@ -127,7 +129,7 @@ def agree(
         "interval": f"95 % {interval} bootstrap over groups",
         "groups": n_groups,
         "codebook": codebook.name,
-        "consensus": dict(CONSENSUS_RULES),
+        "consensus": consensus_rules(consensus_share),
         "segment_minutes": segment_minutes,
     }
     return table

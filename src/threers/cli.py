@@ -130,8 +130,9 @@ def _train(run: Any) -> None:
 
 def _evaluate(run: Any) -> None:
     from threers import runs, screen
+    from threers.corpus import Corpus
 
-    screen.show_agreement(runs.evaluate(run), run.corpus)
+    screen.show_agreement(runs.evaluate(run), Corpus.load(run.corpus).codebook)
     _say(f"agreement: {Path(run.out) / 'agreement.csv'}\nout-of-fold scores: {Path(run.out) / 'scores'}")
 
 
@@ -144,7 +145,7 @@ def _score(run: Any) -> None:
 def _agree(run: Any) -> None:
     from threers import runs, screen
 
-    screen.show_agreement(runs.agree(run), run.corpus)
+    screen.show_agreement(*runs.agree(run))
     _say(f"agreement: {Path(run.out) / 'agreement.csv'}")
 
 

@@ -54,7 +54,7 @@ def run(settings: DemoRun) -> None:
     )
     runs.agree(comparison)
     _say("\nCross-validation over patients:")
-    screen.show_agreement(table, out / "corpus")
+    screen.show_agreement(table, known.codebook)
     _say(
         f"agreement, cross-validated: {out / 'evaluation' / 'agreement.csv'}\n"
         f"agreement on the new sessions: {out / 'agreement' / 'agreement.csv'}\n"

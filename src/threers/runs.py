@@ -17,7 +17,7 @@ from threers.codebook import Codebook
 from threers.corpus import Corpus, coded_sessions, grouped_folds, require_disjoint, session_hashes, table_hash
 from threers.doctor import versions
 from threers.errors import InputError, LeakError, OutputExistsError, SettingsError
-from threers.formats import import_files
+from threers.formats import import_files, read_two_tables
 from threers.scores import owned, read_scores, same_run, scores_to_codings, write_json, write_parquet
 from threers.settings import AgreeRun, Backbone, EvaluateRun, ImportRun, ScoreRun, TrainRun
 from threers.summary import summarise_segments, summarise_sessions
@@ -161,9 +161,12 @@ def score(run: ScoreRun) -> dict[str, Any]:
         return manifest
 
 
-def agree(run: AgreeRun) -> pd.DataFrame:
-    """Every coder of a corpus, and the models whose scores are given, against each other. Returns the table."""
-    corpus, out = Corpus.load(run.corpus), Path(run.out).expanduser()
+def agree(run: AgreeRun) -> tuple[pd.DataFrame, Codebook]:
+    """Every coder of a corpus, and the models whose scores are given, against each other; or two coders' tables.
+
+    Returns the table, and the codebook that it was made under.
+    """
+    corpus, out = _coded(run), Path(run.out).expanduser()
     machines, probabilities = [], {}
     for folder in run.scores:
         scores, manifest = read_scores(folder)
@@ -183,7 +186,7 @@ def agree(run: AgreeRun) -> pd.DataFrame:
         machines.append(scores_to_codings(scores[known], corpus.codebook, name))
     identity = {"corpus": corpus.hash, "scores": [table_hash(m.fillna("")) for m in machines]}
     with owned(out, identity, "out", run.overwrite):
-        return _agree(corpus, machines, probabilities, out, run)
+        return _agree(corpus, machines, probabilities, out, run), corpus.codebook
 
 
 def _require_learnable(corpus: Corpus, backbone: Backbone) -> None:
@@ -205,6 +208,12 @@ def _sessions_to_score(run: ScoreRun, codebook: Codebook) -> Corpus:
             f"source={source}: is a corpus; reader, roles and columns were settled when it was imported"
         )
     return Corpus.load(source)
+
+
+def _coded(run: AgreeRun) -> Corpus:
+    if run.a:
+        return read_two_tables(run.a, run.b, run.codebook or None, run.columns, run.roles)
+    return Corpus.load(run.corpus)
 
 
 def _require_legal_roles(corpus: Corpus, codebook: Codebook) -> None:

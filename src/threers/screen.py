@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from threers import agreement
+from threers.codebook import Codebook
 from threers.corpus import Corpus
 
 SYNTHETIC = "SYNTHETIC data: these figures say nothing about real therapy."
@@ -41,10 +42,10 @@ def show_import(corpus: Corpus, folder: str) -> None:
     console.print(f"corpus: {Path(folder)}")
 
 
-def show_agreement(table: pd.DataFrame, corpus: str | Path) -> None:
+def show_agreement(table: pd.DataFrame, codebook: Codebook) -> None:
     """One row per family and code: people with people, each machine with the people's consensus."""
     console = Console(highlight=False, markup=False)
-    rows = agreement.table_for_screen(table, Corpus.load(corpus).codebook)
+    rows = agreement.table_for_screen(table, codebook)
     if table.attrs.get("synthetic"):
         console.print(SYNTHETIC)
     if rows:

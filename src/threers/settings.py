@@ -251,9 +251,16 @@ class VerdictRules:
 class AgreeRun:
     """`threers agree`: coders, human or model, against each other."""
 
-    corpus: str
     out: str
+    corpus: str = ""
     scores: tuple[str, ...] = ()
+    a: str = ""
+    """A coder's table, to be compared with `b` without a corpus."""
+    b: str = ""
+    codebook: str = ""
+    """Name or YAML file, for two tables; empty: the codes that they hold."""
+    roles: dict[str, str] = field(default_factory=dict)
+    columns: dict[str, Any] = field(default_factory=dict)
     resamples: int = 2000
     seed: int = 1
     segment_minutes: float = 5.0
@@ -262,7 +269,17 @@ class AgreeRun:
     overwrite: bool = False
 
     def __post_init__(self) -> None:
-        _require_given("corpus", self.corpus)
+        if self.a or self.b:
+            _require(bool(self.a), "a", self.a, "the other coder's table, because b is given")
+            _require(bool(self.b), "b", self.b, "the other coder's table, because a is given")
+            _require(not self.corpus, "corpus", self.corpus, "either a corpus or two tables a and b, not both")
+            _require(not self.scores, "scores", self.scores, "none beside two tables; scores need a corpus")
+        else:
+            _require(
+                bool(self.corpus), "corpus", self.corpus, "a corpus folder, as in corpus=…, or two tables: a=… b=…"
+            )
+            for key in ("codebook", "roles", "columns"):
+                _require(not getattr(self, key), key, getattr(self, key), "two tables a=… b=…; a corpus has its own")
         _require_given("out", self.out)
         _require(self.resamples >= 100, "resamples", self.resamples, "at least 100")
         _require(self.segment_minutes > 0, "segment_minutes", self.segment_minutes, "above 0")

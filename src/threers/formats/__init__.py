@@ -1,7 +1,8 @@
 """Transcript and coding files to a corpus.
 
 One module per stage: `tables` (files), `reader` (the layout), `binding` (headers), `cells` (what a code cell says),
-`utterances` and `codings` (the tables of the corpus), `rejects` (what could not be used).
+`utterances` and `codings` (the tables of the corpus), `rejects` (what could not be used). `two_tables` makes a corpus
+of two coders' tables without transcripts.
 """
 
 from __future__ import annotations
@@ -10,20 +11,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from threers.codebook import Codebook
 from threers.corpus import Corpus
 from threers.errors import InputError, SettingsError
-from threers.formats.binding import Bound, bind
-from threers.formats.cells import read_marks
+from threers.formats.binding import Bound, bind, require_somewhere
+from threers.formats.cells import stack_marks
 from threers.formats.codings import codings_table, column_roles
 from threers.formats.reader import Reader, first_header, shipped_readers
-from threers.formats.rejects import Rejects, list_headers
+from threers.formats.rejects import Rejects
 from threers.formats.tables import Table, find_files, read_table
+from threers.formats.two_tables import read_two_tables
 from threers.formats.utterances import keep_usable, sessions_table, utterances_table
 
-__all__ = ["Reader", "import_files", "shipped_readers"]
+__all__ = ["Reader", "import_files", "read_two_tables", "shipped_readers"]
 
 
 def import_files(
@@ -56,9 +56,9 @@ def import_files(
     reader.require_fit(codebook)
     tables = _read_all(files, reader, rejects)
     bound = _bind_all(tables, reader, codebook, rejects)
-    _require_somewhere(reader, columns or {}, bound)
+    require_somewhere(reader, columns or {}, bound)
 
-    rows, marks = _stack(bound, reader, codebook)
+    rows, marks = stack_marks(bound, reader, codebook)
     usable = keep_usable(rows, reader, rejects)
     usable = usable.assign(column_role=column_roles(marks, usable))
     utterances = utterances_table(usable, reader, codebook, rejects)
@@ -139,16 +139,6 @@ def _bind_all(tables: list[Table], reader: Reader, codebook: Codebook, rejects: 
     return bound
 
 
-def _require_somewhere(reader: Reader, columns: Mapping[str, Any], bound: list[Bound]) -> None:
-    """Refuse a further column, or one that the caller named, that no file has: a misspelt patient column would leak."""
-    have = {name for one in bound for name in one.have} | {"code" for one in bound if one.columns}
-    asked = {f"further:{name}": names for name, names in reader.further.items()}
-    asked |= {name: names for name, names in columns.items() if name != "further"}
-    for name in asked.keys() - have:
-        exist = list_headers(dict.fromkeys(header for one in bound for header in one.headers))
-        raise InputError(f"columns: {name.removeprefix('further:')}: no file has {asked[name]!r}; there are {exist}")
-
-
 def _settings(reader: Reader, codebook: Codebook, bound: list[Bound]) -> dict[str, Any]:
     """Note for the manifest how the files were read."""
     have = {name for one in bound for name in one.have}
@@ -160,20 +150,6 @@ def _settings(reader: Reader, codebook: Codebook, bound: list[Bound]) -> dict[st
         "columns_not_imported": sorted({header for one in bound for header in one.unused}),
         "grouped_by": next((name for name in ("group", "patient") if name in have), "session"),
     }
-
-
-def _stack(bound: list[Bound], reader: Reader, codebook: Codebook) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Put the rows and the marks of all files on one index."""
-    rows, marks, start = [], [], 0
-    for one in bound:
-        read = read_marks(one.cells, one.columns, reader, codebook)
-        rows.append(one.rows.assign(has_marks=one.rows.index.isin(read.loc[read["said"], "at"])))
-        marks.append(read.assign(at=read["at"] + start))
-        start += len(one.rows)
-    stacked = pd.concat(rows, ignore_index=True)
-    # File names may give one file a further column that another has not.
-    stacked = stacked.fillna({name: "" for name in stacked if name.startswith("further:")})
-    return stacked, pd.concat(marks, ignore_index=True)
 
 
 def _most_common(rejects: Rejects) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -80,6 +81,21 @@ def bind(table: Table, reader: Reader, codebook: Codebook) -> Bound:
         headers=headers,
         unused=[header for header in headers if header not in taken | {column.header for column in columns}],
     )
+
+
+def require_somewhere(reader: Reader, columns: Mapping[str, Any], bound: list[Bound]) -> None:
+    """Refuse a further column, or one that the caller named, that no file has: a misspelt patient column would leak.
+
+    Raises:
+        InputError: the first such column, with those that exist.
+
+    """
+    have = {name for one in bound for name in one.have} | {"code" for one in bound if one.columns}
+    asked = {f"further:{name}": names for name, names in reader.further.items()}
+    asked |= {name: names for name, names in columns.items() if name != "further"}
+    for name in asked.keys() - have:
+        exist = list_headers(dict.fromkeys(header for one in bound for header in one.headers))
+        raise InputError(f"columns: {name.removeprefix('further:')}: no file has {asked[name]!r}; there are {exist}")
 
 
 def _from_file_name(table: Table, reader: Reader) -> dict[str, str]:

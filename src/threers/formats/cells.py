@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from threers.codebook import Codebook
-from threers.formats.binding import BoundColumn
+from threers.formats.binding import Bound, BoundColumn
 from threers.formats.reader import Reader
 from threers.formats.rejects import quote
 
@@ -62,6 +62,20 @@ def read_marks(cells: pd.DataFrame, columns: list[BoundColumn], reader: Reader, 
     return pd.concat([part.astype(_MARKS) for part in parts] or [empty], ignore_index=True)
 
 
+def stack_marks(bound: list[Bound], reader: Reader, codebook: Codebook) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Put the rows and the marks of all files on one index."""
+    rows, marks, start = [], [], 0
+    for one in bound:
+        read = read_marks(one.cells, one.columns, reader, codebook)
+        rows.append(one.rows.assign(has_marks=one.rows.index.isin(read.loc[read["said"], "at"])))
+        marks.append(read.assign(at=read["at"] + start))
+        start += len(one.rows)
+    stacked = pd.concat(rows, ignore_index=True)
+    # File names may give one file a further column that another has not.
+    stacked = stacked.fillna({name: "" for name in stacked if name.startswith("further:")})
+    return stacked, pd.concat(marks, ignore_index=True)
+
+
 def read_cell(cell: str, column: BoundColumn, reader: Reader, codebook: Codebook) -> list[Mark]:
     """Read one cell of a code column; the list is never empty."""
     plain = _plain(cell)
@@ -76,6 +90,13 @@ def read_cell(cell: str, column: BoundColumn, reader: Reader, codebook: Codebook
     whole = _find(cell, column, values, codebook)
     parts = [cell] if whole else _parts(cell, reader.separators)
     return [_read_code(part, column, values, codebook) for part in dict.fromkeys(parts)] or [Mark(said=True)]
+
+
+def written_codes(cell: str, reader: Reader) -> list[str]:
+    """List what one cell names, as written, where no codebook says what is a code; empty where it names nothing."""
+    if _plain(cell) in map(_plain, ("", *reader.missing, *reader.unmarked)):
+        return []
+    return list(dict.fromkeys(_parts(cell.strip(), reader.separators)))
 
 
 def _read_code(written: str, column: BoundColumn, values: dict[str, str], codebook: Codebook) -> Mark:

@@ -128,16 +128,18 @@ class Reader:
         """Return the reader with a caller's own columns and roles in front of its own.
 
         `columns` takes the fields of `FIELDS`, `code` (header or headers of the columns that hold codes) and `further`.
+        A header that holds codes by the caller's word is no field of the reader's own.
 
         Raises:
             SettingsError: an unknown field or a value of another shape.
 
         """
         given = dict(columns or {})
-        codes, further = self.codes, self.further
+        codes, further, known = self.codes, self.further, self.columns
         if "code" in given:
             headers = _strings(given.pop("code"), "columns: code")
             codes = tuple(CodeColumn(headers=(header,)) for header in headers)
+            known = _without(known, headers)
         if "further" in given:
             further = {**further, **_further(given.pop("further"), "columns: further")}
         own = _columns(given, "columns")
@@ -145,7 +147,7 @@ class Reader:
         kept = {name: role for name, role in self.roles.items() if _plain(name) not in mine}
         return replace(
             self,
-            columns={**self.columns, **own},
+            columns={**known, **own},
             optional=(*self.optional, *(name for name in own if name not in self.columns)),
             codes=codes,
             further=further,
@@ -218,6 +220,13 @@ def _codes(raw: Any, where: str) -> tuple[CodeColumn, ...]:
         texts = {key: _text(entry, key, at) for key in ("family", "role", "coder")}
         found.append(CodeColumn(headers=headers, **texts, values=_pairs(entry.get("values", {}), f"{at}: values")))
     return tuple(found)
+
+
+def _without(columns: Mapping[str, tuple[str, ...]], headers: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Columns without the alternatives that are among the headers, and without a field that has no other."""
+    taken = {_plain(header) for header in headers}
+    left = {name: tuple(n for n in names if _plain(n) not in taken) for name, names in columns.items()}
+    return {name: names for name, names in left.items() if names}
 
 
 def _columns(raw: Any, where: str) -> dict[str, tuple[str, ...]]:

@@ -33,7 +33,7 @@ def keep_usable(rows: pd.DataFrame, reader: Reader, rejects: Rejects) -> pd.Data
 
     """
     rows = _drop(rows, rows["session"] == "", "no session: the cell is empty", rejects)
-    rows = rows.assign(order_number=_number(rows["order"]), spoken=rows["has_text"] & (rows["text"] != ""))
+    rows = rows.assign(order_number=read_numbers(rows["order"]), spoken=rows["has_text"] & (rows["text"] != ""))
     bad = (rows["spoken"] | (rows["order"] != "")) & rows["order_number"].isna()
     reasons = [f"order not readable: {quote(order)} is not a number" for order in rows.loc[bad, "order"]]
     rows = _drop(rows, bad, reasons, rejects)
@@ -94,7 +94,7 @@ def sessions_table(rows: pd.DataFrame, session_ids: Iterable[str], rejects: Reje
     if group.notna().any():
         alone = source[group.isna().to_numpy()]
         rejects.add_rows(alone, ["no group: no patient or group is named; session counts as its own"] * len(alone))
-    number = _number(facts["session_number"].fillna(""))
+    number = read_numbers(facts["session_number"].fillna(""))
     number = number.where(number % 1 == 0)
     lost = facts["session_number"].notna() & number.isna()
     reasons = [f"session number not readable: {quote(n)}; left out" for n in facts["session_number"][lost]]
@@ -141,16 +141,16 @@ def map_roles(speakers: pd.Series, roles: Mapping[str, str], codebook: Codebook)
     return speakers.map({speaker: role_of(speaker) for speaker in speakers.unique()}).astype("str")
 
 
+def read_numbers(written: pd.Series) -> pd.Series:
+    """Read cells as a float Series, null where no finite number is written."""
+    number = pd.to_numeric(written.str.replace(",", "."), errors="coerce").astype("float64")
+    return number.where(np.isfinite(number))
+
+
 def _drop(rows: pd.DataFrame, bad: pd.Series, reasons: str | list[str], rejects: Rejects) -> pd.DataFrame:
     each = [reasons] * int(bad.sum()) if isinstance(reasons, str) else reasons
     rejects.add_rows(rows[bad], [f"{reason}; row dropped" for reason in each])
     return rows[~bad]
-
-
-def _number(written: pd.Series) -> pd.Series:
-    """Float Series, null where no finite number is written."""
-    number = pd.to_numeric(written.str.replace(",", "."), errors="coerce").astype("float64")
-    return number.where(np.isfinite(number))
 
 
 def _first_spoken(rows: pd.DataFrame) -> pd.Series:
@@ -226,5 +226,5 @@ def _numbers_or_words(column: pd.Series) -> pd.Series:
     given = column.dropna()
     if given.empty or not given.str.fullmatch(_NUMBER).all():
         return column
-    numbers = _number(column.fillna(""))
+    numbers = read_numbers(column.fillna(""))
     return numbers.astype("Int64") if (numbers.dropna() % 1 == 0).all() else numbers

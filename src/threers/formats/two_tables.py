@@ -1,0 +1,368 @@
+"""Two coders' tables, a row per unit and no transcript, to a corpus in memory that agreement is computed on.
+
+The headers, roles, times and code cells mean what they mean in an import with the reader `long`. But where an import
+lists what it cannot use, this stops: agreement on the rows that happen to be readable is no agreement of the coders.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from threers.codebook import UNITS, Codebook
+from threers.corpus import Corpus, conform
+from threers.errors import InputError
+from threers.formats.binding import Bound, bind, require_somewhere
+from threers.formats.cells import stack_marks
+from threers.formats.codings import codings_table
+from threers.formats.found_codes import UNMARKED, codebook_of, count_codes, require_known, require_names
+from threers.formats.reader import CodeColumn, Reader, first_header
+from threers.formats.rejects import Rejects, list_headers
+from threers.formats.tables import Table, read_table
+from threers.formats.utterances import read_numbers, sessions_table, utterances_table
+
+logger = logging.getLogger(__name__)
+
+#: Headers of the session beside the importer's own: a table of many transcripts often names their files.
+SESSION_HEADERS = ("file", "file_name", "source_file")
+#: Rows of these units need no number, and are no utterances.
+_OTHER_UNITS = ("segment", "session")
+_KEY = ["session", "order_number"]
+_UNIT = ["session_id", "unit", "unit_id", "coder_id"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Coded:
+    """One coder's table. `name`: as in the errors, the key and the file; `reader`: with this table's own headers."""
+
+    name: str
+    table: Table
+    reader: Reader
+
+
+def read_two_tables(
+    a: str | Path,
+    b: str | Path,
+    codebook: str | Path | Codebook | None = None,
+    columns: Mapping[str, Any] | None = None,
+    roles: Mapping[str, str] | None = None,
+) -> Corpus:
+    """Read two coders' tables into a corpus without texts.
+
+    A unit is a row, or several rows with a code each. A unit that one table lacks was not coded by that coder; a unit
+    without a code was read and left unmarked. A coder is called by the coder column, if it holds one name, else by the
+    file; two that are called alike become a and b.
+
+    Args:
+        a: a table with columns for session (none: one session), number of the unit and code, as in the reader `long`;
+            patient, group, speaker, start and end may stand in either table. Texts are not looked at.
+        b: the other coder's.
+        codebook: a shipped codebook's name, a YAML file or a `Codebook`; None: the codes found make one family `code`
+            of anyone's codes. It is multilabel if a coder gave a unit several; else it is exclusive, and units left
+            empty have the code `none`. Numbers are names of codes, too.
+        columns: field -> header or headers, instead of those of the reader `long` (see `Reader.override`).
+        roles: speaker as written (or a pattern with `*`) -> role.
+
+    Raises:
+        InputError: a table or row that cannot be used, a code that is not in the codebook, no unit in common.
+        SettingsError: a fault in the codebook, the columns or the roles.
+
+    """
+    reader = _reader(columns, roles)
+    rejects = Rejects()
+    tables = [_read(key, Path(path), reader, rejects) for key, path in (("a", a), ("b", b))]
+    _require_every_code_column(reader, tables)
+    book = _known(codebook, tables) if codebook else _found(tables, "multilabel")
+    bound = [bind(one.table, one.reader, book) for one in tables]
+    require_somewhere(reader, {field: names for field, names in (columns or {}).items() if field != "text"}, bound)
+    rows, marks = stack_marks(bound, reader, book)
+    rows = _prepare(rows, bound, tables)
+    _require_keys(rows, marks.loc[marks["code"].notna(), "at"], bound)
+    _require_common(rows, tables)
+
+    rows = _from_either(rows)
+    utterances = utterances_table(rows, reader, book, rejects)
+    sessions = sessions_table(rows, utterances["session_id"], rejects)
+    if codebook:
+        book = _that_fits(book, utterances)
+    codings = codings_table(marks, rows, utterances, reader, book, rejects)
+    _stop_or_warn(rejects)
+    if not codebook:
+        codings, book = _settle(codings, tables, book)
+    _warn_unread(codings, book)
+    return _checked(utterances, sessions, codings, book)
+
+
+def _checked(utterances: pd.DataFrame, sessions: pd.DataFrame, codings: pd.DataFrame, book: Codebook) -> Corpus:
+    utterances = utterances.reset_index(drop=True)
+    corpus = Corpus(utterances=utterances, sessions=sessions, codings=codings, codebook=book)
+    corpus.check("two tables")
+    if len(sessions) > 1 and (sessions["group_id"] == sessions["session_id"]).all():
+        logger.warning(
+            "no column says who the patient is, so every session counts as a group of its own; if patients have "
+            "several sessions, name that column: 'columns={patient: …}'"
+        )
+    return corpus
+
+
+def _reader(columns: Mapping[str, Any] | None, roles: Mapping[str, str] | None) -> Reader:
+    long = Reader.load("long")
+    session = (*long.columns["session"], *SESSION_HEADERS)
+    return replace(long, columns={**long.columns, "session": session}, read="rows").override(columns, roles)
+
+
+def _read(key: str, path: Path, reader: Reader, rejects: Rejects) -> _Coded:
+    name = f"{key}={path.name}"
+    try:
+        table = read_table(path.expanduser())
+    except InputError as error:
+        raise InputError(f"{key}={path}: {error}") from error
+    for row, reason in table.notes:
+        if row is not None:
+            raise InputError(f"{name}: row {row}: {reason.partition(';')[0]}; correct the table")
+        rejects.add(name, row, reason)
+    return _Coded(name=name, table=table, reader=_fitted(reader, table, name))
+
+
+def _fitted(reader: Reader, table: Table, name: str) -> Reader:
+    """Return the reader with this table's own number and code columns, and without its text, which nothing needs."""
+    headers = [header for header in table.frame.columns if header]
+    columns = {field: names for field, names in reader.columns.items() if field != "text"}
+    numbered = any(first_header(columns.get(field, ()), headers) for field in ("order", "unit_id"))
+    unit = first_header(columns.get("unit", ()), headers)
+    # A column called unit may say what kind of unit a row is about, or which one.
+    if unit and not table.frame[unit].str.strip().str.casefold().isin(UNITS).any():
+        names = columns.pop("unit")
+        if not numbered:
+            columns["order"], numbered = names, True
+    if not numbered:
+        raise _missing(name, "the number of the unit", reader.columns.get("order", ()), "order: Nr", headers)
+    return replace(reader, columns=columns, codes=_code_columns(reader, headers, name))
+
+
+def _code_columns(reader: Reader, headers: list[str], name: str) -> tuple[CodeColumn, ...]:
+    bound = [(column, first_header(column.headers, headers)) for column in reader.codes]
+    found = tuple(replace(column, headers=(header,)) for column, header in bound if header is not None)
+    if not found:
+        wanted = [header for column in reader.codes for header in column.headers]
+        raise _missing(name, "codes", wanted, "code: Kode", headers)
+    texts = (*Reader.load("long").columns["text"], *reader.columns.get("text", ()))
+    if text := first_header(texts, [column.headers[0] for column in found]):
+        raise InputError(
+            f"{name}: column {text!r} holds texts; expected codes. Name their column: 'columns={{code: …}}'"
+        )
+    return found
+
+
+def _missing(name: str, what: str, wanted: Iterable[str], example: str, headers: Iterable[str]) -> InputError:
+    return InputError(
+        f"{name}: no column for {what}; expected {' or '.join(wanted)}, found {list_headers(headers)}. Name it, as in "
+        f"'columns={{{example}}}'"
+    )
+
+
+def _require_every_code_column(reader: Reader, tables: Iterable[_Coded]) -> None:
+    """Refuse a misspelt one of several code columns, whose codes would silently be missing."""
+    headers = list(dict.fromkeys(header for one in tables for header in one.table.frame.columns))
+    for column in reader.codes:
+        if first_header(column.headers, headers) is None:
+            raise InputError(f"columns: code: no table has {column.headers[0]!r}; there are {list_headers(headers)}")
+
+
+def _known(codebook: str | Path | Codebook, tables: Iterable[_Coded]) -> Codebook:
+    book = codebook if isinstance(codebook, Codebook) else Codebook.load(codebook)
+    for one in tables:
+        require_known(count_codes(one.table, one.reader, book), book, one.name)
+    return book
+
+
+def _found(tables: Iterable[_Coded], kind: str, unmarked: bool = False) -> Codebook:
+    written: Counter[str] = Counter()
+    for one in tables:
+        own = count_codes(one.table, one.reader)
+        require_names(own, one.name)
+        written += own
+    if not written:
+        raise InputError(f"{' and '.join(one.name for one in tables)}: no code in any row; nothing can be compared")
+    return codebook_of(written, kind, unmarked)
+
+
+def _prepare(rows: pd.DataFrame, bound: list[Bound], tables: list[_Coded]) -> pd.DataFrame:
+    """Give the rows of both tables their coder, their session, and `order_number` and `is_utterance` as an import."""
+    side = np.repeat([0, 1], [len(one.rows) for one in bound])
+    rows = rows.assign(
+        side=side,
+        file=np.array([one.name for one in tables])[side],
+        coder_cell=rows["coder"],
+        coder=np.array(_coders(bound, tables))[side],
+        has_coder=True,
+        order_number=read_numbers(rows["order"]),
+        column_role="",
+    )
+    rows = _same_sessions(rows.astype({"file": "str", "coder": "str"}), bound, tables)
+    counted = ~rows["unit"].isin(_OTHER_UNITS)
+    return rows.assign(is_utterance=counted & ~rows[counted].duplicated(_KEY).reindex(rows.index, fill_value=True))
+
+
+def _coders(bound: list[Bound], tables: list[_Coded]) -> list[str]:
+    names = []
+    for one, coded in zip(bound, tables, strict=True):
+        said = [name for name in one.rows["coder"].unique() if name]
+        names.append(said[0] if len(said) == 1 else coded.table.path.stem)
+    return names if names[0] != names[1] else ["a", "b"]
+
+
+def _same_sessions(rows: pd.DataFrame, bound: list[Bound], tables: list[_Coded]) -> pd.DataFrame:
+    """Let tables without a session column be of the one session that the other table has."""
+    named = ["session" in one.have for one in bound]
+    if all(named):
+        return rows
+    sessions = [name for name in rows.loc[np.array(named)[rows["side"]], "session"].unique() if name]
+    if len(sessions) > 1:
+        without, other = (tables[named.index(which)] for which in (False, True))
+        raise InputError(
+            f"{without.name}: no column for the session, and {other.name} has {len(sessions)} of them; found "
+            f"{list_headers(without.table.frame.columns)}. Name it, as in 'columns={{session: File}}'"
+        )
+    return rows.assign(session=sessions[0] if sessions else "session").astype({"session": "str"})
+
+
+def _require_keys(rows: pd.DataFrame, coded: pd.Series, bound: list[Bound]) -> None:
+    """Refuse rows without a key, and rows that share one for another reason than several codes.
+
+    `coded`: index of the rows with a code.
+    """
+    _refuse(rows, rows["session"] == "", "the cell of the session is empty; expected its name")
+    utterance = ~rows["unit"].isin(_OTHER_UNITS)
+    _refuse(rows, utterance & rows["order_number"].isna(), "no number of the unit; expected one in every row")
+    key = ["side", *_KEY]
+    again = utterance & rows.duplicated(key, keep=False)
+    _refuse(
+        rows,
+        again & ~rows.index.isin(coded),
+        "the unit has another row, and this one has no code; expected one row per unit, or a code in each of several",
+    )
+    several = rows[utterance].groupby(key)["coder_cell"].transform("nunique") > 1
+    _refuse(
+        rows,
+        several.reindex(rows.index, fill_value=False),
+        "several coders of one unit in one table; expected a table of each coder, or import them as a corpus",
+    )
+    nameless = rows["side"].isin([side for side, one in enumerate(bound) if "session" not in one.have])
+    block = (rows[key] != rows[key].shift()).any(axis=1).cumsum()
+    apart = block.groupby([rows[name] for name in key]).transform("min") != block
+    _refuse(
+        rows,
+        nameless & utterance & apart,
+        "the number of the unit stands further up already, and no column names the session; name that column, as in "
+        "'columns={session: File}', or put the rows of a unit together",
+    )
+
+
+def _refuse(rows: pd.DataFrame, bad: pd.Series, problem: str) -> None:
+    if bad.any():
+        first = rows[bad].iloc[0]
+        more = f" ({int(bad.sum())} such rows)" if bad.sum() > 1 else ""
+        raise InputError(f"{first['file']}: row {first['row']}{more}: {problem}")
+
+
+def _require_common(rows: pd.DataFrame, tables: list[_Coded]) -> None:
+    units = [set(zip(*(part[name] for name in _KEY), strict=True)) for _, part in rows.groupby("side")]
+    if units[0] & units[1]:
+        return
+    sessions = [{session for session, _ in own} for own in units]
+    found = " and ".join(
+        f"{len(own)} units of {len(of)} sessions in {one.name}"
+        for own, of, one in zip(units, sessions, tables, strict=True)
+    )
+    raise InputError(
+        f"no unit in common: {found}, {len(sessions[0] & sessions[1])} sessions in both; expected the same names of "
+        "sessions and the same numbers of units in both tables"
+    )
+
+
+def _from_either(rows: pd.DataFrame) -> pd.DataFrame:
+    """Take speaker and times of a unit from the first row that gives them, in whichever table."""
+    key = [rows[name] for name in _KEY]
+    taken = {}
+    for name in ("speaker", "start", "end"):
+        given = rows[name].where(rows[name] != "")
+        taken[name] = given.groupby(key).transform("first").fillna("").astype("str")
+    other = (rows["speaker"] != "") & (rows["speaker"].str.casefold() != taken["speaker"].str.casefold())
+    if other.any():
+        logger.warning("%d rows name another speaker than the other table; are both numbered alike?", int(other.sum()))
+    return rows.assign(**taken)
+
+
+def _that_fits(codebook: Codebook, utterances: pd.DataFrame) -> Codebook:
+    """Let anyone have any code where no role is known: nothing could be compared otherwise."""
+    if codebook.legal_mask(utterances["role"].unique()).any():
+        return codebook
+    logger.warning(
+        "no speaker has a role of codebook %s, so that every unit counts for every code, whoever may have it; name the "
+        "column and the roles: 'columns={speaker: …}' 'roles={…}'",
+        codebook.name,
+    )
+    raw: Any = copy.deepcopy(dict(codebook.raw))
+    for family in raw["families"].values():
+        family.pop("roles", None)
+        for code in family["codes"].values():
+            (code or {}).pop("roles", None)
+    return Codebook.from_dict(raw, codebook.name)
+
+
+def _stop_or_warn(rejects: Rejects) -> None:
+    """Stop at the first coding that an import would drop; say what else was noted, one line for each kind."""
+    noted = rejects.frame()
+    lost = noted["reason"].str.endswith("; coding dropped") | noted["reason"].str.startswith("session differs")
+    if lost.any():
+        first, more = noted[lost].iloc[0], int(lost.sum())
+        reason = first["reason"].removesuffix("; coding dropped")
+        hint = " Say who is who with 'roles={…}', or leave codebook out." if reason.startswith("illegal role") else ""
+        raise InputError(
+            f"{first['file']}: row {first['row']}{f' ({more} such rows)' if more > 1 else ''}: {_unquoted(reason)}; "
+            f"correct the table.{hint}"
+        )
+    for _, part in noted.groupby(noted["reason"].str.replace(r":.*", "", regex=True), sort=False):
+        logger.warning("%s: %s (%d times)", part["file"].iloc[0], _unquoted(part["reason"].iloc[0]), len(part))
+
+
+def _unquoted(reason: str) -> str:
+    """Take cells out of a reason: of a wrong column they may be texts."""
+    return re.sub(r"(['\"]).*\1", "the cell's value", reason)
+
+
+def _settle(codings: pd.DataFrame, tables: list[_Coded], book: Codebook) -> tuple[pd.DataFrame, Codebook]:
+    """Judge whether the codes found exclude each other; if so, a unit without one gets the code for that.
+
+    Otherwise agreement, which knows no judgement without a code in an exclusive family, would leave out those units
+    that one coder marked and the other did not.
+    """
+    marked = codings[codings["code"].notna()]
+    empty = codings["code"].isna()
+    if marked.duplicated(_UNIT).any() or marked["code"].nunique() + empty.any() < 2:
+        return codings, book
+    codings = codings.assign(code=codings["code"].fillna(UNMARKED), value=codings["value"].fillna(1.0))
+    return conform(codings, "codings"), _found(tables, "exclusive", unmarked=bool(empty.any()))
+
+
+def _warn_unread(codings: pd.DataFrame, book: Codebook) -> None:
+    exclusive = [family.name for family in book.tag_families() if family.kind == "exclusive"]
+    empty = int(codings["code"].isna().sum())
+    if exclusive and empty:
+        logger.warning(
+            "%d units without a code count as not coded in %s of codebook %s, where every unit has a code; give them a "
+            "code for nothing, or leave codebook out",
+            empty,
+            ", ".join(exclusive),
+            book.name,
+        )

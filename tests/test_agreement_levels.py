@@ -4,12 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.test_agreement import TALK, codings_of, groups_of, one, random_codings, utterances_of
+from tests.test_agreement import TALK, codings_of, groups_of, one, utterances_of
+from tests.test_agreement import random_codings as codings_at_random
 from threers import agreement
 from threers.agreement import counts, ratings
 from threers.agreement.segments import segment_numbers
 from threers.codebook import Codebook
 
+COLUMNS = ["session_id", "unit", "unit_id", "coder_id", "code", "value"]
 RATED = Codebook.load("3rs-2015")
 
 
@@ -17,6 +19,10 @@ def timed(sessions: int = 4, length: int = 6, seconds: float = 60.0) -> pd.DataF
     utterances = utterances_of(sessions, length)
     start = utterances["utterance_id"] * seconds
     return utterances.assign(start=start, end=start + seconds)
+
+
+def random_codings(utterances: pd.DataFrame, raters: list[str], seed: int = 0) -> pd.DataFrame:
+    return codings_at_random(utterances[["session_id", "utterance_id", "role"]], raters, seed)
 
 
 def run(codings: pd.DataFrame, utterances: pd.DataFrame, **options) -> pd.DataFrame:
@@ -79,7 +85,7 @@ def test_a_segment_holds_what_any_of_its_utterances_holds():
 
 def test_codes_that_people_gave_to_segments_count_instead_and_mark_the_parent():
     rows = codings_of(coded(1, "a", {(0, 1): "W1"}) + coded(1, "b", {}))
-    own = pd.DataFrame([("s0", "segment", 0, "b", "W2", 1.0)], columns=list(rows.columns))
+    own = codings_of([("s0", 0, "b", "W2")]).assign(unit="segment")
     table = run(pd.concat([rows, own], ignore_index=True), timed(1))
     parent = one(table, level="segment", code="W", statistic="accuracy", rater_a="a", rater_b="b")
     child = one(table, level="segment", code="W1", statistic="accuracy", rater_a="a", rater_b="b")
@@ -94,7 +100,7 @@ def test_coders_of_segments_alone_can_be_compared():
         for n in (0, 1)
         for rater in "ab"
     ]
-    codings = pd.DataFrame(rows, columns=["session_id", "unit", "unit_id", "coder_id", "code", "value"])
+    codings = pd.DataFrame(rows, columns=COLUMNS)
     table = run(codings, timed(4))
     row = one(table, level="segment", code="W1", statistic="kappa", rater_a="a", rater_b="b")
     assert (row["n_units"], row["estimate"]) == (8, 1.0)
@@ -133,7 +139,7 @@ def test_ratings_of_sessions_are_compared():
     ]
     utterances = timed(4).assign(role="patient")
     codings = pd.concat([codings_of(coded(4, "a", {}) + coded(4, "b", {})), codings_of([])], ignore_index=True)
-    own = pd.DataFrame(rows, columns=["session_id", "unit", "unit_id", "coder_id", "code", "value"])
+    own = pd.DataFrame(rows, columns=COLUMNS)
     codings = pd.concat([codings, own], ignore_index=True)
     table = agreement.agree(codings, utterances, groups_of(utterances), RATED, resamples=100)
     expected = ratings.intraclass_correlations(np.array(list(zip(*values.values(), strict=True))))

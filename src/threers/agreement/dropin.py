@@ -106,10 +106,10 @@ def _table(
         mean.add(samples)
     everyone = [(frame.raters[person], samples, size) for person, samples, size in found]
     everyone.append((CODERS, mean.result(), max(size for *_, size in found)))
-    named = {"level": level, "family": frame.family.name, "code": code, "comparison": "model-coder"}
+    named: dict[str, object] = {"level": level, "family": frame.family.name, "code": code}
+    named |= {"comparison": "model-coder", "rater_a": frame.raters[machine], "statistic": [name, f"{name}_change"]}
     parts = []
     for rater, samples, (units, positive, groups) in everyone:
         counts = {"n_units": units, "n_positive": np.nan if code is None else positive, "n_groups": groups}
-        raters = {"rater_a": frame.raters[machine], "rater_b": rater, "statistic": [name, f"{name}_change"]}
-        parts.append(rows(samples, plan, named | raters | counts))
+        parts.append(rows(samples, plan, named | {"rater_b": rater} | counts))
     return pd.concat(parts, ignore_index=True)

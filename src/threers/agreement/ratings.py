@@ -87,7 +87,9 @@ def _from_f(rows: float, rest: float, df_rows: int, df_rest: int, k: int, tail: 
 
 
 def _absolute(rows: float, columns: float, error: float, n: int, k: int, tail: float) -> Estimate:
-    icc = (rows - error) / (rows + (k - 1) * error + k * (columns - error) / n)
+    icc = float(ratio(rows - error, rows + (k - 1) * error + k * (columns - error) / n))
+    if np.isnan(icc):
+        return UNDEFINED
     if icc == 1:
         return Estimate(1.0, 1.0, 1.0)
     a, b = k * icc / (n * (1 - icc)), 1 + k * icc * (n - 1) / (n * (1 - icc))

@@ -168,9 +168,9 @@ def _of_scale(
     if len(scale) > 1:
         kappa, weights = RunningMean(), disagreement("quadratic", scale)
         for pair in used:
-            own = [np.searchsorted(scale, rater)[None] for rater in (pair.a, pair.b)]
-            tables = bootstrap.resample(pairs.contingency(*own, pair.group, len(scale), groups), plan.weights)
-            kappa.add(pairs.cohen_kappa(tables, weights)[:, 0])
+            a, b = (np.searchsorted(scale, rater)[None] for rater in (pair.a, pair.b))
+            tables = pairs.contingency(a, b, pair.group, len(scale), groups)
+            kappa.add(pairs.cohen_kappa(bootstrap.resample(tables, plan.weights), weights)[:, 0])
         further["rating_kappa_quadratic"] = kappa.result()
     return further
 
@@ -197,7 +197,7 @@ def _rows(
                 samples[f"{quantity}_{name}"] = row
     if not used:
         return pd.DataFrame()
-    named = {"level": "session", "family": family, "code": code, "statistic": list(samples)}
+    named: dict[str, object] = {"level": "session", "family": family, "code": code, "statistic": list(samples)}
     named |= {"comparison": one.comparison, "rater_a": one.rater_a, "rater_b": one.rater_b}
     named |= {"n_units": max(len(pair.a) for pair in used), "n_positive": max(pair.positive for pair in used)}
     named["n_groups"] = len(np.unique(np.concatenate([pair.group for pair in used])))

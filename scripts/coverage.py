@@ -19,7 +19,7 @@ from threers.agreement import bootstrap, pairs
 
 UTTERANCES = 40
 PATIENTS = (20, 60)
-WAYS = ("patients, percentile", "patients, BCa", "single utterances, percentile")
+WAYS = ("patients, expanded percentile", "patients, percentile", "patients, BCa", "single utterances, percentile")
 
 
 def main() -> None:
@@ -60,7 +60,8 @@ def intervals(tables: np.ndarray, resamples: int, seed: int) -> list[tuple[float
     found = []
     for method in bootstrap.METHODS:
         plan = bootstrap.plan(len(tables), resamples, seed, method)
-        low, high = plan.interval(pairs.cohen_kappa(bootstrap.resample(tables, plan.weights))[None])
+        kappa = pairs.cohen_kappa(bootstrap.resample(tables, plan.weights))
+        low, high = plan.interval(kappa[None], np.array([len(tables)]))
         found.append((low[0], high[0]))
     cells = tables.sum(axis=0).ravel()
     drawn = np.random.default_rng(seed).multinomial(cells.sum(), cells / cells.sum(), size=resamples)

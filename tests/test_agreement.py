@@ -247,7 +247,7 @@ def test_same_seed_same_table_and_another_seed_other_intervals():
 def test_intervals_equal_those_of_resampled_rows():
     utterances = utterances_of(20)
     codings = random_codings(utterances, ["a", "model:m"])
-    row = one(run(codings, utterances, seed=3), code="up", statistic="kappa", rater_b="a")
+    row = one(run(codings, utterances, seed=3, interval="percentile"), code="up", statistic="kappa", rater_b="a")
     wide = codings[codings["code"].isin(["up", "down"])].pivot(
         index=["session_id", "unit_id"], columns="coder_id", values="code"
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import norm
+from scipy.stats import norm, t
 
 from threers.agreement.undefined import ratio
 from threers.errors import SettingsError
@@ -18,8 +18,8 @@ from threers.errors import SettingsError
 FEWEST_GROUPS = 15
 #: Share of the resamples in which a statistic may be undefined before its interval is given up.
 LARGEST_UNDEFINED_SHARE = 0.5
-#: Kinds of interval.
-METHODS = ("percentile", "bca")
+#: Kinds of interval; the first is the default.
+METHODS = ("expanded", "percentile", "bca")
 
 
 def draw(groups: int, resamples: int, seed: int) -> np.ndarray:
@@ -39,13 +39,18 @@ class Plan:
     resamples: int
     method: str
 
-    def interval(self, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Find the 95 % interval of each statistic: `samples` (k, rows of the weights) -> low and high, each (k,)."""
+    def interval(self, samples: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Find the 95 % interval of each statistic: `samples` (k, rows of the weights) -> low and high, each (k,).
+
+        `groups`: (k,) how many groups each statistic rests on.
+        """
         drawn, jackknife = np.split(samples, [1 + self.resamples], axis=1)
+        if self.method == "expanded":
+            return expanded_interval(drawn, groups)
         return percentile_interval(drawn) if self.method == "percentile" else bca_interval(drawn, jackknife)
 
 
-def plan(groups: int, resamples: int, seed: int, method: str = "percentile") -> Plan:
+def plan(groups: int, resamples: int, seed: int, method: str = METHODS[0]) -> Plan:
     """Draw the resamples that all statistics share; `method` is one of `METHODS`."""
     if method not in METHODS:
         raise SettingsError(f"interval: found {method!r}; expected one of {', '.join(METHODS)}")
@@ -82,6 +87,28 @@ def percentile_interval(samples: np.ndarray, coverage: float = 0.95) -> tuple[np
 
     """
     share = np.full(len(samples), (1 - coverage) / 2)
+    return _between(samples, share, 1 - share)
+
+
+def expanded_interval(samples: np.ndarray, groups: np.ndarray, coverage: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
+    """Percentile interval expanded for few groups (Hesterberg 2015, The American Statistician 69, 371-386).
+
+    A bootstrap of n groups is too narrow by sqrt((n - 1) / n), and takes its quantiles from the normal distribution
+    where Student's is due. So instead of a share of (1 - coverage) / 2 each tail is left that which the normal
+    distribution has beyond t(n - 1) * sqrt(n / (n - 1)): 1.6 % with 20 groups, 2.2 % with 60. Else as
+    `percentile_interval`.
+
+    Args:
+        samples: (k, 1 + resamples); the first of each row is the estimate, as in a `Plan`.
+        groups: (k,) the number of groups that each statistic rests on; below 2 the interval has no meaning.
+        coverage: nominal coverage.
+
+    Returns:
+        low and high, each of shape (k,).
+
+    """
+    n = np.maximum(np.asarray(groups, float), 2)
+    share = norm.cdf(-t.ppf((1 + coverage) / 2, n - 1) * np.sqrt(n / (n - 1)))
     return _between(samples, share, 1 - share)
 
 

@@ -20,9 +20,10 @@ def rows(samples: np.ndarray, plan: Plan, named: Mapping[str, object]) -> pd.Dat
 
     Over one group there is no interval.
     """
-    low, high = plan.interval(samples)
     table = pd.DataFrame(dict(named) | {"estimate": samples[:, 0]})
-    few = table["n_groups"].to_numpy(dtype=float) < 2
+    groups = table["n_groups"].to_numpy(dtype=float)
+    low, high = plan.interval(samples, groups)
+    few = groups < 2
     table = table.assign(low=np.where(few, np.nan, low), high=np.where(few, np.nan, high))
     counts = {name: table[name].astype("Int64") for name in ("n_units", "n_positive", "n_groups")}
     return table.assign(**counts)[list(COLUMNS)]

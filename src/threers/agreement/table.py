@@ -40,7 +40,7 @@ def agree(
     probabilities: Mapping[str, pd.DataFrame] | None = None,
     resamples: int = 2000,
     seed: int = 1,
-    interval: str = "percentile",
+    interval: str = bootstrap.METHODS[0],
     segment_minutes: float = 5.0,
     consensus_share: float = CONSENSUS_SHARE,
 ) -> pd.DataFrame:
@@ -85,7 +85,7 @@ def agree(
         probabilities: machine -> session_id, utterance_id and p_CODE columns (a scores table); null: not scored.
         resamples: bootstrap resamples of the groups; all statistics share them.
         seed: of the resamples.
-        interval: percentile or bca (bias-corrected and accelerated).
+        interval: expanded (percentile, widened for few groups), percentile, or bca (bias-corrected and accelerated).
         segment_minutes: length of a segment.
         consensus_share: of the coders, for a multilabel code to be in their consensus; 0: any coder, 1: all.
 
@@ -176,5 +176,7 @@ def macro_f1_difference(
     plan = bootstrap.plan(frames[0].groups, resamples, seed)
     difference = of_pair(frames, a, reference, plan.weights) - of_pair(frames, b, reference, plan.weights)
     samples = difference[[labels_of(frames).index(wanted)]]
-    low, high = plan.interval(samples)
+    used = [np.any(frame.marks[:, [a, b, reference]] >= 0, axis=(0, 1)) for frame in frames]
+    groups = len(np.unique(frames[0].group[np.any(used, axis=0)]))
+    low, high = plan.interval(samples, np.array([groups]))
     return Interval(float(samples[0, 0]), float(low[0]), float(high[0]))

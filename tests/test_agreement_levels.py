@@ -214,3 +214,12 @@ def test_the_consensus_takes_the_share_of_coders_that_it_is_told(share: float, m
     row = one(table, code="W1", statistic="precision", rater_a="model:m", rater_b="consensus")
     assert (row["n_units"], row["n_positive"]) == (4, sum(marked))
     assert f"{share:.0%}" in table.attrs["consensus"]["multilabel"]
+
+
+def test_a_mark_two_utterances_away_is_met():
+    rows = coded(2, "a", {(0, 1): "W1", (1, 1): "W1"}) + coded(2, "b", {(0, 3): "W1", (1, 5): "W1"})
+    table = run(codings_of(rows), timed(2))
+    keys = {"code": "W1", "rater_a": "a", "rater_b": "b"}
+    assert one(table, statistic="f1", **keys)["estimate"] == 0
+    found = one(table, statistic="f1_within_2", **keys)
+    assert (found["estimate"], found["n_units"], found["n_positive"]) == (0.5, 6, 2)

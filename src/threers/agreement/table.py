@@ -17,6 +17,7 @@ from threers.agreement.judgements import build_frames
 from threers.agreement.samples import ALL, Label, labels_of, of_pair
 from threers.agreement.segments import segment_frames
 from threers.agreement.sessions import count_rows, rating_rows, sessions_of
+from threers.agreement.timing import nearby_rows
 from threers.codebook import Codebook
 from threers.errors import InputError
 
@@ -71,6 +72,7 @@ def agree(
         * rater_b `consensus of the others`: each coder against the consensus of all others, where at least two others
           judged the unit; rater_a `coders` is the mean over coders. A machine meets each of these consensuses on the
           same units, and its row is the mean over the coders left out: the fairest figure to hold against a person's.
+        * statistics `…_within_2`: a mark is met by one at most two utterances away, see `nearby_rows`.
         * statistics `drop_in_…`: a machine in a coder's place, see `drop_in_rows`.
         * rater_b `consensus`: see `consensus_rules`; with `probabilities` also auroc, auprc, brier and ece.
 
@@ -114,6 +116,7 @@ def agree(
     sessions = sessions_of(frames[0], start, end)
     parts = [
         *compare_all(frames, plan, probabilities or {}),
+        *nearby_rows(frames, plan),
         *drop_in_rows(frames, sessions, plan),
         *(part.assign(level="segment") for part in compare_all(by_segment, plan, {})),
         *count_rows(frames, by_segment, sessions, plan),

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
-from threers.agreement.bootstrap import resample
+from threers.agreement.bootstrap import Plan, resample
+from threers.agreement.frame import Frame
+from threers.agreement.rows import rows
+from threers.agreement.samples import RunningMean
+from threers.agreement.sessions import compared_pairs
 from threers.agreement.undefined import ratio
+
+#: Utterances by which a mark may lie away from another's and still meet it, in the table.
+TOLERANCE = 2
 
 
 class Nearby(NamedTuple):
@@ -16,6 +25,31 @@ class Nearby(NamedTuple):
     precision: np.ndarray
     recall: np.ndarray
     f1: np.ndarray
+
+
+def nearby_rows(frames: Sequence[Frame], plan: Plan) -> Iterator[pd.DataFrame]:
+    """Rows of precision, recall and F1 within `TOLERANCE` utterances, of each code and each pair; see `count_rows`."""
+    session = pd.factorize(frames[0].units.get_level_values(0))[0]
+    position = frames[0].units.get_level_values(1).to_numpy(dtype=float)
+    names = [f"{name}_within_{TOLERANCE}" for name in Nearby._fields]
+    for one in compared_pairs(frames[0]):
+        for frame in frames:
+            for code, marks in zip(frame.codes, frame.marks, strict=True):
+                mean, units, positive, groups = RunningMean(), 0, 0, 0
+                for a, b in one.pairs:
+                    both = (marks[[a, b]] >= 0).all(axis=0)
+                    if not both.any():
+                        continue
+                    given = (marks[a, both] == 1, marks[b, both] == 1, session[both], position[both], TOLERANCE)
+                    mean.add(np.stack(nearby_agreement(*given, frame.group[both], plan.weights)))
+                    units, positive = max(units, int(both.sum())), max(positive, int((marks[b, both] == 1).sum()))
+                    groups = max(groups, len(np.unique(frame.group[both])))
+                if mean.defined is None:
+                    continue
+                named: dict[str, object] = {"level": "utterance", "family": frame.family.name, "code": code}
+                named |= {"comparison": one.comparison, "rater_a": one.rater_a, "rater_b": one.rater_b}
+                named |= {"statistic": names, "n_units": units, "n_positive": positive, "n_groups": groups}
+                yield rows(mean.result(), plan, named)
 
 
 def nearby_agreement(

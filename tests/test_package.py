@@ -26,6 +26,8 @@ def test_the_wheel_holds_configs_demo_and_nothing_else(wheel):
         "configs/codebook/3rs-2015.yaml",
         "demo/codings.csv",
         "demo/sessions/P01-1.csv",
+        "report/templates/agreement.html.j2",
+        "report/templates/style.css",
         "py.typed",
     ):
         assert f"threers/{needed}" in names

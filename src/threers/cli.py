@@ -133,7 +133,11 @@ def _evaluate(run: Any) -> None:
     from threers.corpus import Corpus
 
     screen.show_agreement(runs.evaluate(run), Corpus.load(run.corpus).codebook)
-    _say(f"agreement: {Path(run.out) / 'agreement.csv'}\nout-of-fold scores: {Path(run.out) / 'scores'}")
+    _say(f"{_results(run.out)}\nout-of-fold scores: {Path(run.out) / 'scores'}")
+
+
+def _results(out: str) -> str:
+    return f"report: {Path(out) / 'agreement.html'}\nagreement: {Path(out) / 'agreement.csv'}"
 
 
 def _score(run: Any) -> None:
@@ -146,7 +150,7 @@ def _agree(run: Any) -> None:
     from threers import runs, screen
 
     screen.show_agreement(*runs.agree(run))
-    _say(f"agreement: {Path(run.out) / 'agreement.csv'}")
+    _say(_results(run.out))
 
 
 def _doctor(run: Any) -> None:

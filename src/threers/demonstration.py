@@ -56,8 +56,8 @@ def run(settings: DemoRun) -> None:
     _say("\nCross-validation over patients:")
     screen.show_agreement(table, known.codebook)
     _say(
-        f"agreement, cross-validated: {out / 'evaluation' / 'agreement.csv'}\n"
-        f"agreement on the new sessions: {out / 'agreement' / 'agreement.csv'}\n"
+        f"agreement, cross-validated: {out / 'evaluation' / 'agreement.html'}\n"
+        f"agreement on the new sessions: {out / 'agreement' / 'agreement.html'}\n"
         f"scores of the new sessions: {out / 'scores'}"
     )
 

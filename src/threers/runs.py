@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from threers import agreement
+from threers import agreement, report
 from threers.codebook import Codebook
 from threers.corpus import Corpus, coded_sessions, grouped_folds, require_disjoint, session_hashes, table_hash
 from threers.doctor import versions
@@ -66,7 +66,7 @@ def train(run: TrainRun) -> Path:
 def evaluate(run: EvaluateRun) -> pd.DataFrame:
     """Grouped cross-validation: out-of-fold scores, and their agreement with the coders and the floors.
 
-    Writes folds/, scores/, agreement.csv and agreement.json under `out`; goes on where a run was cut off. Returns the
+    Writes folds/, scores/, agreement.csv, .json and .html under `out`; goes on where a run was cut off. Returns the
     agreement table.
     """
     from threers.epochs import VALIDATION_BATCH_TOKENS
@@ -263,7 +263,12 @@ def _agree(
         consensus_share=run.consensus_share,
     )
     table.attrs["synthetic"] = bool(corpus.manifest.get("synthetic"))
-    agreement.write(table, out, agreement.verdicts(table, run.verdict))
+    verdicts = agreement.verdicts(table, run.verdict)
+    agreement.write(table, out, verdicts)
+    page = report.agreement_report(
+        corpus, machines, probabilities, table, verdicts, run.verdict, include_text=run.include_text
+    )
+    report.write_report(page, out / "agreement.html")
     return table
 
 

@@ -266,6 +266,8 @@ class AgreeRun:
     segment_minutes: float = 5.0
     consensus_share: float = 0.5
     verdict: VerdictRules = field(default_factory=VerdictRules)
+    include_text: bool = False
+    """True: agreement.html lists utterances on which model and coders disagree, with their text."""
     overwrite: bool = False
 
     def __post_init__(self) -> None:

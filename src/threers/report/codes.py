@@ -1,0 +1,164 @@
+"""Agreement code by code: the forest plot and its tables, of utterances and of segments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from threers.agreement.frame import CODERS, CONSENSUS, Frame
+from threers.report import plots
+from threers.report.blocks import Block, Figure, Key, Row, Section, Table, Text
+from threers.report.comparison import FLOOR, Comparison, short, whole_number
+
+#: Cells of the row of a code, or of a family's codes together (None); None: no such row.
+Cells = Callable[[Frame, str | None], list[str] | None]
+OF_CODERS = "Kappa and F1 are means over pairs of coders; Krippendorff's alpha is of all coders at once."
+OF_MODELS = (
+    "All its codes: means over the codes without children that the reference used, but one kappa where the codes of a "
+    "family exclude each other."
+)
+
+
+def agreement_per_code(c: Comparison) -> Section:
+    """Forest plot and table of each code at the level of utterances."""
+    blocks: list[Block] = [Text(_what_is_compared(c))]
+    drawings = [plots.forest(f.family.title, entries) for f in c.frames if (entries := _entries(c, f))]
+    if drawings:
+        legend = [Key("●", "coders", "coders with each other")] if c.shared else []
+        partner = "the coders" if c.shared else "the consensus"
+        legend += [Key("◆", style_of(c, m), f"{short(m)} with {partner}") for m in c.models]
+        if c.floors:
+            legend.append(Key("|", "floor", f"floors with {partner}: {', '.join(short(f) for f in c.floors)}"))
+        caption = "Kappa per code with 95 % intervals, codes that a coder used at least once."
+        blocks.append(Figure(caption, drawings, legend))
+    if c.shared:
+        blocks.append(coder_table(c, "utterance", f"Coders with each other. {OF_CODERS}"))
+    for model in c.models:
+        blocks.append(model_table(c, model, "utterance", f"{short(model)} with the coders. {OF_MODELS}"))
+    if c.models and c.floors:
+        blocks.append(_floor_table(c))
+    return Section("codes", "Agreement per code", blocks)
+
+
+def _floor_table(c: Comparison) -> Table:
+    machines = [*c.models, *c.floors]
+
+    def cells(frame: Frame, code: str | None) -> list[str] | None:
+        statistic = _statistics(frame, code)[0]
+        found = [c.find(machine, CONSENSUS, statistic, frame.family.name, code) for machine in machines]
+        return (
+            [c.said(machine, CONSENSUS, statistic, frame.family.name, code) for machine in machines]
+            if any(found)
+            else None
+        )
+
+    caption = (
+        "What a model must beat: kappa with the consensus, of models and of floors. The floor most-frequent gives "
+        "everything the commonest code, tf-idf knows single words and word pairs only."
+    )
+    return Table(caption, ["Code", *(short(machine) for machine in machines)], by_family(c, cells), running_text=(0,))
+
+
+def segments(c: Comparison) -> Section:
+    """The same tables for segments."""
+    minutes = float(c.table.attrs.get("segment_minutes", 5.0))
+    if not (c.table["level"] == "segment").any():
+        said = Text("No times are known, so there are no segments to compare.")
+        return Section("segments", "Segments", [said])
+    blocks: list[Block] = [
+        Text(
+            f"Does a segment of {minutes:g} minutes hold the code at all? An utterance belongs to the segment in "
+            "which it starts. Coding sheets of the 3RS are filled in so; small shifts in time are forgiven, and "
+            "chance agreement grows as segments get longer."
+        )
+    ]
+    if c.shared:
+        blocks.append(coder_table(c, "segment", "Segments: coders with each other."))
+    blocks += [model_table(c, m, "segment", f"Segments: {short(m)} with the coders.") for m in c.models]
+    return Section("segments", "Segments", [block for block in blocks if not isinstance(block, Table) or block.rows])
+
+
+def style_of(c: Comparison, rater: str) -> str:
+    """CSS class of a machine's colour."""
+    return "floor" if rater.startswith(FLOOR) else f"model-{c.models.index(rater) % 3 + 1}"
+
+
+def _what_is_compared(c: Comparison) -> str:
+    if c.shared and c.models:
+        return (
+            "Coders with each other: mean over pairs of coders. A model with the coders: mean over coders, on "
+            "units that two or more coders judged, so that both figures rest on the same units. Against the "
+            "consensus: all units that any coder judged; where one coder judged a unit, the consensus is that "
+            "coder's."
+        )
+    if c.shared:
+        return "Coders with each other: mean over pairs of coders, on the units that both judged."
+    return "No unit was judged by two coders, so a model is compared with each unit's coder, called the consensus here."
+
+
+def _entries(c: Comparison, frame: Frame) -> list[plots.Entry]:
+    entries = []
+    for code in c.used(frame):
+        lines = [_line(c, CODERS, CODERS, frame, code, "coders", "coders", "circle")]
+        lines += [_line(c, m, c.reference, frame, code, short(m), style_of(c, m), "diamond") for m in c.models]
+        floors = [_line(c, f, c.reference, frame, code, short(f), "floor", "tick") for f in c.floors]
+        known = [line for line in lines if line is not None]
+        if known:
+            entries.append(plots.Entry(c.title(code), known, [line for line in floors if line is not None]))
+    return entries
+
+
+def _line(c: Comparison, a: str, b: str, frame: Frame, code: str, who: str, style: str, sign: str) -> plots.Line | None:
+    found = c.find(a, b, "kappa", frame.family.name, code)
+    return None if found is None else plots.Line(who, style, sign, found.estimate, found.low, found.high)
+
+
+def _statistics(frame: Frame, code: str | None) -> tuple[str, str, str]:
+    """Kappa, alpha and F1 of a code, or what stands for them over a family's codes."""
+    if code is not None:
+        return "kappa", "alpha", "f1"
+    return ("macro_kappa", "macro_alpha", "macro_f1") if frame.values is None else ("kappa", "alpha", "macro_f1")
+
+
+def coder_table(c: Comparison, level: str, caption: str) -> Table:
+    """Coders with each other, code by code."""
+
+    def cells(frame: Frame, code: str | None) -> list[str] | None:
+        found = c.find(CODERS, CODERS, _statistics(frame, code)[0], frame.family.name, code, level)
+        if found is None:
+            return None
+        figures = [c.said(CODERS, CODERS, s, frame.family.name, code, level) for s in _statistics(frame, code)]
+        return [*map(whole_number, (found.n_units, found.n_positive, found.n_groups)), *figures]
+
+    head = ["Code", "Units", "Marked by any coder", "Groups", "Kappa", "Alpha", "F1"]
+    return Table(caption, head, by_family(c, cells), running_text=(0,))
+
+
+def model_table(c: Comparison, model: str, level: str, caption: str) -> Table:
+    """A model with the coders and with their consensus, code by code."""
+
+    def cells(frame: Frame, code: str | None) -> list[str] | None:
+        name, (kappa, _, f1) = frame.family.name, _statistics(frame, code)
+        found = c.find(model, CONSENSUS, f1, name, code, level)
+        if found is None:
+            return None
+        figures = []
+        if c.shared:
+            figures = [c.said(model, c.reference, kappa, name, code, level)]
+            figures.append(c.said(model, c.reference, f"{kappa}_minus_coders", name, code, level, signed=True))
+        figures += [c.said(model, CONSENSUS, s, name, code, level) for s in (kappa, f1, "precision", "recall")]
+        return [whole_number(found.n_units), whole_number(found.n_positive), *figures]
+
+    shared = ["Kappa with coders, shared units", "Minus the coders' own"] if c.shared else []
+    head = ["Code", "Units", "Marks by the consensus", *shared, "Kappa with the consensus", "F1", "Precision", "Recall"]
+    return Table(caption, head, by_family(c, cells), running_text=(0,))
+
+
+def by_family(c: Comparison, cells: Cells) -> list[Row]:
+    """Rows of each family: its title, its codes together, each code."""
+    rows = []
+    for frame in c.frames:
+        own = [Row([c.title(code), *found]) for code in frame.codes if (found := cells(frame, code))]
+        if own:
+            whole = cells(frame, None)
+            rows += [Row([frame.family.title]), *([Row(["All its codes", *whole])] if whole else []), *own]
+    return rows

@@ -1,0 +1,165 @@
+"""A paragraph on method, ready for a paper, with the works that it cites and no others."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from threers.agreement.frame import CODERS, CONSENSUS
+from threers.doctor import versions
+from threers.report.blocks import Block, Heading, Items, Section, Text
+from threers.report.comparison import Comparison, listed, short
+from threers.report.opening import meanings
+
+#: A range of pages, set with an en dash.
+PAGES = re.compile(r"(\d)-(\d)")
+#: What may be cited, by how the paragraph cites it.
+REFERENCES = {
+    "Benjamini & Yekutieli, 2001": (
+        "Benjamini, Y., & Yekutieli, D. (2001). The control of the false discovery rate in multiple testing under "
+        "dependency. Annals of Statistics, 29(4), 1165-1188."
+    ),
+    "Bland & Altman, 1986": (
+        "Bland, J. M., & Altman, D. G. (1986). Statistical methods for assessing agreement between two methods of "
+        "clinical measurement. The Lancet, 327(8476), 307-310."
+    ),
+    "Brier, 1950": (
+        "Brier, G. W. (1950). Verification of forecasts expressed in terms of probability. Monthly Weather "
+        "Review, 78(1), 1-3."
+    ),
+    "Byrt et al., 1993": (
+        "Byrt, T., Bishop, J., & Carlin, J. B. (1993). Bias, prevalence and kappa. Journal of Clinical "
+        "Epidemiology, 46(5), 423-429."
+    ),
+    "Calderon et al., 2025": (
+        "Calderon, N., Reichart, R., & Dror, R. (2025). The alternative annotator test for LLM-as-a-judge: How to "
+        "statistically justify replacing human annotators with LLMs. Proceedings of the 63rd Annual Meeting of "
+        "the Association for Computational Linguistics, 16051-16081."
+    ),
+    "Cohen, 1960": (
+        "Cohen, J. (1960). A coefficient of agreement for nominal scales. Educational and Psychological "
+        "Measurement, 20(1), 37-46."
+    ),
+    "Cohen, 1968": (
+        "Cohen, J. (1968). Weighted kappa: Nominal scale agreement with provision for scaled disagreement or "
+        "partial credit. Psychological Bulletin, 70(4), 213-220."
+    ),
+    "Davis & Goadrich, 2006": (
+        "Davis, J., & Goadrich, M. (2006). The relationship between precision-recall and ROC curves. Proceedings "
+        "of the 23rd International Conference on Machine Learning, 233-240."
+    ),
+    "Efron & Tibshirani, 1993": (
+        "Efron, B., & Tibshirani, R. J. (1993). An introduction to the bootstrap. Chapman & Hall."
+    ),
+    "Hanley & McNeil, 1982": (
+        "Hanley, J. A., & McNeil, B. J. (1982). The meaning and use of the area under a receiver operating "
+        "characteristic (ROC) curve. Radiology, 143(1), 29-36."
+    ),
+    "Krippendorff, 2011": (
+        "Krippendorff, K. (2011). Computing Krippendorff's alpha-reliability. University of Pennsylvania, "
+        "Annenberg School for Communication."
+    ),
+    "McGraw & Wong, 1996": (
+        "McGraw, K. O., & Wong, S. P. (1996). Forming inferences about some intraclass correlation coefficients. "
+        "Psychological Methods, 1(1), 30-46."
+    ),
+    "Naeini et al., 2015": (
+        "Naeini, M. P., Cooper, G. F., & Hauskrecht, M. (2015). Obtaining well calibrated probabilities using "
+        "Bayesian binning. Proceedings of the AAAI Conference on Artificial Intelligence, 29(1), 2901-2907."
+    ),
+}
+
+
+def method(c: Comparison) -> Section:
+    """The paragraph, the references it cites, and the versions."""
+    paragraph = " ".join(_sentences(c))
+    cited = [PAGES.sub("\\1\N{EN DASH}\\2", work) for key, work in REFERENCES.items() if key in paragraph]
+    source = [c.codebook.source] if c.codebook.source else []
+    blocks: list[Block] = [Text("Ready to be put into a paper; adapt it to what you report."), Text(paragraph)]
+    blocks += [Heading("References"), Items([*cited, *source])]
+    used = ", ".join(f"{name} {version}" for name, version in versions().items())
+    blocks += [Heading("Versions"), Text(used, "small")]
+    return Section("method", "Method", blocks)
+
+
+def _sentences(c: Comparison) -> Iterator[str]:
+    attrs, statistics = c.table.attrs, set(c.table["statistic"])
+    yield f"Utterances were coded with {c.codebook.title} by {_coders(c)}."
+    if c.models:
+        yield (
+            f"They were tagged by {listed([short(model) for model in c.models])} (threers {versions()['threers']}), on "
+            "sessions of groups that did not enter the training of the model."
+        )
+    yield (
+        "Agreement of two raters on a code was measured by Cohen's kappa (Cohen, 1960) and F1, on the utterances "
+        "that both judged; utterances read and left unmarked counted."
+    )
+    if c.shared:
+        yield (
+            "Agreement among all coders was measured by Krippendorff's alpha, which allows for missing judgements "
+            "(Krippendorff, 2011)."
+        )
+    kinds = sorted({frame.family.kind for frame in c.frames})
+    rules = "; ".join(f"{_kind(kind)}, {attrs['consensus'][kind]}" for kind in kinds)
+    if c.models:
+        yield f"The consensus of the coders was formed by majority: {rules}."
+        if c.shared:
+            yield (
+                "Model and coders were also compared on the utterances that two or more coders had judged, so that "
+                "agreement of the model and among coders rest on the same utterances."
+            )
+        yield "Bias is the difference of the shares of utterances marked (Byrt et al., 1993)."
+    if statistics & {"auroc", "auprc"}:
+        yield (
+            "Probabilities were assessed by the area under the ROC curve (Hanley & McNeil, 1982), the area under "
+            "the precision-recall curve without interpolation (Davis & Goadrich, 2006), the Brier score (Brier, "
+            "1950) and the expected calibration error in ten bins of equal width (Naeini et al., 2015)."
+        )
+    if "count_icc_a1" in statistics:
+        yield (
+            "Agreement on the number of marks per session was measured by the intraclass correlation for absolute "
+            "agreement of single raters, ICC(A,1) (McGraw & Wong, 1996)"
+            + (", with limits of agreement (Bland & Altman, 1986)." if c.models else ".")
+        )
+    if (c.table["level"] == "segment").any():
+        yield (
+            f"Segments were of {attrs['segment_minutes']:g} minutes; a code was present in a segment if any "
+            "utterance starting in it had it."
+        )
+    if "rating_kappa_quadratic" in statistics:
+        yield (
+            "Ratings of sessions were compared by ICC(A,1), kappa with quadratic weights (Cohen, 1968) and ordinal "
+            "alpha."
+        )
+    if any(name.startswith("drop_in") for name in statistics):
+        yield "The model was put in the place of each coder in turn, and the change of alpha and ICC was recorded."
+    yield from _replacement(c)
+    yield (
+        f"Intervals are 95 % {attrs['interval'].split()[2]} intervals from {attrs['resamples']:,} bootstrap "
+        f"resamples of {attrs['groups']} groups (Efron & Tibshirani, 1993; seed {attrs['seed']}), because "
+        "utterances of one group are not independent."
+    )
+    if c.models:
+        rules = "; ".join(f"“{verdict}”, {rule.split('. ')[0].rstrip('.')}" for verdict, rule in meanings(c)[:-1])
+        yield (
+            f"Codes were judged by rules fixed in the settings, the first that held: {rules}; else "
+            f"“{meanings(c)[-1][0]}”."
+        )
+
+
+def _coders(c: Comparison) -> str:
+    n = len(c.people)
+    return f"{n} coders" if n > 1 else "one coder"
+
+
+def _kind(kind: str) -> str:
+    return "for codes that exclude each other" if kind == "exclusive" else "for codes that can hold together"
+
+
+def _replacement(c: Comparison) -> Iterator[str]:
+    at = (c.table["rater_b"] == f"{CONSENSUS} of the others") & (c.table["rater_a"] == CODERS)
+    if c.models and at.any():
+        yield (
+            "Where three coders had judged the same utterances, the alternative annotator test (Calderon et al., "
+            "2025) was made with groups in place of units, corrected over coders (Benjamini & Yekutieli, 2001)."
+        )

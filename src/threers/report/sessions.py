@@ -1,0 +1,133 @@
+"""Agreement on whole sessions: counts of each code, and the ratings that coders give a session."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from threers.agreement.frame import CODERS, CONSENSUS, Frame
+from threers.report import plots
+from threers.report.blocks import Block, Figure, Heading, Key, Row, Section, Table, Text
+from threers.report.codes import by_family, style_of
+from threers.report.comparison import Comparison, short, whole_number
+
+QUANTITY = {"count": "Counts", "rate": "Rates per 5 minutes", "segments": "Share of segments"}
+LIMITS = {"bias": "bias", "lower_limit": "lower limit", "upper_limit": "upper limit"}
+
+
+def sessions(c: Comparison) -> Section:
+    """Scatter and Bland-Altman plots of counts, ICC of counts, rates and segments, and session ratings."""
+    blocks: list[Block] = [
+        Text(
+            "ICC(A,1): how far the figures of one rater can stand for those of another, level included; 1 is "
+            "perfect. Coders with each other: mean over pairs; a model with the coders: mean over coders. High "
+            "agreement of counts does not mean that the same utterances are meant: sum and compare, do not read "
+            "single utterances off it."
+        )
+    ]
+    for model in c.models:
+        blocks += _drawings(c, model)
+    for quantity in QUANTITY:
+        table = _icc_table(c, quantity)
+        if table.rows:
+            blocks.append(table)
+        elif quantity != "count":
+            blocks.append(Text(f"{QUANTITY[quantity]}: unknown, because no times are known.", "small"))
+    blocks += [table for model in c.models if (table := _limits_table(c, model)).rows]
+    blocks += _ratings(c)
+    return Section("sessions", "Sessions", blocks)
+
+
+def _drawings(c: Comparison, model: str) -> list[Block]:
+    scatters, differences, style, who = [], [], style_of(c, model), short(model)
+    for frame in c.frames:
+        for code in frame.codes:
+            if code not in c.drawn:
+                continue
+            reference, own = counts(frame, code, frame.consensus, frame.raters.index(model))
+            if not len(own) or not (reference.any() or own.any()):
+                continue
+            scatters.append(plots.scatter(c.title(code), who, reference, own, style))
+            key = frame.family.name, code, "session"
+            found = [(name, c.find(model, CONSENSUS, f"count_{key_}", *key)) for key_, name in LIMITS.items()]
+            limits = [plots.Limit(name, one.estimate, one.low, one.high) for name, one in found if one is not None]
+            differences.append(plots.bland_altman(c.title(code), who, reference, own, limits, style))
+    if not scatters:
+        return []
+    legend = [Key("●", style, "a session; larger: several at one place"), Key("—", "grey", "equal counts")]
+    blocks: list[Block] = [Figure(f"Utterances marked per session, {who} and the consensus.", scatters, legend)]
+    legend = [Key("●", style, "a session"), Key("—", "ink", "bias"), Key("- -", "ink", "95 % limits of agreement")]
+    caption = (
+        f"Differences of the counts per session, {who} minus consensus, against their mean, with bias and limits of "
+        "agreement; grey bands are 95 % intervals of these lines."
+    )
+    return [*blocks, Figure(caption, differences, legend)]
+
+
+def counts(frame: Frame, code: str, a: int, b: int) -> tuple[np.ndarray, np.ndarray]:
+    """Marks per session by raters a and b, on the units that both judged, each (n_sessions,)."""
+    marks = frame.marks[frame.codes.index(code)]
+    judged = (marks[a] >= 0) & (marks[b] >= 0)
+    session, names = pd.factorize(frame.units.get_level_values(0)[judged])
+    of_a, of_b = (np.bincount(session, weights=marks[i, judged] == 1, minlength=len(names)) for i in (a, b))
+    return of_a, of_b
+
+
+def _icc_table(c: Comparison, quantity: str) -> Table:
+    statistic = f"{quantity}_icc_a1"
+    pairs = [("Coders with each other", CODERS, CODERS)] if c.shared else []
+    for model in c.models:
+        who = short(model)
+        pairs += [(f"{who} with coders", model, CODERS)] if c.shared else []
+        pairs.append((f"{who} with the consensus", model, CONSENSUS))
+
+    def cells(frame: Frame, code: str | None) -> list[str] | None:
+        found = [c.find(a, b, statistic, frame.family.name, code, "session") for _, a, b in pairs]
+        if code is None or not any(found):
+            return None
+        said = [c.said(a, b, statistic, frame.family.name, code, "session") for _, a, b in pairs]
+        return [whole_number(max(one.n_units for one in found if one is not None)), *said]
+
+    head = ["Code", "Sessions", *(name for name, *_ in pairs)]
+    return Table(f"{QUANTITY[quantity]}: ICC(A,1) with 95 % intervals.", head, by_family(c, cells), running_text=(0,))
+
+
+def _limits_table(c: Comparison, model: str) -> Table:
+    def cells(frame: Frame, code: str | None) -> list[str] | None:
+        name = frame.family.name
+        if code is None or c.find(model, CONSENSUS, "count_bias", name, code, "session") is None:
+            return None
+        said = [c.said(model, CONSENSUS, f"count_{s}", name, code, "session", signed=True) for s in LIMITS]
+        return [*said, c.said(model, CONSENSUS, "count_spearman", name, code, "session")]
+
+    head = ["Code", "Bias", "Lower limit", "Upper limit", "Spearman"]
+    caption = (
+        f"Counts per session, {short(model)} minus consensus: bias, 95 % limits of agreement, and rank correlation "
+        "of the two counts."
+    )
+    return Table(caption, head, by_family(c, cells), running_text=(0,))
+
+
+def _ratings(c: Comparison) -> list[Block]:
+    families = c.codebook.families_on("session")
+    if not families:
+        return []
+    names = {
+        "rating_icc_a1": "ICC(A,1)",
+        "rating_icc_ak": "ICC(A,k)",
+        "rating_kappa_quadratic": "Quadratic kappa",
+        "rating_alpha_ordinal": "Ordinal alpha",
+    }
+    rows = []
+    for family in families:
+        for code in family.codes:
+            found = c.find(CODERS, CODERS, "rating_icc_a1", family.name, code, "session")
+            if found is not None:
+                figures = [c.said(CODERS, CODERS, name, family.name, code, "session") for name in names]
+                rows.append(Row([c.codebook.codes[code].title, whole_number(found.n_units), *figures]))
+    if not rows:
+        return [Heading("Ratings of sessions"), Text("No session was rated by two coders.")]
+    caption = "Ratings of whole sessions, coders with each other; ICC(A,k) is that of the mean of two coders."
+    table = Table(caption, ["Rating", "Sessions", *names.values()], rows, running_text=(0,))
+    said = Text("Models do not rate sessions.", "small")
+    return [Heading("Ratings of sessions"), table, *([said] if c.models else [])]

@@ -1,0 +1,183 @@
+"""Where agreement is better or worse: by role, by place in the session, by length of utterance, session by session."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from threers.agreement import bootstrap
+from threers.agreement import pairs as pair_statistics
+from threers.agreement.frame import Frame
+from threers.agreement.undefined import mean_defined
+from threers.report import plots
+from threers.report.blocks import Block, Figure, Key, Row, Section, Table, Text
+from threers.report.codes import style_of
+from threers.report.comparison import ABSENT, Comparison, interval, number, short, top_code, whole_number
+from threers.report.svg import Drawing
+
+THIRDS = ("first third", "middle third", "last third")
+#: Below this many sessions with a defined kappa a strip plot shows nothing.
+FEWEST_SESSIONS = 5
+
+
+class Stratum(NamedTuple):
+    """Some of a family's units."""
+
+    kind: str
+    name: str
+    units: np.ndarray
+    """(units,) bool."""
+
+
+class Judged(NamedTuple):
+    """What is compared of a family: rows of judgements (rows, raters, units) with values 0 … q-1, -1 none."""
+
+    values: np.ndarray
+    q: int
+
+
+def stratified(c: Comparison) -> Section:
+    """Tables of kappa in parts of the corpus, and each session's kappa."""
+    if not c.models and not c.shared:
+        return Section("parts", "Parts of the corpus")
+    partner = (
+        "of a model with the consensus, and the mean over pairs of coders"
+        if c.models
+        else "as mean over pairs of coders"
+    )
+    blocks: list[Block] = [
+        Text(
+            f"Kappa {partner}, in parts of the corpus. Thirds are of each session's utterances in their order; "
+            "lengths are terciles of the words of the utterances that may have the codes. Parts differ in how "
+            "common the codes are, and kappa depends on that: a difference between parts is a question, not an "
+            "answer. Coders and models need not have judged the same utterances."
+        )
+    ]
+    strips: dict[str, list[Drawing]] = {rater: [] for rater in c.models or [""]}
+    for frame in c.frames:
+        blocks.append(_table(c, frame))
+        for rater in strips:
+            drawing = _strip(c, frame, rater)
+            if drawing is not None:
+                strips[rater].append(drawing)
+    for rater, drawings in strips.items():
+        if drawings:
+            who = f"{short(rater)} with the consensus" if rater else "coders with each other"
+            legend = [Key("●", style_of(c, rater) if rater else "coders", "a session; larger: more utterances")]
+            legend += [Key("- -", "ink", "all sessions together")]
+            caption = (
+                f"Kappa session by session, {who}; the lowest three with their numbers. In one session kappa rests on "
+                "few marks and swings widely."
+            )
+            blocks.append(Figure(caption, drawings, legend))
+    return Section("parts", "Parts of the corpus", blocks)
+
+
+def judged_of(c: Comparison, frame: Frame) -> Judged:
+    """The judgements that `Comparison.whole` speaks of."""
+    if frame.values is not None:
+        return Judged(frame.values[None], len(frame.codes))
+    top = top_code(frame, c.codebook)
+    chosen = frame.leaves if top is None else np.array([code == top for code in frame.codes])
+    return Judged(frame.marks[chosen], 2)
+
+
+def kappa(judged: Judged, frame: Frame, a: int, b: int, units: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Kappa of raters a and b on some units, shape (n,); of several codes the mean over those that b used."""
+    values = judged.values[:, :, units]
+    tables = bootstrap.resample(
+        pair_statistics.contingency(values[:, a], values[:, b], frame.group[units], judged.q, frame.groups), weights
+    )
+    found = pair_statistics.cohen_kappa(tables)
+    used = True if len(values) == 1 else tables[..., 1].sum(-1) > 0
+    return mean_defined(found, used)
+
+
+def _among_coders(judged: Judged, frame: Frame, units: np.ndarray) -> tuple[float, int]:
+    """Mean kappa over pairs of coders, and the units that two or more judged."""
+    weights = np.ones((1, frame.groups))
+    found = [kappa(judged, frame, a, b, units, weights)[0] for a, b in combinations(frame.people, 2)]
+    n = int((frame.read_by(frame.people)[units] >= 2).sum())
+    return (float(np.mean(known)) if (known := [k for k in found if not np.isnan(k)]) else float("nan")), n
+
+
+def _table(c: Comparison, frame: Frame) -> Table:
+    judged, rows, kind = judged_of(c, frame), [], ""
+    for stratum in _strata(c, frame):
+        if stratum.kind != kind:
+            rows.append(Row([stratum.kind]))
+            kind = stratum.kind
+        cells = []
+        for model in c.models:
+            a, b = frame.raters.index(model), frame.consensus
+            both = stratum.units & (judged.values[:, [a, b]] >= 0).all(axis=1).any(axis=0)
+            samples = kappa(judged, frame, a, b, both, c.plan.weights)[None]
+            low, high = c.bounds(samples, frame.group[both])
+            said = interval(float(samples[0, 0]), float(low[0]), float(high[0]))
+            cells += [whole_number(both.sum()), said if both.any() else ABSENT]
+        if c.shared:
+            figure, n = _among_coders(judged, frame, stratum.units)
+            cells += [whole_number(n), number(figure) if n else ABSENT]
+        rows.append(Row([stratum.name, *cells]))
+    head = ["Part"]
+    for model in c.models:
+        head += ["Units", f"{short(model)} with the consensus"]
+    head += ["Shared units", "Coders with each other"] if c.shared else []
+    return Table(
+        f"{frame.family.title}, {c.whole_in_words(frame)}, in parts of the corpus.", head, rows, running_text=(0,)
+    )
+
+
+def _strata(c: Comparison, frame: Frame) -> Iterator[Stratum]:
+    utterances = c.corpus.utterances.set_index(["session_id", "utterance_id"]).reindex(frame.units)
+    used = frame.read_by(frame.people) > 0
+    yield Stratum("All", "all", used)
+    roles = [role for role in (*c.codebook.roles, "other", "unknown") if (used & (utterances["role"] == role)).any()]
+    for role in roles if len(roles) > 1 else []:
+        yield Stratum("Role", role, used & (utterances["role"] == role).to_numpy())
+    place = utterances.groupby(level=0).cumcount().to_numpy()
+    length = utterances.groupby(level=0)["role"].transform("size").to_numpy()
+    third = np.minimum(3 * place // length, 2)
+    for n, name in enumerate(THIRDS):
+        yield Stratum("Place in the session", name, used & (third == n))
+    words = utterances["text"].str.split().str.len().to_numpy()
+    yield from _by_length(words, used)
+
+
+def _by_length(words: np.ndarray, used: np.ndarray) -> Iterator[Stratum]:
+    if not used.any():
+        return
+    first, second = (int(np.quantile(words[used], share)) for share in (1 / 3, 2 / 3))
+    bounds: Sequence[tuple[int, int]] = [(0, first), (first + 1, second), (second + 1, int(words[used].max()))]
+    for low, high in bounds:
+        if low <= high:
+            name = f"up to {high} words" if not low else f"{low} to {high} words"
+            yield Stratum("Length of the utterance", name, used & (words >= low) & (words <= high))
+
+
+def _strip(c: Comparison, frame: Frame, rater: str) -> Drawing | None:
+    judged, weights = judged_of(c, frame), np.ones((1, frame.groups))
+    session, names = pd.factorize(frame.units.get_level_values(0))
+    found = []
+    everywhere = np.ones(len(session), dtype=bool)
+    for n, name in enumerate(names):
+        figure, units = _one(judged, frame, rater, session == n, weights)
+        if not np.isnan(figure):
+            found.append((c.number_of[name], figure, units))
+    if len(found) < FEWEST_SESSIONS:
+        return None
+    whole, _ = _one(judged, frame, rater, everywhere, weights)
+    style, who = (style_of(c, rater), short(rater)) if rater else ("coders", "coders")
+    return plots.strip(frame.family.title, found, whole, style, f"{c.whole_in_words(frame)}, {who}")
+
+
+def _one(judged: Judged, frame: Frame, rater: str, units: np.ndarray, weights: np.ndarray) -> tuple[float, int]:
+    if not rater:
+        return _among_coders(judged, frame, units)
+    a = frame.raters.index(rater)
+    both = units & (judged.values[:, [a, frame.consensus]] >= 0).all(axis=1).any(axis=0)
+    return float(kappa(judged, frame, a, frame.consensus, both, weights)[0]), int(both.sum())

@@ -13,7 +13,7 @@ from threers.agreement.judgements import build_frames
 from threers.codebook import Codebook
 from threers.corpus import Corpus
 from threers.report import agreement_report
-from threers.report.blocks import Heading, Section, Table, numbered
+from threers.report.blocks import Heading, Row, Section, Table, numbered
 from threers.report.comparison import interval, number
 from threers.report.marking import confused
 from threers.report.probabilities import curve_of
@@ -65,7 +65,7 @@ class Page(HTMLParser):
             self.text.append(data)
 
 
-def scores_of(corpus: Corpus, seed: int = 0, noise: float = 1.5) -> pd.DataFrame:
+def scores_of(corpus: Corpus, seed: int, noise: float) -> pd.DataFrame:
     """A stand-in for a model: the first coder's codes with noise, as probabilities and tags."""
     rng = np.random.default_rng(seed)
     table = corpus.utterances[["session_id", "utterance_id", "role", "start", "end"]].reset_index(drop=True)
@@ -98,8 +98,8 @@ def scores_of(corpus: Corpus, seed: int = 0, noise: float = 1.5) -> pd.DataFrame
     return table
 
 
-def report(corpus: Corpus, models: tuple[str, ...] = ("model:tiny",), **options) -> str:
-    scores = {name: scores_of(corpus, seed) for seed, name in enumerate(models)}
+def report(corpus: Corpus, models: tuple[str, ...] = ("model:tiny",), noise: float = 1.5, **options) -> str:
+    scores = {name: scores_of(corpus, seed, noise) for seed, name in enumerate(models)}
     machines = [scores_to_codings(table, corpus.codebook, name) for name, table in scores.items()]
     codings = pd.concat([corpus.codings, *machines], ignore_index=True)
     group = corpus.sessions.set_index("session_id")["group_id"]
@@ -129,7 +129,8 @@ def test_the_page_is_whole_and_every_drawing_says_what_it_shows(html):
     assert len(page.ids) == len(set(page.ids)) > 40
     assert len(page.drawings) > 20
     assert all({"title", "desc"} <= drawing for drawing in page.drawings)
-    named = {name for tag, attrs in page.tags if tag == "svg" for name in attrs["aria-labelledby"].split()}
+    said = ("aria-labelledby", "aria-describedby")
+    named = {attrs[name] for tag, attrs in page.tags if tag == "svg" for name in said}
     assert named <= set(page.ids)
     assert page.headings[0] == 1 and page.headings.count(1) == 1
     assert all(after - before <= 1 for before, after in zip(page.headings, page.headings[1:], strict=False))
@@ -171,7 +172,7 @@ def test_no_text_and_no_name_leaves_the_corpus():
 
 
 def test_text_comes_when_it_is_asked_for_and_nothing_else():
-    found = report(canaries(), include_text=True)
+    found = report(canaries(), noise=9.0, include_text=True)
     assert "TEXTCANARY &lt;b&gt;&amp;amp;&lt;/b&gt; " in found
     assert not re.search("SESSIONCANARY|FILECANARY|PATIENTCANARY|GROUPCANARY|SPEAKERCANARY|VALUECANARY", found)
     assert "disagreements" in parts_of(found)
@@ -246,7 +247,9 @@ def test_coders_of_segments_alone():
     )
     corpus.codings = segments.reset_index(drop=True)
     corpus.check()
-    assert "Segments: coders with each other" in report(corpus, ())
+    found = report(corpus, ())
+    assert "Segments: coders with each other" in found
+    assert parts_of(found) == ["summary", "codes", "sessions", "segments", "data", "method"]
 
 
 def lab() -> Corpus:
@@ -330,9 +333,11 @@ def test_an_axis_has_few_round_values(low, high):
 
 
 def test_tables_are_numbered_through_the_page_and_text_that_is_too_long_is_cut():
-    table = Table("caption", ["a"], [])
-    found = numbered([Section("one", "One", [table, Heading("x")]), Section("two", "Two", [table])])
+    table = Table("caption", ["a"], [Row(["x"])])
+    parts = [Section("one", "One", [table, Heading("x")]), Section("two", "Two", [table, Table("none", ["a"], [])])]
+    found = numbered(parts)
     assert [found[0].blocks[0].number, found[1].blocks[0].number] == [1, 2]
+    assert not found[1].blocks[1:], "without rows"
     drawing = Drawing(100, 20, "title", "words")
     drawing.text("row", (0, 10), "a very long title <of> a code", room=62)
     assert "a very lo…</text>" in drawing.svg("d")

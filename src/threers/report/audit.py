@@ -45,6 +45,8 @@ def _design(c: Comparison) -> str:
     """Were the coders crossed with the utterances?"""
     several = [frame.read_by(frame.people) for frame in c.frames]
     judged, shared = sum(int((n > 0).sum()) for n in several), sum(int((n > 1).sum()) for n in several)
+    if not judged:
+        return ", who judged segments, not utterances"
     if all(((n == 0) | (n == len(c.people))).all() for n in several):
         return ", fully crossed: all of them judged every utterance that anybody judged" if len(c.people) > 1 else ""
     how = "partly" if shared else "not"
@@ -99,7 +101,8 @@ def _gaps(c: Comparison) -> list[str]:
         if unused:
             names = ", ".join(c.label(code) for code in unused)
             found.append(f"{frame.family.title}: never used by a coder: {names}.")
-        found.append(f"{frame.family.title}: {_unmarked(frame)}")
+        if c.by_utterance:
+            found.append(f"{frame.family.title}: {_unmarked(frame)}")
     untimed = int(utterances["start"].isna().sum())
     if untimed == len(utterances):
         found.append("No utterance has a time: there are no rates, no segments.")

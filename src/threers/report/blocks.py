@@ -108,12 +108,14 @@ class Section:
 
 
 def numbered(sections: Sequence[Section]) -> list[Section]:
-    """Number tables and figures from 1 in the order of the page."""
+    """Number tables and figures from 1 in the order of the page; a table without rows is left out."""
     count = {"table": 0, "figure": 0}
     found = []
     for section in sections:
         blocks: list[Block] = []
         for block in section.blocks:
+            if isinstance(block, Table | Matrix) and not block.rows:
+                continue
             if isinstance(block, Table | Matrix | Figure):
                 kind = "figure" if isinstance(block, Figure) else "table"
                 count[kind] += 1

@@ -19,7 +19,7 @@ MOST_LISTED = 12
 def pairs(c: Comparison) -> Section:
     """A matrix of kappa for each family: coders, then models."""
     raters = [*c.people, *c.models]
-    if len(raters) < 2:
+    if len(raters) < 2 or not c.by_utterance:
         return Section("pairs", "Pair by pair")
     blocks: list[Block] = [
         Text("Kappa of each pair on the utterances that both judged, with their number. A dash: none in common.")

@@ -16,21 +16,24 @@ OF_MODELS = (
     "All its codes: means over the codes without children that the reference used, but one kappa where the codes of a "
     "family exclude each other."
 )
+SEGMENTS_ONLY = "The coders coded segments, not utterances; agreement per code stands under Segments."
 
 
 def agreement_per_code(c: Comparison) -> Section:
     """Forest plot and table of each code at the level of utterances."""
+    if not c.by_utterance:
+        return Section("codes", "Agreement per code", [Text(SEGMENTS_ONLY)])
     blocks: list[Block] = [Text(_what_is_compared(c))]
     drawings = [plots.forest(f.family.title, entries) for f in c.frames if (entries := _entries(c, f))]
     if drawings:
-        legend = [Key("●", "coders", "coders with each other")] if c.shared else []
-        partner = "the coders" if c.shared else "the consensus"
+        legend = [Key("●", "coders", "coders with each other")] if c.shares() else []
+        partner = "the coders" if c.shares() else "the consensus"
         legend += [Key("◆", style_of(c, m), f"{short(m)} with {partner}") for m in c.models]
         if c.floors:
             legend.append(Key("|", "floor", f"floors with {partner}: {', '.join(short(f) for f in c.floors)}"))
         caption = "Kappa per code with 95 % intervals, codes that a coder used at least once."
         blocks.append(Figure(caption, drawings, legend))
-    if c.shared:
+    if c.shares():
         blocks.append(coder_table(c, "utterance", f"Coders with each other. {OF_CODERS}"))
     for model in c.models:
         blocks.append(model_table(c, model, "utterance", f"{short(model)} with the coders. {OF_MODELS}"))
@@ -71,10 +74,10 @@ def segments(c: Comparison) -> Section:
             "chance agreement grows as segments get longer."
         )
     ]
-    if c.shared:
+    if c.shares("segment"):
         blocks.append(coder_table(c, "segment", "Segments: coders with each other."))
     blocks += [model_table(c, m, "segment", f"Segments: {short(m)} with the coders.") for m in c.models]
-    return Section("segments", "Segments", [block for block in blocks if not isinstance(block, Table) or block.rows])
+    return Section("segments", "Segments", blocks)
 
 
 def style_of(c: Comparison, rater: str) -> str:
@@ -83,14 +86,14 @@ def style_of(c: Comparison, rater: str) -> str:
 
 
 def _what_is_compared(c: Comparison) -> str:
-    if c.shared and c.models:
+    if c.shares() and c.models:
         return (
             "Coders with each other: mean over pairs of coders. A model with the coders: mean over coders, on "
             "units that two or more coders judged, so that both figures rest on the same units. Against the "
             "consensus: all units that any coder judged; where one coder judged a unit, the consensus is that "
             "coder's."
         )
-    if c.shared:
+    if c.shares():
         return "Coders with each other: mean over pairs of coders, on the units that both judged."
     return "No unit was judged by two coders, so a model is compared with each unit's coder, called the consensus here."
 
@@ -112,21 +115,23 @@ def _line(c: Comparison, a: str, b: str, frame: Frame, code: str, who: str, styl
     return None if found is None else plots.Line(who, style, sign, found.estimate, found.low, found.high)
 
 
-def _statistics(frame: Frame, code: str | None) -> tuple[str, str, str]:
+def _statistics(frame: Frame, code: str | None, level: str = "utterance") -> tuple[str, str, str]:
     """Kappa, alpha and F1 of a code, or what stands for them over a family's codes."""
     if code is not None:
         return "kappa", "alpha", "f1"
-    return ("macro_kappa", "macro_alpha", "macro_f1") if frame.values is None else ("kappa", "alpha", "macro_f1")
+    # A segment may hold several codes, even of those that exclude each other on an utterance.
+    nominal = frame.values is not None and level == "utterance"
+    return ("kappa", "alpha", "macro_f1") if nominal else ("macro_kappa", "macro_alpha", "macro_f1")
 
 
 def coder_table(c: Comparison, level: str, caption: str) -> Table:
     """Coders with each other, code by code."""
 
     def cells(frame: Frame, code: str | None) -> list[str] | None:
-        found = c.find(CODERS, CODERS, _statistics(frame, code)[0], frame.family.name, code, level)
+        found = c.find(CODERS, CODERS, _statistics(frame, code, level)[0], frame.family.name, code, level)
         if found is None:
             return None
-        figures = [c.said(CODERS, CODERS, s, frame.family.name, code, level) for s in _statistics(frame, code)]
+        figures = [c.said(CODERS, CODERS, s, frame.family.name, code, level) for s in _statistics(frame, code, level)]
         return [*map(whole_number, (found.n_units, found.n_positive, found.n_groups)), *figures]
 
     head = ["Code", "Units", "Marked by any coder", "Groups", "Kappa", "Alpha", "F1"]
@@ -137,18 +142,18 @@ def model_table(c: Comparison, model: str, level: str, caption: str) -> Table:
     """A model with the coders and with their consensus, code by code."""
 
     def cells(frame: Frame, code: str | None) -> list[str] | None:
-        name, (kappa, _, f1) = frame.family.name, _statistics(frame, code)
+        name, (kappa, _, f1) = frame.family.name, _statistics(frame, code, level)
         found = c.find(model, CONSENSUS, f1, name, code, level)
         if found is None:
             return None
         figures = []
-        if c.shared:
+        if c.shares(level):
             figures = [c.said(model, c.reference, kappa, name, code, level)]
             figures.append(c.said(model, c.reference, f"{kappa}_minus_coders", name, code, level, signed=True))
         figures += [c.said(model, CONSENSUS, s, name, code, level) for s in (kappa, f1, "precision", "recall")]
         return [whole_number(found.n_units), whole_number(found.n_positive), *figures]
 
-    shared = ["Kappa with coders, shared units", "Minus the coders' own"] if c.shared else []
+    shared = ["Kappa with coders, shared units", "Minus the coders' own"] if c.shares(level) else []
     head = ["Code", "Units", "Marks by the consensus", *shared, "Kappa with the consensus", "F1", "Precision", "Recall"]
     return Table(caption, head, by_family(c, cells), running_text=(0,))
 

@@ -95,15 +95,19 @@ class Comparison:
         """Names of the floors, as `floor:NAME`."""
         return [rater for rater in self.frames[0].raters if rater.startswith(FLOOR)]
 
-    @property
-    def shared(self) -> bool:
+    def shares(self, level: str = "utterance") -> bool:
         """Did two coders judge the same units anywhere?"""
-        return not self.table[(self.table["level"] == "utterance") & (self.table["rater_a"] == CODERS)].empty
+        return bool(((self.table["level"] == level) & (self.table["rater_a"] == CODERS)).any())
+
+    @property
+    def by_utterance(self) -> bool:
+        """Did anybody code utterances, and not segments only?"""
+        return any((frame.marks[:, frame.people] >= 0).any() for frame in self.frames)
 
     @property
     def reference(self) -> str:
         """Whom a machine is held against beside the coders: them on shared units, else their consensus."""
-        return CODERS_ON_SHARED_UNITS if self.shared else CONSENSUS
+        return CODERS_ON_SHARED_UNITS if self.shares() else CONSENSUS
 
     @property
     def drawn(self) -> tuple[str, ...]:

@@ -102,6 +102,8 @@ def _name(c: Comparison, name: str) -> str:
 
 def prevalence(c: Comparison) -> Section:
     """Who marks how often, and how far a model is off."""
+    if not c.by_utterance:
+        return Section("prevalence", "How often each code is marked")
 
     def cells(frame: Frame, code: str | None) -> list[str] | None:
         if code is None:

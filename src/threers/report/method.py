@@ -94,7 +94,7 @@ def _sentences(c: Comparison) -> Iterator[str]:
         "Agreement of two raters on a code was measured by Cohen's kappa (Cohen, 1960) and F1, on the utterances "
         "that both judged; utterances read and left unmarked counted."
     )
-    if c.shared:
+    if c.shares():
         yield (
             "Agreement among all coders was measured by Krippendorff's alpha, which allows for missing judgements "
             "(Krippendorff, 2011)."
@@ -103,7 +103,7 @@ def _sentences(c: Comparison) -> Iterator[str]:
     rules = "; ".join(f"{_kind(kind)}, {attrs['consensus'][kind]}" for kind in kinds)
     if c.models:
         yield f"The consensus of the coders was formed by majority: {rules}."
-        if c.shared:
+        if c.shares():
             yield (
                 "Model and coders were also compared on the utterances that two or more coders had judged, so that "
                 "agreement of the model and among coders rest on the same utterances."

@@ -8,6 +8,7 @@ from threers.agreement.bootstrap import too_few_groups
 from threers.agreement.frame import CODERS, CODERS_ON_SHARED_UNITS, CONSENSUS
 from threers.agreement.verdicts import AS_GOOD, GROUP, NOT, SCREENING, UNKNOWN
 from threers.report.blocks import Block, Items, Row, Section, Table, Text
+from threers.report.codes import SEGMENTS_ONLY
 from threers.report.comparison import Comparison, Estimate, count, listed, number, short
 
 #: Verdicts from best to worst, as the summary says them of a number of codes.
@@ -25,8 +26,10 @@ MOST_NAMED = 6
 def summary(c: Comparison) -> Section:
     """What was compared and what came out, for a reader who reads nothing else."""
     blocks: list[Block] = [Text(_compared(c))]
-    if c.shared:
+    if c.shares():
         blocks += [Text(_about_kappa(c)), Items([_family_sentence(c, n) for n in range(len(c.frames))])]
+    elif not c.by_utterance:
+        blocks.append(Text(SEGMENTS_ONLY))
     elif c.models:
         blocks.append(
             Text(
@@ -128,7 +131,7 @@ def _family_sentence(c: Comparison, n: int) -> tuple[str, str]:
     frame = c.frames[n]
     code, statistic = c.whole(frame)
     parts = []
-    if c.shared:
+    if c.shares():
         parts.append(f"coders {c.said(CODERS, CODERS, statistic, frame.family.name, code)}")
     for model in c.models:
         parts.append(f"{short(model)} {c.said(model, c.reference, statistic, frame.family.name, code)}")
@@ -160,11 +163,11 @@ def _session_sentence(c: Comparison) -> str:
     figures = {}
     for who, pair in [("coders", (CODERS, CODERS)), *((short(m), (m, CONSENSUS)) for m in c.models)]:
         found = [c.find(*pair, "count_icc_a1", f.family.name, code, "session") for f in c.frames for code in f.codes]
-        known = [one.estimate for one in found if one is not None and not np.isnan(one.estimate)]
+        known = [one for one in found if one is not None and not np.isnan(one.estimate)]
         if known:
-            figures[who] = (
-                f"{who} {number(float(np.median(known)))} (from {number(min(known))} to {number(max(known))})"
-            )
+            icc, n = [one.estimate for one in known], int(max(one.n_units for one in known))
+            spread = f"{number(min(icc))} to {number(max(icc))}, {count(n, 'session')}"
+            figures[who] = f"{who} {number(float(np.median(icc)))} ({spread})"
     if not figures:
         return ""
     return (

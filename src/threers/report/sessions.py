@@ -9,7 +9,7 @@ from threers.agreement.frame import CODERS, CONSENSUS, Frame
 from threers.report import plots
 from threers.report.blocks import Block, Figure, Heading, Key, Row, Section, Table, Text
 from threers.report.codes import by_family, style_of
-from threers.report.comparison import Comparison, short, whole_number
+from threers.report.comparison import ABSENT, Comparison, short, whole_number
 
 QUANTITY = {"count": "Counts", "rate": "Rates per 5 minutes", "segments": "Share of segments"}
 LIMITS = {"bias": "bias", "lower_limit": "lower limit", "upper_limit": "upper limit"}
@@ -20,9 +20,9 @@ def sessions(c: Comparison) -> Section:
     blocks: list[Block] = [
         Text(
             "ICC(A,1): how far the figures of one rater can stand for those of another, level included; 1 is "
-            "perfect. Coders with each other: mean over pairs; a model with the coders: mean over coders. High "
-            "agreement of counts does not mean that the same utterances are meant: sum and compare, do not read "
-            "single utterances off it."
+            "perfect. Coders with each other: mean over pairs; a model with the coders: mean over coders. Where coders "
+            "share only some of the sessions, the columns rest on different ones: see their numbers. Counts can agree "
+            "where the utterances that are counted do not."
         )
     ]
     for model in c.models:
@@ -33,7 +33,7 @@ def sessions(c: Comparison) -> Section:
             blocks.append(table)
         elif quantity != "count":
             blocks.append(Text(f"{QUANTITY[quantity]}: unknown, because no times are known.", "small"))
-    blocks += [table for model in c.models if (table := _limits_table(c, model)).rows]
+    blocks += [_limits_table(c, model) for model in c.models]
     blocks += _ratings(c)
     return Section("sessions", "Sessions", blocks)
 
@@ -75,20 +75,21 @@ def counts(frame: Frame, code: str, a: int, b: int) -> tuple[np.ndarray, np.ndar
 
 def _icc_table(c: Comparison, quantity: str) -> Table:
     statistic = f"{quantity}_icc_a1"
-    pairs = [("Coders with each other", CODERS, CODERS)] if c.shared else []
+    pairs = [("Coders with each other", CODERS, CODERS)] if c.shares() else []
     for model in c.models:
         who = short(model)
-        pairs += [(f"{who} with coders", model, CODERS)] if c.shared else []
+        pairs += [(f"{who} with coders", model, CODERS)] if c.shares() else []
         pairs.append((f"{who} with the consensus", model, CONSENSUS))
 
     def cells(frame: Frame, code: str | None) -> list[str] | None:
         found = [c.find(a, b, statistic, frame.family.name, code, "session") for _, a, b in pairs]
         if code is None or not any(found):
             return None
-        said = [c.said(a, b, statistic, frame.family.name, code, "session") for _, a, b in pairs]
-        return [whole_number(max(one.n_units for one in found if one is not None)), *said]
+        # The number beside each figure: coders may share a few of the sessions that a model is compared on.
+        each = [(ABSENT, ABSENT) if one is None else (whole_number(one.n_units), str(one)) for one in found]
+        return [cell for pair in each for cell in pair]
 
-    head = ["Code", "Sessions", *(name for name, *_ in pairs)]
+    head = ["Code", *(cell for name, *_ in pairs for cell in ("Sessions", name))]
     return Table(f"{QUANTITY[quantity]}: ICC(A,1) with 95 % intervals.", head, by_family(c, cells), running_text=(0,))
 
 

@@ -42,7 +42,7 @@ class Judged(NamedTuple):
 
 def stratified(c: Comparison) -> Section:
     """Tables of kappa in parts of the corpus, and each session's kappa."""
-    if not c.models and not c.shared:
+    if not c.by_utterance or not (c.models or c.shares()):
         return Section("parts", "Parts of the corpus")
     partner = (
         "of a model with the consensus, and the mean over pairs of coders"
@@ -119,14 +119,14 @@ def _table(c: Comparison, frame: Frame) -> Table:
             low, high = c.bounds(samples, frame.group[both])
             said = interval(float(samples[0, 0]), float(low[0]), float(high[0]))
             cells += [whole_number(both.sum()), said if both.any() else ABSENT]
-        if c.shared:
+        if c.shares():
             figure, n = _among_coders(judged, frame, stratum.units)
             cells += [whole_number(n), number(figure) if n else ABSENT]
         rows.append(Row([stratum.name, *cells]))
     head = ["Part"]
     for model in c.models:
         head += ["Units", f"{short(model)} with the consensus"]
-    head += ["Shared units", "Coders with each other"] if c.shared else []
+    head += ["Shared units", "Coders with each other"] if c.shares() else []
     return Table(
         f"{frame.family.title}, {c.whole_in_words(frame)}, in parts of the corpus.", head, rows, running_text=(0,)
     )

@@ -62,7 +62,7 @@ class Drawing:
         """The element, with ids that begin with `name`."""
         head = (
             f'<svg viewBox="0 0 {_plain(self.width)} {_plain(self.height)}" role="img" '
-            f'aria-labelledby="{escape(name)}-title {escape(name)}-text">'
+            f'aria-labelledby="{escape(name)}-title" aria-describedby="{escape(name)}-text">'
             f'<title id="{escape(name)}-title">{escape(self.title)}</title>'
             f'<desc id="{escape(name)}-text">{escape(self.description)}</desc>'
         )

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from threers.agreement.frame import CODERS, CONSENSUS, Frame
 from threers.report import plots
 from threers.report.blocks import Block, Figure, Key, Row, Section, Table, Text
-from threers.report.comparison import FLOOR, Comparison, short, whole_number
+from threers.report.comparison import ABSENT, FLOOR, Comparison, short, whole_number
 
 #: Cells of the row of a code, or of a family's codes together (None); None: no such row.
 Cells = Callable[[Frame, str | None], list[str] | None]
@@ -47,12 +47,8 @@ def _floor_table(c: Comparison) -> Table:
 
     def cells(frame: Frame, code: str | None) -> list[str] | None:
         statistic = _statistics(frame, code)[0]
-        found = [c.find(machine, CONSENSUS, statistic, frame.family.name, code) for machine in machines]
-        return (
-            [c.said(machine, CONSENSUS, statistic, frame.family.name, code) for machine in machines]
-            if any(found)
-            else None
-        )
+        figures = [c.said(machine, CONSENSUS, statistic, frame.family.name, code) for machine in machines]
+        return None if set(figures) == {ABSENT} else figures
 
     caption = (
         "What a model must beat: kappa with the consensus, of models and of floors. The floor most-frequent gives "

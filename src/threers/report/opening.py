@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from threers.agreement.bootstrap import too_few_groups
-from threers.agreement.frame import CODERS, CODERS_ON_SHARED_UNITS, CONSENSUS
+from threers.agreement.frame import CODERS, CODERS_ON_SHARED_UNITS, CONSENSUS, Frame
 from threers.agreement.verdicts import AS_GOOD, GROUP, NOT, SCREENING, UNKNOWN
 from threers.report.blocks import Block, Items, Row, Section, Table, Text
 from threers.report.codes import SEGMENTS_ONLY
@@ -26,18 +26,10 @@ MOST_NAMED = 6
 def summary(c: Comparison) -> Section:
     """What was compared and what came out, for a reader who reads nothing else."""
     blocks: list[Block] = [Text(_compared(c))]
-    if c.shares():
-        blocks += [Text(_about_kappa(c)), Items([_family_sentence(c, n) for n in range(len(c.frames))])]
-    elif not c.by_utterance:
+    if c.by_utterance:
+        blocks += [Text(_about_kappa(c)), Items([_family_sentence(c, frame) for frame in c.frames])]
+    else:
         blocks.append(Text(SEGMENTS_ONLY))
-    elif c.models:
-        blocks.append(
-            Text(
-                "No utterance was judged by two coders. How well coders agree with each other is not known here, and "
-                "without that no figure of the model can be called good or bad."
-            )
-        )
-        blocks += [Items([_family_sentence(c, n) for n in range(len(c.frames))])]
     blocks += [Text(_verdict_sentence(c, model)) for model in c.models]
     if sessions := _session_sentence(c):
         blocks.append(Text(sessions))
@@ -119,16 +111,20 @@ def _compared(c: Comparison) -> str:
 
 
 def _about_kappa(c: Comparison) -> str:
-    who = " of model and coders" if c.models else ""
+    meaning = "Kappa is 1 where two raters always agree and 0 where they agree no more often than by chance."
+    if not c.shares():
+        return (
+            "No utterance was judged by two coders. How well coders agree with each other is not known here, and "
+            f"without that no figure of a model can be called good or bad. {meaning} Kappa with the coder of each "
+            "utterance was, with 95 % intervals in brackets:"
+        )
+    who = "of the coders with each other and of model and coders" if c.models else "of the coders with each other"
     return (
-        "Kappa is 1 where two raters always agree and 0 where they agree no more often than by chance. On the "
-        "utterances that two or more coders judged, kappa of the coders with each "
-        f"other{' and' + who if who else ''} was, with 95 % intervals in brackets:"
+        f"{meaning} On the utterances that two or more coders judged, kappa {who} was, with 95 % intervals in brackets:"
     )
 
 
-def _family_sentence(c: Comparison, n: int) -> tuple[str, str]:
-    frame = c.frames[n]
+def _family_sentence(c: Comparison, frame: Frame) -> tuple[str, str]:
     code, statistic = c.whole(frame)
     parts = []
     if c.shares():
@@ -138,7 +134,7 @@ def _family_sentence(c: Comparison, n: int) -> tuple[str, str]:
         change = c.find(model, c.reference, f"{statistic}_minus_coders", frame.family.name, code)
         if change is not None and not np.isnan(change.low):
             parts[-1] += f" ({_against_coders(change.low, change.high)})"
-    what = "" if statistic == "kappa" else ", mean over its codes"
+    what = ", any code" if code else "" if statistic == "kappa" else ", mean over its codes"
     return f"{frame.family.title}{what}", "; ".join(parts)
 
 

@@ -183,9 +183,9 @@ def strip(title: str, figures: Sequence[tuple[int, float, int]], whole: float, s
     largest = max(n for *_, n in ordered)
     for place, (_, kappa, n) in enumerate(ordered, 1):
         drawing.sign(f"{style} cloud", "circle", axes.at(place, kappa), 2 + 3.5 * float(np.sqrt(n / largest)))
-    for place, (session, kappa, _) in enumerate(ordered[:3], 1):
-        x, at = axes.at(place, kappa)
-        drawing.text("tick", (x + 8, at + 4), f"{session}")
+    # The lowest stand too close together for a number each.
+    lowest = ", ".join(str(session) for session, *_ in ordered[:3])
+    drawing.text("tick end", (axes.box[2] - 4, axes.box[3] - 7), f"lowest: sessions {lowest}")
     return drawing
 
 

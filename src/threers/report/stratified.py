@@ -70,7 +70,7 @@ def stratified(c: Comparison) -> Section:
             legend = [Key("●", style_of(c, rater) if rater else "coders", "a session; larger: more utterances")]
             legend += [Key("- -", "ink", "all sessions together")]
             caption = (
-                f"Kappa session by session, {who}; the lowest three with their numbers. In one session kappa rests on "
+                f"Kappa session by session, {who}; the lowest three named. In one session kappa rests on "
                 "few marks and swings widely."
             )
             blocks.append(Figure(caption, drawings, legend))

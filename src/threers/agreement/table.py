@@ -133,6 +133,7 @@ def agree(
         "groups": n_groups,
         "codebook": codebook.name,
         "consensus": consensus_rules(consensus_share),
+        "consensus_share": consensus_share,
         "segment_minutes": segment_minutes,
     }
     return table

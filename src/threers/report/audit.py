@@ -30,7 +30,7 @@ def _counts(c: Comparison) -> list[tuple[str, str]]:
             "Sessions",
             f"{len(sessions):,}" + (f"; {c.uncoded} more that nobody coded are left out" if c.uncoded else ""),
         ),
-        ("Groups", f"{len(per_group):,}, with {spread} sessions each; every interval is drawn over groups"),
+        (f"{c.group.capitalize()}s", f"{len(per_group):,}, with {spread} sessions each; intervals are drawn over them"),
     ]
     therapists = sessions["therapist_id"].nunique()
     found += [("Therapists", f"{therapists:,}")] if therapists else []

@@ -50,6 +50,8 @@ class Table:
     rows: Sequence[Row]
     running_text: Sequence[int] = ()
     """Columns that hold sentences, which may break into lines."""
+    strong: int = 0
+    """A column that the eye should find; 0: none."""
     number: int = 0
     macro: ClassVar[str] = "table"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from threers.agreement.frame import CODERS, CONSENSUS, Frame
+from threers.agreement.frame import CODERS, CODERS_ON_SHARED_UNITS, CONSENSUS, Frame
 from threers.report import plots
 from threers.report.blocks import Block, Figure, Key, Row, Section, Table, Text
 from threers.report.comparison import ABSENT, FLOOR, Comparison, short, whole_number
@@ -36,7 +36,7 @@ def agreement_per_code(c: Comparison) -> Section:
     if c.shares():
         blocks.append(coder_table(c, "utterance", f"Coders with each other. {OF_CODERS}"))
     for model in c.models:
-        blocks.append(model_table(c, model, "utterance", f"{short(model)} with the coders. {OF_MODELS}"))
+        blocks += model_tables(c, model, "utterance")
     if c.models and c.floors:
         blocks.append(_floor_table(c))
     return Section("codes", "Agreement per code", blocks)
@@ -72,7 +72,7 @@ def segments(c: Comparison) -> Section:
     ]
     if c.shares("segment"):
         blocks.append(coder_table(c, "segment", "Segments: coders with each other."))
-    blocks += [model_table(c, m, "segment", f"Segments: {short(m)} with the coders.") for m in c.models]
+    blocks += [table for model in c.models for table in model_tables(c, model, "segment", "Segments: ")]
     return Section("segments", "Segments", blocks)
 
 
@@ -134,24 +134,39 @@ def coder_table(c: Comparison, level: str, caption: str) -> Table:
     return Table(caption, head, by_family(c, cells), running_text=(0,))
 
 
-def model_table(c: Comparison, model: str, level: str, caption: str) -> Table:
-    """A model with the coders and with their consensus, code by code."""
+def model_tables(c: Comparison, model: str, level: str, what: str = "") -> list[Table]:
+    """Kappa of a model with the coders and with their consensus, code by code; and F1, precision and recall."""
 
-    def cells(frame: Frame, code: str | None) -> list[str] | None:
-        name, (kappa, _, f1) = frame.family.name, _statistics(frame, code, level)
-        found = c.find(model, CONSENSUS, f1, name, code, level)
+    def kappas(frame: Frame, code: str | None) -> list[str] | None:
+        name, kappa = frame.family.name, _statistics(frame, code, level)[0]
+        found = c.find(model, CONSENSUS, kappa, name, code, level)
         if found is None:
             return None
         figures = []
         if c.shares(level):
-            figures = [c.said(model, c.reference, kappa, name, code, level)]
-            figures.append(c.said(model, c.reference, f"{kappa}_minus_coders", name, code, level, signed=True))
-        figures += [c.said(model, CONSENSUS, s, name, code, level) for s in (kappa, f1, "precision", "recall")]
-        return [whole_number(found.n_units), whole_number(found.n_positive), *figures]
+            figures = [c.said(model, CODERS_ON_SHARED_UNITS, kappa, name, code, level)]
+            change = f"{kappa}_minus_coders"
+            figures.append(c.said(model, CODERS_ON_SHARED_UNITS, change, name, code, level, signed=True))
+        sizes = [whole_number(found.n_units), whole_number(found.n_positive)]
+        return [*figures, *sizes, str(found)]
 
-    shared = ["Kappa with coders, shared units", "Minus the coders' own"] if c.shares(level) else []
-    head = ["Code", "Units", "Marks by the consensus", *shared, "Kappa with the consensus", "F1", "Precision", "Recall"]
-    return Table(caption, head, by_family(c, cells), running_text=(0,))
+    def hits(frame: Frame, code: str | None) -> list[str] | None:
+        f1 = _statistics(frame, code, level)[2]
+        said = [c.said(model, CONSENSUS, s, frame.family.name, code, level) for s in (f1, "precision", "recall")]
+        return None if set(said) == {ABSENT} else said
+
+    who = f"{what}{short(model)}"
+    shared = ["Kappa with the coders, shared units", "Minus the coders' own"] if c.shares(level) else []
+    head = ["Code", *shared, "Units", "Marks by the consensus", "Kappa with the consensus"]
+    return [
+        Table(f"{who} with the coders: kappa. {OF_MODELS}", head, by_family(c, kappas), running_text=(0,)),
+        Table(
+            f"{who} with the consensus: F1, precision and recall.",
+            ["Code", "F1", "Precision", "Recall"],
+            by_family(c, hits),
+            running_text=(0,),
+        ),
+    ]
 
 
 def by_family(c: Comparison, cells: Cells) -> list[Row]:

@@ -86,6 +86,11 @@ class Comparison:
         return [frame.raters[i] for i in frame.people]
 
     @property
+    def group(self) -> str:
+        """What a group is, where the corpus knows."""
+        return "patient" if self.corpus.manifest.get("grouped_by") == "patient" else "group"
+
+    @property
     def models(self) -> list[str]:
         """Names of the models, as `model:NAME`."""
         return [rater for rater in self.frames[0].raters if rater.startswith(MODEL)]

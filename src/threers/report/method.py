@@ -88,7 +88,7 @@ def _sentences(c: Comparison) -> Iterator[str]:
     if c.models:
         yield (
             f"They were tagged by {listed([short(model) for model in c.models])} (threers {versions()['threers']}), on "
-            "sessions of groups that did not enter the training of the model."
+            f"sessions of {c.group}s that did not enter the training of the model."
         )
     yield (
         "Agreement of two raters on a code was measured by Cohen's kappa (Cohen, 1960) and F1, on the utterances "
@@ -136,8 +136,8 @@ def _sentences(c: Comparison) -> Iterator[str]:
     yield from _replacement(c)
     yield (
         f"Intervals are 95 % {attrs['interval'].split()[2]} intervals from {attrs['resamples']:,} bootstrap "
-        f"resamples of {attrs['groups']} groups (Efron & Tibshirani, 1993; seed {attrs['seed']}), because "
-        "utterances of one group are not independent."
+        f"resamples of {attrs['groups']} {c.group}s (Efron & Tibshirani, 1993; seed {attrs['seed']}), because "
+        f"utterances of one {c.group} are not independent."
     )
     if c.models:
         rules = "; ".join(f"“{verdict}”, {rule.split('. ')[0].rstrip('.')}" for verdict, rule in meanings(c)[:-1])
@@ -161,5 +161,5 @@ def _replacement(c: Comparison) -> Iterator[str]:
     if c.models and at.any():
         yield (
             "Where three coders had judged the same utterances, the alternative annotator test (Calderon et al., "
-            "2025) was made with groups in place of units, corrected over coders (Benjamini & Yekutieli, 2001)."
+            f"2025) was made with {c.group}s in place of units, corrected over coders (Benjamini & Yekutieli, 2001)."
         )

@@ -52,7 +52,8 @@ def verdicts(c: Comparison) -> Section:
                 why = f"{_minus(str(row.why))}{_few_groups(c, row.model, row.verdict, frame.family.name, code)}"
                 rows.append(Row([c.title(code), *model, str(row.verdict), why]))
     head = ["Code", *(["Model"] if several else []), "Verdict", "Figures that it rests on"]
-    table = Table("A verdict for each code.", head, rows, running_text=(0, len(head) - 2, len(head) - 1))
+    verdict = len(head) - 2
+    table = Table("A verdict for each code.", head, rows, running_text=(0, verdict, verdict + 1), strong=verdict)
     intro = Text(
         "Figures in brackets are 95 % intervals. The rules are tried in this order; the first that holds counts."
     )
@@ -72,8 +73,8 @@ def meanings(c: Comparison) -> list[tuple[str, str]]:
     return [
         (
             UNKNOWN,
-            f"fewer than {r.fewest_marks} marks by the consensus or {r.fewest_groups} groups, or an interval of kappa "
-            f"wider than {r.widest:g}. Nothing follows from it, good or bad.",
+            f"fewer than {r.fewest_marks} marks by the consensus or {r.fewest_groups} {c.group}s, or an interval of "
+            f"kappa wider than {r.widest:g}. Nothing follows from it, good or bad.",
         ),
         (
             AS_GOOD,
@@ -98,14 +99,14 @@ def _compared(c: Comparison) -> str:
     sessions, utterances = len(c.corpus.sessions), len(c.corpus.utterances)
     groups = c.corpus.sessions["group_id"].nunique()
     said = (
-        f"{count(len(c.people), 'coder')} judged {count(sessions, 'session')} of {count(groups, 'group')} "
+        f"{count(len(c.people), 'coder')} judged {count(sessions, 'session')} of {count(groups, c.group)} "
         f"({count(utterances, 'utterance')}) with the codes of {c.codebook.title}."
     )
     if c.models:
         names = listed([short(model) for model in c.models])
         said += (
-            f" {names} tagged the same utterances; threers compares a tagger only with the coders of groups that it "
-            "did not learn from."
+            f" {names} tagged the same utterances; threers compares a tagger only with the coders of {c.group}s "
+            "that it did not learn from."
         )
     return said
 
@@ -182,12 +183,13 @@ def _cautions(c: Comparison) -> list[str]:
         )
     elif too_few_groups(groups):
         found.append(
-            f"Only {groups} groups: the intervals are too narrow; take them as a lower bound of the uncertainty."
+            f"Only {count(groups, c.group)}: the intervals are too narrow; take them as a lower bound of the "
+            "uncertainty."
         )
     ceiling = _ceiling(c)
     if ceiling is not None and ceiling.n_groups < groups and too_few_groups(int(ceiling.n_groups)):
         found.append(
-            f"Coders share units in {int(ceiling.n_groups)} of {groups} groups only: figures of coders with each "
+            f"Coders share units in {int(ceiling.n_groups)} of {groups} {c.group}s only: figures of coders with each "
             "other, and of a model beside them, rest on those few, and their intervals are too narrow."
         )
     if c.corpus.manifest.get("grouped_by") == "session":
@@ -213,7 +215,7 @@ def _few_groups(c: Comparison, model: str, verdict: str, family: str, code: str)
     found = c.find(model, CODERS_ON_SHARED_UNITS, "kappa_minus_coders", family, code)
     if verdict != AS_GOOD or found is None or not too_few_groups(int(found.n_groups)):
         return ""
-    return f". From units of {count(int(found.n_groups), 'group')} only: the interval is too narrow to rely on"
+    return f". From units of {count(int(found.n_groups), c.group)} only: the interval is too narrow to rely on"
 
 
 def _minus(text: str) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from threers.report.comparison import number
 from threers.report.svg import Axes, Drawing, Scale, ticks
 
-WIDTH, HEIGHT = 340.0, 300.0
+WIDTH, HEIGHT = 340.0, 340.0
 BOX = (46.0, 46.0, WIDTH - 14.0, HEIGHT - 44.0)
 #: Left, right of the scale of a forest plot; the figures stand on its right.
 FOREST = (12.0, WIDTH - 48.0)
@@ -148,9 +148,10 @@ def bland_altman(
     said = "; ".join(f"{limit.name} {number(limit.estimate)}" for limit in limits)
     drawing = Drawing(WIDTH, HEIGHT, f"Differences of counts per session of {title}", f"{who} minus consensus. {said}.")
     drawn = [v for limit in limits for v in (limit.estimate, limit.low, limit.high) if not np.isnan(v)]
-    reach = float(max([1.0, np.abs(difference).max(initial=0.0), *(abs(v) for v in drawn)])) * 1.05
+    low, high = (1.05 * float(edge([*drawn, *difference, bound])) for edge, bound in ((min, -1.0), (max, 1.0)))
     most = float(mean.max(initial=1.0))
-    axes = _square(drawing, title, (0, most), (-reach, reach), ticks(0, most), ticks(-reach, reach))
+    axes = _square(drawing, title, (0, most), (low, high), ticks(0, most), ticks(low, high))
+    drawing.line("grid strong", axes.at(0, 0), axes.at(most, 0))
     axes.labels("mean of the two counts", f"{who} minus consensus")
     left, _, right, _ = axes.box
     for limit in limits:

@@ -149,7 +149,8 @@ def _strata(c: Comparison, frame: Frame) -> Iterator[Stratum]:
 
 
 def _by_length(words: np.ndarray, used: np.ndarray) -> Iterator[Stratum]:
-    if not used.any():
+    # Two coders' tables come without texts.
+    if not words[used].any():
         return
     first, second = (int(np.quantile(words[used], share)) for share in (1 / 3, 2 / 3))
     bounds: Sequence[tuple[int, int]] = [(0, first), (first + 1, second), (second + 1, int(words[used].max()))]

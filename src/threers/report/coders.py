@@ -12,9 +12,6 @@ from threers.report.codes import by_family
 from threers.report.comparison import ABSENT, Comparison, number, short, whole_number
 from threers.report.marking import DARKEST
 
-#: Up to this many coders the change for each is listed.
-MOST_LISTED = 12
-
 
 def pairs(c: Comparison) -> Section:
     """A matrix of kappa for each family: coders, then models."""
@@ -65,9 +62,7 @@ def _of_model(c: Comparison, model: str) -> list[Block]:
         ),
         table,
     ]
-    if 2 <= len(c.people) <= MOST_LISTED:
-        blocks.append(_table_by_coder(c, model))
-    return blocks + _replacement_test(c, model)
+    return [*blocks, _table_by_coder(c, model), *_replacement_test(c, model)]
 
 
 def _mean_table(c: Comparison, model: str) -> Table:
@@ -97,19 +92,20 @@ def _mean_table(c: Comparison, model: str) -> Table:
 
 
 def _table_by_coder(c: Comparison, model: str) -> Table:
+    """A row for each coder under each drawn code, or under a family whose codes exclude each other."""
     rows = []
     for frame in c.frames:
-        whole = [None] if frame.values is not None else [code for code in frame.codes if code in c.drawn]
-        for code in whole:
-            statistics = [("drop_in_alpha_change", "utterance"), ("drop_in_count_icc_a1_change", "session")]
-            title = frame.family.title if code is None else c.title(code)
-            for statistic, level in statistics:
-                key = frame.family.name, code, level
-                if any(c.find(model, coder, statistic, *key) for coder in c.people):
-                    said = [c.said(model, coder, statistic, *key, signed=True) for coder in c.people]
-                    rows.append(Row([f"{title}, {'alpha' if level == 'utterance' else 'ICC of counts'}", *said]))
-    head = ["Change", *(f"in place of {coder}" for coder in c.people)]
-    return Table(f"{short(model)} in the place of each coder: change.", head, rows, running_text=(0,))
+        for code in [None] if frame.values is not None else [code for code in frame.codes if code in c.drawn]:
+            found = []
+            for coder in c.people:
+                alpha = c.said(model, coder, "drop_in_alpha_change", frame.family.name, code, signed=True)
+                key = frame.family.name, code, "session"
+                icc = c.said(model, coder, "drop_in_count_icc_a1_change", *key, signed=True)
+                if (alpha, icc) != (ABSENT, ABSENT):
+                    found.append(Row([coder, alpha, icc]))
+            rows += [Row([frame.family.title if code is None else c.title(code)]), *found] if found else []
+    head = ["In place of", "Change of alpha", "Change of ICC"]
+    return Table(f"{short(model)} in the place of each coder.", head, rows)
 
 
 def _replacement_test(c: Comparison, model: str) -> list[Block]:

@@ -46,9 +46,11 @@ def _table(c: Comparison, frame: Frame, model: str, code: str) -> Table:
         given = f"{(people[:, unit] == 1).sum()} of {(people[:, unit] >= 0).sum()}"
         said = ABSENT if np.isnan(p[unit]) else number(p[unit])
         where = f"session {c.number_of[session]}, utterance {utterance}"
-        rows.append(Row([where, role, "tagged" if own[unit] == 1 else "not tagged", said, given, str(text)]))
-    head = ["Where", "Role", short(model), "Probability", "Coders who marked it", "Text"]
-    return Table(f"{c.title(code)}: disagreements of {short(model)} and the consensus.", head, rows, running_text=(5,))
+        rows.append(Row([where, str(text), role, "tagged" if own[unit] == 1 else "not tagged", said, given]))
+    head = ["Where", "Text", "Role", short(model), "Probability", "Marked by coders"]
+    return Table(
+        f"{c.title(code)}: disagreements of {short(model)} and the consensus.", head, rows, running_text=(0, 1)
+    )
 
 
 def _probability(c: Comparison, frame: Frame, model: str, code: str) -> np.ndarray:

@@ -14,6 +14,8 @@ WIDTH, HEIGHT = 340.0, 340.0
 BOX = (46.0, 46.0, WIDTH - 14.0, HEIGHT - 44.0)
 #: Left, right of the scale of a forest plot; the figures stand on its right.
 FOREST = (12.0, WIDTH - 48.0)
+#: Share of an axis of counts that stays free at its ends, for the circles there.
+EDGE = 0.05
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
@@ -132,11 +134,12 @@ def scatter(title: str, who: str, reference: np.ndarray, model: np.ndarray, styl
         f"{who} {model.mean():.1f}."
     )
     drawing = Drawing(WIDTH, HEIGHT, f"Counts per session of {title}", said)
-    axes = _square(drawing, title, (0, most), (0, most), ticks(0, most), ticks(0, most))
+    reach = (-EDGE * most, (1 + EDGE) * most)
+    axes = _square(drawing, title, reach, reach, ticks(0, most), ticks(0, most))
     axes.labels("marks by the consensus", f"tags by {who}")
     drawing.line("grid strong", axes.at(0, 0), axes.at(most, most))
     for (x, y), n in zip(places, times, strict=True):
-        drawing.sign(f"{style} cloud", "circle", axes.at(x, y), 3.2 * min(float(np.sqrt(n)), 4.0))
+        drawing.sign(f"{style} cloud", "circle", axes.at(x, y), _size(n))
     return drawing
 
 
@@ -150,8 +153,9 @@ def bland_altman(
     drawn = [v for limit in limits for v in (limit.estimate, limit.low, limit.high) if not np.isnan(v)]
     low, high = (1.05 * float(edge([*drawn, *difference, bound])) for edge, bound in ((min, -1.0), (max, 1.0)))
     most = float(mean.max(initial=1.0))
-    axes = _square(drawing, title, (0, most), (low, high), ticks(0, most), ticks(low, high))
-    drawing.line("grid strong", axes.at(0, 0), axes.at(most, 0))
+    reach = (-EDGE * most, (1 + EDGE) * most)
+    axes = _square(drawing, title, reach, (low, high), ticks(0, most), ticks(low, high))
+    drawing.line("grid strong", axes.at(reach[0], 0), axes.at(reach[1], 0))
     axes.labels("mean of the two counts", f"{who} minus consensus")
     left, _, right, _ = axes.box
     for limit in limits:
@@ -166,8 +170,13 @@ def bland_altman(
         )
     places, times = np.unique(np.column_stack([mean, difference]), axis=0, return_counts=True)
     for (x, y), n in zip(places, times, strict=True):
-        drawing.sign(f"{style} cloud", "circle", axes.at(x, y), 3.2 * min(float(np.sqrt(n)), 4.0))
+        drawing.sign(f"{style} cloud", "circle", axes.at(x, y), _size(n))
     return drawing
+
+
+def _size(n: int) -> float:
+    """Radius of a circle for n sessions at one place: its area grows with n, up to nine of them."""
+    return 3.0 * min(float(np.sqrt(n)), 3.0)
 
 
 def strip(title: str, figures: Sequence[tuple[int, float, int]], whole: float, style: str, who: str) -> Drawing:

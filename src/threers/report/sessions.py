@@ -90,7 +90,8 @@ def _icc_table(c: Comparison, quantity: str) -> Table:
         return [cell for pair in each for cell in pair]
 
     head = ["Code", *(cell for name, *_ in pairs for cell in ("Sessions", name))]
-    return Table(f"{QUANTITY[quantity]}: ICC(A,1) with 95 % intervals.", head, by_family(c, cells), running_text=(0,))
+    caption = f"{QUANTITY[quantity]}: ICC(A,1) with 95 % intervals. Sessions: the most that a pair of raters shares."
+    return Table(caption, head, by_family(c, cells), running_text=(0,))
 
 
 def _limits_table(c: Comparison, model: str) -> Table:

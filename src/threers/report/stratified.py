@@ -135,7 +135,7 @@ def _table(c: Comparison, frame: Frame) -> Table:
 def _strata(c: Comparison, frame: Frame) -> Iterator[Stratum]:
     utterances = c.corpus.utterances.set_index(["session_id", "utterance_id"]).reindex(frame.units)
     used = frame.read_by(frame.people) > 0
-    yield Stratum("All", "all", used)
+    yield Stratum("", "all", used)
     roles = [role for role in (*c.codebook.roles, "other", "unknown") if (used & (utterances["role"] == role)).any()]
     for role in roles if len(roles) > 1 else []:
         yield Stratum("Role", role, used & (utterances["role"] == role).to_numpy())

@@ -105,6 +105,9 @@ def _table_by_coder(c: Comparison, model: str) -> Table:
                     found.append(Row([coder, alpha, icc]))
             rows += [Row([frame.family.title if code is None else c.title(code)]), *found] if found else []
     head = ["In place of", "Change of alpha", "Change of ICC"]
+    if all(row.cells[-1] == ABSENT for row in rows if len(row.cells) > 1):
+        # Of codes that exclude each other there is no count as a whole.
+        head, rows = head[:-1], [Row(row.cells[:2]) for row in rows]
     return Table(f"{short(model)} in the place of each coder.", head, rows)
 
 

@@ -283,6 +283,18 @@ def test_agree_writes_the_page_beside_the_table(tmp_path):
     assert "SYNTHETIC data." in page.read_text(encoding="utf-8")
 
 
+def test_two_tables_without_texts_have_a_page(tmp_path):
+    for name, codes in (("anna", "xyxxyx"), ("ben", "xyxyyx")):
+        rows = [f"{session},{n},{code}" for session in ("s1", "s2") for n, code in enumerate(codes)]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["session,number,code", *rows]), encoding="utf-8")
+    runs.agree(
+        AgreeRun(a=str(tmp_path / "anna.csv"), b=str(tmp_path / "ben.csv"), out=str(tmp_path / "out"), resamples=100)
+    )
+    found = (tmp_path / "out" / "agreement.html").read_text(encoding="utf-8")
+    assert "Length of the utterance" not in found
+    assert "No times are known" in found
+
+
 def test_a_unit_with_several_codes_counts_once_in_all():
     utterances = pd.DataFrame([("s", n, "patient") for n in range(4)], columns=["session_id", "utterance_id", "role"])
     marks = {

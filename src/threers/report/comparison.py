@@ -66,13 +66,18 @@ class Comparison:
     @cached_property
     def plan(self) -> bootstrap.Plan:
         """The resamples of the table, drawn again."""
-        return bootstrap.plan(self.frames[0].groups, int(self.table.attrs["resamples"]), int(self.table.attrs["seed"]))
+        attrs = self.table.attrs
+        return bootstrap.plan(self.frames[0].groups, attrs["resamples"], attrs["seed"], self.method)
 
-    def bounds(self, samples: np.ndarray, group: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Low and high of statistics (k, n) from units of these groups (n_units,); NaN over one group."""
-        if len(np.unique(group)) < 2:
-            return np.full(len(samples), np.nan), np.full(len(samples), np.nan)
-        return self.plan.interval(samples)
+    @property
+    def method(self) -> str:
+        """Kind of the intervals, one of `bootstrap.METHODS`."""
+        return next(name for name in bootstrap.METHODS if name in self.table.attrs["interval"].split())
+
+    def bounds(self, samples: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Low and high of statistics (k, n) that rest on so many groups (k,); NaN over one group."""
+        low, high = self.plan.interval(samples, groups)
+        return np.where(groups < 2, np.nan, low), np.where(groups < 2, np.nan, high)
 
     @property
     def codebook(self) -> Codebook:

@@ -13,6 +13,12 @@ from threers.report.opening import meanings
 
 #: A range of pages, set with an en dash.
 PAGES = re.compile(r"(\d)-(\d)")
+#: Kinds of interval, see `threers.agreement.bootstrap`.
+INTERVALS = {
+    "expanded": "percentile intervals, expanded for few groups (Hesterberg, 2015),",
+    "percentile": "percentile intervals",
+    "bca": "bias-corrected and accelerated intervals",
+}
 #: What may be cited, by how the paragraph cites it.
 REFERENCES = {
     "Benjamini & Yekutieli, 2001": (
@@ -54,6 +60,10 @@ REFERENCES = {
     "Hanley & McNeil, 1982": (
         "Hanley, J. A., & McNeil, B. J. (1982). The meaning and use of the area under a receiver operating "
         "characteristic (ROC) curve. Radiology, 143(1), 29-36."
+    ),
+    "Hesterberg, 2015": (
+        "Hesterberg, T. C. (2015). What teachers should know about the bootstrap: Resampling in the undergraduate "
+        "statistics curriculum. The American Statistician, 69(4), 371-386."
     ),
     "Krippendorff, 2011": (
         "Krippendorff, K. (2011). Computing Krippendorff's alpha-reliability. University of Pennsylvania, "
@@ -135,7 +145,7 @@ def _sentences(c: Comparison) -> Iterator[str]:
         yield "The model was put in the place of each coder in turn, and the change of alpha and ICC was recorded."
     yield from _replacement(c)
     yield (
-        f"Intervals are 95 % {attrs['interval'].split()[2]} intervals from {attrs['resamples']:,} bootstrap "
+        f"Intervals are 95 % {INTERVALS[c.method]} from {attrs['resamples']:,} bootstrap "
         f"resamples of {attrs['groups']} {c.group}s (Efron & Tibshirani, 1993; seed {attrs['seed']}), because "
         f"utterances of one {c.group} are not independent."
     )

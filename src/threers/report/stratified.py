@@ -116,7 +116,7 @@ def _table(c: Comparison, frame: Frame) -> Table:
             a, b = frame.raters.index(model), frame.consensus
             both = stratum.units & (judged.values[:, [a, b]] >= 0).all(axis=1).any(axis=0)
             samples = kappa(judged, frame, a, b, both, c.plan.weights)[None]
-            low, high = c.bounds(samples, frame.group[both])
+            low, high = c.bounds(samples, np.array([len(np.unique(frame.group[both]))]))
             said = interval(float(samples[0, 0]), float(low[0]), float(high[0]))
             cells += [whole_number(both.sum()), said if both.any() else ABSENT]
         if c.shares():

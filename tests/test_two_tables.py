@@ -188,7 +188,7 @@ def test_no_text_is_in_what_is_written(tmp_path, capsys):
     )
     agree(run)
     written = [path for path in (tmp_path / "out").iterdir() if path.is_file()]
-    assert {path.name for path in written} == {"agreement.csv", "agreement.json", "run.json"}
+    assert {path.name for path in written} == {"agreement.csv", "agreement.html", "agreement.json", "run.json"}
     for path in written:
         assert secret not in path.read_text(encoding="utf-8")
 

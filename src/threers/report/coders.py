@@ -128,13 +128,13 @@ def _replacement_test(c: Comparison, model: str) -> list[Block]:
         sizes = [whole_number(row["n_units"]), whole_number(row["n_groups"]), str(tested.loc[[key]].iloc[0])]
         return [*sizes, number(row["advantage"]), number(row["winning_rate"])]
 
-    head = ["Code", "Units", "Groups", "Coders tested", "Advantage probability", "Winning rate"]
+    head = ["Code", "Units", f"{c.group.capitalize()}s", "Coders tested", "Advantage probability", "Winning rate"]
     epsilon = EPSILON["expert"]
     said = (
         "Does the model agree with the other coders at least as often as the coder whose place it takes? Advantage "
         "probability: share of units on which it does at least as well. Winning rate: share of coders for whom "
-        f"that holds (coder better by less than {epsilon:g}, one-sided t-test over groups, corrected over coders at "
-        "5 %); from 0.5 on, the test's authors accept the model. For a rare code nearly every unit is unmarked by "
-        "all, and any silent model passes: read it beside kappa and recall."
+        f"that holds (coder better by less than {epsilon:g}, one-sided t-test over {c.group}s, corrected over "
+        "coders at 5 %); from 0.5 on, the test's authors accept the model. For a rare code nearly every unit is "
+        "unmarked by all, and any silent model passes: read it beside kappa and recall."
     )
     return [*blocks, Text(said), Table("Alternative annotator test.", head, by_family(c, cells), running_text=(0,))]

@@ -130,7 +130,7 @@ def coder_table(c: Comparison, level: str, caption: str) -> Table:
         figures = [c.said(CODERS, CODERS, s, frame.family.name, code, level) for s in _statistics(frame, code, level)]
         return [*map(whole_number, (found.n_units, found.n_positive, found.n_groups)), *figures]
 
-    head = ["Code", "Units", "Marked by any coder", "Groups", "Kappa", "Alpha", "F1"]
+    head = ["Code", "Units", "Marked by any coder", f"{c.group.capitalize()}s", "Kappa", "Alpha", "F1"]
     return Table(caption, head, by_family(c, cells), running_text=(0,))
 
 

@@ -145,10 +145,6 @@ class Comparison:
         found = self.find(a, b, statistic, family, code, level)
         return ABSENT if found is None else interval(found.estimate, found.low, found.high, signed)
 
-    def marks_of(self, frame: Frame, code: str) -> int:
-        """Marks of a code by the consensus."""
-        return int((frame.marks[frame.codes.index(code), frame.consensus] == 1).sum())
-
     def used(self, frame: Frame) -> list[str]:
         """Codes that a person gave at least once, to an utterance or a segment."""
         marked = (frame.marks[:, frame.people] == 1).any(axis=(1, 2))

@@ -54,8 +54,10 @@ def verdicts(c: Comparison) -> Section:
     head = ["Code", *(["Model"] if several else []), "Verdict", "Figures that it rests on"]
     verdict = len(head) - 2
     table = Table("A verdict for each code.", head, rows, running_text=(0, verdict, verdict + 1), strong=verdict)
+    groups = "" if c.group == "group" else f" Groups are {c.group}s."
     intro = Text(
-        "Figures in brackets are 95 % intervals. The rules are tried in this order; the first that holds counts."
+        f"Figures in brackets are 95 % intervals.{groups} The rules are tried in this order; the first that holds "
+        "counts."
     )
     limits = Text(
         "The limits are conventions, to be settled before the figures are seen, and can be set (verdict, in "
@@ -167,9 +169,10 @@ def _session_sentence(c: Comparison) -> str:
             figures[who] = f"{who} {number(float(np.median(icc)))} ({spread})"
     if not figures:
         return ""
+    who = "coders with each other, a model with their consensus" if c.models else "coders with each other"
     return (
-        "Counts of a code per session agree as follows (intraclass correlation ICC(A,1), median over the codes; coders "
-        f"with each other, a model with their consensus): {'; '.join(figures.values())}. Counts can agree where the "
+        "Counts of a code per session agree as follows (intraclass correlation ICC(A,1), median over the codes; "
+        f"{who}): {'; '.join(figures.values())}. Counts can agree where the "
         "utterances that are counted do not."
     )
 

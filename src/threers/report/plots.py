@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from threers.report.comparison import number
-from threers.report.svg import Axes, Drawing, Scale, ticks
+from threers.report.svg import Axes, Drawing, Scale, tick, ticks
 
 WIDTH, HEIGHT = 340.0, 340.0
 BOX = (46.0, 46.0, WIDTH - 14.0, HEIGHT - 44.0)
@@ -60,7 +60,7 @@ def forest(title: str, entries: Sequence[Entry]) -> Drawing:
     x, y = Scale(low, 1.0, *FOREST), 34.0
     for value in (v for v in (-0.5, -0.25, *SHARES) if v >= low):
         drawing.line("grid strong" if value == 0 else "grid", (x(value), y), (x(value), bottom))
-        drawing.text("tick middle", (x(value), bottom + 14), f"{value:g}".replace("-", "\N{MINUS SIGN}"))
+        drawing.text("tick middle", (x(value), bottom + 14), tick(value))
     drawing.text("label middle", ((FOREST[0] + FOREST[1]) / 2, bottom + 30), "kappa")
     for entry, height in zip(entries, heights, strict=True):
         drawing.text("row", (FOREST[0], y + 14), entry.title, WIDTH - 2 * FOREST[0])

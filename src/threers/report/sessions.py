@@ -27,12 +27,13 @@ def sessions(c: Comparison) -> Section:
     ]
     for model in c.models:
         blocks += _drawings(c, model)
-    for quantity in QUANTITY:
-        table = _icc_table(c, quantity)
-        if table.rows:
-            blocks.append(table)
+    models: list[str | None] = [*c.models] or [None]
+    for quantity, name in QUANTITY.items():
+        tables = [_icc_table(c, quantity, model) for model in models]
+        if any(table.rows for table in tables):
+            blocks += tables
         elif quantity != "count":
-            blocks.append(Text(f"{QUANTITY[quantity]}: unknown, because no times are known.", "small"))
+            blocks.append(Text(f"{name}: unknown, because no times are known.", "small"))
     blocks += [_limits_table(c, model) for model in c.models]
     blocks += _ratings(c)
     return Section("sessions", "Sessions", blocks)
@@ -73,13 +74,12 @@ def counts(frame: Frame, code: str, a: int, b: int) -> tuple[np.ndarray, np.ndar
     return of_a, of_b
 
 
-def _icc_table(c: Comparison, quantity: str) -> Table:
+def _icc_table(c: Comparison, quantity: str, model: str | None) -> Table:
     statistic = f"{quantity}_icc_a1"
     pairs = [("Coders with each other", CODERS, CODERS)] if c.shares() else []
-    for model in c.models:
-        who = short(model)
-        pairs += [(f"{who} with coders", model, CODERS)] if c.shares() else []
-        pairs.append((f"{who} with the consensus", model, CONSENSUS))
+    if model:
+        pairs += [(f"{short(model)} with coders", model, CODERS)] if c.shares() else []
+        pairs.append((f"{short(model)} with the consensus", model, CONSENSUS))
 
     def cells(frame: Frame, code: str | None) -> list[str] | None:
         found = [c.find(a, b, statistic, frame.family.name, code, "session") for _, a, b in pairs]

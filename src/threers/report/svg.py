@@ -46,15 +46,13 @@ class Drawing:
         self.add("text", style, shown, x=at[0], y=at[1])
 
     def sign(self, style: str, kind: str, at: tuple[float, float], size: float = 4.5) -> None:
-        """A mark: `circle`, `diamond`, `square` or `tick`."""
+        """A mark: `circle`, `diamond` or `tick`."""
         x, y = at
         if kind == "circle":
             self.add("circle", style, cx=x, cy=y, r=size)
         elif kind == "diamond":
             far = size * 1.3
             self.path(style, [(x, y - far), (x + far, y), (x, y + far), (x - far, y)], closed=True)
-        elif kind == "square":
-            self.add("rect", style, x=x - size, y=y - size, width=2 * size, height=2 * size)
         else:
             self.line(style, (x, y - size), (x, y + size))
 

@@ -186,6 +186,14 @@ def test_a_verdict_for_every_model_and_code_with_its_figures(judged: pd.DataFram
     assert "recall" in by.loc[("model:noise", "W1"), "why"]
 
 
+def test_coders_who_share_a_few_patients_only_make_nobody_as_good_as_a_coder():
+    utterances = timed(40, 30)
+    codings = random_codings(utterances, ["a"], seed=5)
+    b = codings[codings["session_id"].isin(["s0", "s1", "s2"])].assign(coder_id="b")
+    table = run(pd.concat([codings, b, codings.assign(coder_id="model:twin")], ignore_index=True), utterances)
+    assert set(agreement.verdicts(table)["verdict"]) == {"usable for group statistics"}
+
+
 def test_little_evidence_gets_no_verdict_but_the_numbers_that_are_needed():
     utterances = timed(12, 40)
     codings = random_codings(utterances, ["a"], seed=7)

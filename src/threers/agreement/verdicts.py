@@ -29,6 +29,7 @@ class Evidence(NamedTuple):
     sessions: Figures
     positives: int
     groups: int
+    shared_groups: int
 
 
 def verdicts(table: pd.DataFrame, rules: VerdictRules | None = None) -> pd.DataFrame:
@@ -38,7 +39,8 @@ def verdicts(table: pd.DataFrame, rules: VerdictRules | None = None) -> pd.DataF
         not enough evidence: fewer marks or groups than the rules ask for, or an interval of kappa wider than they
             allow; with the numbers needed, as widths shrink with the square root of the number of groups.
         as good as a coder: on units that two or more coders judged, kappa of model and coders is at most
-            `margin` below that of the coders with each other, at the lower end of its interval (non-inferiority).
+            `margin` below that of the coders with each other, at the lower end of its interval (non-inferiority); those
+            units come from at least `fewest_groups`.
         usable for group statistics: the counts per session agree with the consensus, ICC(A,1) at least `group_icc`
             and its lower end at least `group_icc_low`.
         screening only: the area under the ROC curve is at least `screening_auroc` at its lower end; for tags without
@@ -68,7 +70,8 @@ def _evidence(part: pd.DataFrame) -> Evidence:
     groups = int(consensus["n_groups"].max()) if len(consensus) else 0
     shared = part[at & (part["rater_b"] == CODERS_ON_SHARED_UNITS)]
     sessions = part[(part["level"] == "session") & (part["rater_b"] == CONSENSUS)]
-    return Evidence(_figures(consensus), _figures(shared), _figures(sessions), positives, groups)
+    shared_groups = int(shared["n_groups"].max()) if len(shared) else 0
+    return Evidence(_figures(consensus), _figures(shared), _figures(sessions), positives, groups, shared_groups)
 
 
 def _figures(part: pd.DataFrame) -> Figures:
@@ -86,7 +89,7 @@ def _judge(found: Evidence, rules: VerdictRules) -> tuple[str, str]:
     if not high - low <= rules.widest:
         return UNKNOWN, f"{seen}; kappa {_said(kappa, low, high)} is wider than {rules.widest}; {_needed(found, rules)}"
     difference = found.shared.get("kappa_minus_coders")
-    if difference is not None and difference[1] >= -rules.margin:
+    if difference is not None and difference[1] >= -rules.margin and found.shared_groups >= rules.fewest_groups:
         return AS_GOOD, f"kappa minus the coders' own {_said(*difference)}: not more than {rules.margin} below them"
     icc = found.sessions.get("count_icc_a1")
     if icc is not None and icc[0] >= rules.group_icc and icc[1] >= rules.group_icc_low:

@@ -89,7 +89,9 @@ def notes(table: pd.DataFrame) -> list[str]:
     unused = by_code.groupby("code", sort=False)["n_positive"].max() == 0
     if unused.any():
         found.append(f"Never used by a person, so that nothing can be said of it: {', '.join(unused[unused].index)}.")
-    undefined = by_code[by_code["estimate"].isna() & ~by_code["code"].isin(unused[unused].index)]
+    # A floor may well be constant: that is what it is for.
+    judged = by_code[~by_code["rater_a"].str.startswith("floor:")]
+    undefined = judged[judged["estimate"].isna() & ~judged["code"].isin(unused[unused].index)]
     for (a, b), part in undefined.groupby(["rater_a", "rater_b"], sort=False):
         codes, statistics = ", ".join(part["code"].unique()), ", ".join(part["statistic"].unique())
         found.append(f"{codes}, {a} and {b}: {statistics} undefined, because one of them used one value only.")

@@ -27,6 +27,7 @@ from threers.formats.codings import codings_table
 from threers.formats.found_codes import UNMARKED, codebook_of, count_codes, require_known, require_names
 from threers.formats.reader import CodeColumn, Reader, first_header
 from threers.formats.rejects import Rejects, list_headers
+from threers.formats.same_units import KEY, OTHER_UNITS, require_common, require_keys
 from threers.formats.tables import Table, read_table
 from threers.formats.utterances import read_numbers, sessions_table, utterances_table
 
@@ -34,9 +35,6 @@ logger = logging.getLogger(__name__)
 
 #: Headers of the session beside the importer's own: a table of many transcripts often names their files.
 SESSION_HEADERS = ("file", "file_name", "source_file")
-#: Rows of these units need no number, and are no utterances.
-_OTHER_UNITS = ("segment", "session")
-_KEY = ["session", "order_number"]
 _UNIT = ["session_id", "unit", "unit_id", "coder_id"]
 
 
@@ -86,8 +84,8 @@ def read_two_tables(
     require_somewhere(reader, {field: names for field, names in (columns or {}).items() if field != "text"}, bound)
     rows, marks = stack_marks(bound, reader, book)
     rows = _prepare(rows, bound, tables)
-    _require_keys(rows, marks.loc[marks["code"].notna(), "at"], bound)
-    _require_common(rows, tables)
+    require_keys(rows, marks.loc[marks["code"].notna(), "at"], ["session" in one.have for one in bound])
+    require_common(rows, [one.name for one in tables])
 
     rows = _from_either(rows)
     utterances = utterances_table(rows, reader, book, rejects)
@@ -209,8 +207,8 @@ def _prepare(rows: pd.DataFrame, bound: list[Bound], tables: list[_Coded]) -> pd
         column_role="",
     )
     rows = _same_sessions(rows.astype({"file": "str", "coder": "str"}), bound, tables)
-    counted = ~rows["unit"].isin(_OTHER_UNITS)
-    return rows.assign(is_utterance=counted & ~rows[counted].duplicated(_KEY).reindex(rows.index, fill_value=True))
+    counted = ~rows["unit"].isin(OTHER_UNITS)
+    return rows.assign(is_utterance=counted & ~rows[counted].duplicated(KEY).reindex(rows.index, fill_value=True))
 
 
 def _coders(bound: list[Bound], tables: list[_Coded]) -> list[str]:
@@ -236,63 +234,9 @@ def _same_sessions(rows: pd.DataFrame, bound: list[Bound], tables: list[_Coded])
     return rows.assign(session=sessions[0] if sessions else "session").astype({"session": "str"})
 
 
-def _require_keys(rows: pd.DataFrame, coded: pd.Series, bound: list[Bound]) -> None:
-    """Refuse rows without a key, and rows that share one for another reason than several codes.
-
-    `coded`: index of the rows with a code.
-    """
-    _refuse(rows, rows["session"] == "", "the cell of the session is empty; expected its name")
-    utterance = ~rows["unit"].isin(_OTHER_UNITS)
-    _refuse(rows, utterance & rows["order_number"].isna(), "no number of the unit; expected one in every row")
-    key = ["side", *_KEY]
-    again = utterance & rows.duplicated(key, keep=False)
-    _refuse(
-        rows,
-        again & ~rows.index.isin(coded),
-        "the unit has another row, and this one has no code; expected one row per unit, or a code in each of several",
-    )
-    several = rows[utterance].groupby(key)["coder_cell"].transform("nunique") > 1
-    _refuse(
-        rows,
-        several.reindex(rows.index, fill_value=False),
-        "several coders of one unit in one table; expected a table of each coder, or import them as a corpus",
-    )
-    nameless = rows["side"].isin([side for side, one in enumerate(bound) if "session" not in one.have])
-    block = (rows[key] != rows[key].shift()).any(axis=1).cumsum()
-    apart = block.groupby([rows[name] for name in key]).transform("min") != block
-    _refuse(
-        rows,
-        nameless & utterance & apart,
-        "the number of the unit stands further up already, and no column names the session; name that column, as in "
-        "'columns={session: File}', or put the rows of a unit together",
-    )
-
-
-def _refuse(rows: pd.DataFrame, bad: pd.Series, problem: str) -> None:
-    if bad.any():
-        first = rows[bad].iloc[0]
-        more = f" ({int(bad.sum())} such rows)" if bad.sum() > 1 else ""
-        raise InputError(f"{first['file']}: row {first['row']}{more}: {problem}")
-
-
-def _require_common(rows: pd.DataFrame, tables: list[_Coded]) -> None:
-    units = [set(zip(*(part[name] for name in _KEY), strict=True)) for _, part in rows.groupby("side")]
-    if units[0] & units[1]:
-        return
-    sessions = [{session for session, _ in own} for own in units]
-    found = " and ".join(
-        f"{len(own)} units of {len(of)} sessions in {one.name}"
-        for own, of, one in zip(units, sessions, tables, strict=True)
-    )
-    raise InputError(
-        f"no unit in common: {found}, {len(sessions[0] & sessions[1])} sessions in both; expected the same names of "
-        "sessions and the same numbers of units in both tables"
-    )
-
-
 def _from_either(rows: pd.DataFrame) -> pd.DataFrame:
     """Take speaker and times of a unit from the first row that gives them, in whichever table."""
-    key = [rows[name] for name in _KEY]
+    key = [rows[name] for name in KEY]
     taken = {}
     for name in ("speaker", "start", "end"):
         given = rows[name].where(rows[name] != "")

@@ -208,7 +208,12 @@ MISTAKES = {
         {},
         ["b=b1.csv: no column for codes", "Kode", "columns="],
     ),
-    "no number": (GOOD, ["session,Nr,code", "s,1,W1"], {}, ["b=b1.csv: no column for the number", "Nr", "order: Nr"]),
+    "no number": (
+        GOOD,
+        ["session,Zeile,code", "s,1,W1"],
+        {},
+        ["b=b1.csv: no column for the number", "Zeile", "order: Nr"],
+    ),
     "no session": (
         [*GOOD, "t,1,W1"],
         ["turn,code", "1,W1"],

@@ -22,7 +22,7 @@ from threers.scores import scores_to_codings
 from threers.settings import AgreeRun
 
 PARTS = (
-    "summary verdicts codes confusion prevalence probabilities sessions segments pairs parts drop-in data method"
+    "summary verdicts data codes confusion prevalence probabilities sessions segments pairs parts drop-in method"
 ).split()
 VOID = {"meta", "br", "img", "link", "input", "hr"}
 
@@ -249,7 +249,7 @@ def test_coders_of_segments_alone():
     corpus.check()
     found = report(corpus, ())
     assert "Segments: coders with each other" in found
-    assert parts_of(found) == ["summary", "codes", "sessions", "segments", "data", "method"]
+    assert parts_of(found) == ["summary", "data", "codes", "sessions", "segments", "method"]
 
 
 def lab() -> Corpus:

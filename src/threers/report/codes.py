@@ -199,7 +199,7 @@ def model_tables(c: Comparison, model: str, level: str, what: str = "") -> list[
         if set(said) == {ABSENT}:
             return None
         bias = c.find(model, CONSENSUS, "bias_index", name, code, level)
-        return [*(["", ""] if bias is None or code is None else _marks_and_f1_of_all(bias)), *said]
+        return [*(["", ""] if bias is None or code is None else marks_and_f1_of_all(bias)), *said]
 
     who = f"{what}{short(model)}"
     shared = ["Shared units", "Kappa with the coders on them", "Minus the coders' own"] if c.shares(level) else []
@@ -215,7 +215,7 @@ def model_tables(c: Comparison, model: str, level: str, what: str = "") -> list[
     ]
 
 
-def _marks_and_f1_of_all(bias: Estimate) -> list[str]:
+def marks_and_f1_of_all(bias: Estimate) -> list[str]:
     """How often the model marked a code, from its bias, and the F1 that marking everything would have."""
     if np.isnan(bias.estimate):
         return [ABSENT, ABSENT]

@@ -171,7 +171,7 @@ def _tagging(c: Comparison) -> Iterator[str]:
         )
     if "folds" in attrs:
         yield (
-            f"For this the {c.group}s were divided into {attrs['folds']} parts; each part was tagged by a model trained "
+            f"For this the {c.group}s were divided into {attrs['folds']} parts; each was tagged by a model trained "
             "on the others, thresholds included, and the figures are of all parts together. The uncertainty of "
             "training is in no interval."
         )

@@ -231,3 +231,13 @@ def test_a_mark_two_utterances_away_is_met():
     assert one(table, statistic="f1", **keys)["estimate"] == 0
     found = one(table, statistic="f1_within_2", **keys)
     assert (found["estimate"], found["n_units"], found["n_positive"]) == (0.5, 6, 2)
+
+
+def test_among_coders_precision_within_two_does_not_hang_on_their_names():
+    rows = coded(1, "a", {(0, 1): "W1"}) + coded(1, "b", {(0, 1): "W1", (0, 5): "W1"})
+    table = run(codings_of(rows), timed(1))
+    keys = {"code": "W1", "rater_a": "coders", "rater_b": "coders"}
+    found = {
+        name: one(table, statistic=f"{name}_within_2", **keys)["estimate"] for name in ("precision", "recall", "f1")
+    }
+    assert found == {"precision": 0.75, "recall": 0.75, "f1": pytest.approx(2 / 3)}

@@ -93,6 +93,7 @@ def test_the_whole_way_with_a_tiny_backbone(table, tiny_folder, tmp_path):
     agreement = pd.read_csv(out / "agreement.csv")
     assert {"model:local", "floor:tf-idf", "floor:most-frequent"} <= set(agreement["rater_a"])
     assert {"coder-coder", "model-coder", "model-consensus"} == set(agreement["comparison"])
+    assert "divided into 2 parts" in (out / "agreement.html").read_text(encoding="utf-8")
     scores = pd.read_parquet(out / "scores" / "utterances")
     assert not scores.duplicated(["session_id", "utterance_id"]).any()
     assert len(scores) == len(Corpus.load(corpus).utterances)

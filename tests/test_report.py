@@ -14,7 +14,8 @@ from threers.codebook import Codebook
 from threers.corpus import Corpus
 from threers.report import agreement_report
 from threers.report.blocks import Heading, Row, Section, Table, numbered
-from threers.report.comparison import interval, number
+from threers.report.codes import marks_and_f1_of_all
+from threers.report.comparison import Estimate, interval, number
 from threers.report.marking import confused
 from threers.report.probabilities import curve_of
 from threers.report.svg import Drawing, ticks
@@ -22,7 +23,7 @@ from threers.scores import scores_to_codings
 from threers.settings import AgreeRun
 
 PARTS = (
-    "summary verdicts codes confusion prevalence probabilities sessions segments pairs parts drop-in data method"
+    "summary verdicts data codes confusion prevalence probabilities sessions segments pairs parts drop-in method"
 ).split()
 VOID = {"meta", "br", "img", "link", "input", "hr"}
 
@@ -235,8 +236,36 @@ def test_codes_with_parents_segments_coders_and_ratings():
     assert "parent marked without any of its children" in found
     assert "Ratings of whole sessions" in found
     assert "W1: Denial" in found
+    assert "A code with codes below it counts as marked wherever one of these is." in found
+    assert "F1 within 2" in found
+    assert "of their coders gave, such as one of two" not in found
     # Drawn are the parents only.
     assert "Calibration of W: Withdrawal" in found and "Calibration of W1" not in found
+
+
+def test_cautions_of_therapists_floors_and_folds():
+    corpus = lab()
+    corpus.sessions["therapist_id"] = "T"
+    scores = scores_of(corpus, 0, 3.0)
+    silent = scores.assign(tags=[[] for _ in range(len(scores))])
+    names = {"model:tiny": scores, "floor:most-frequent": silent}
+    machines = [scores_to_codings(table, corpus.codebook, name) for name, table in names.items()]
+    group = corpus.sessions.set_index("session_id")["group_id"]
+    codings = pd.concat([corpus.codings, *machines], ignore_index=True)
+    own = {"model:tiny": scores}
+    table = agreement.agree(codings, corpus.utterances, group, corpus.codebook, probabilities=own, resamples=50)
+    table.attrs["folds"] = 3
+    text = " ".join(Page(agreement_report(corpus, machines, own, table, agreement.verdicts(table))).text)
+    assert "1 therapist worked with these" in text
+    assert "no higher than that of a floor" in text
+    assert "Winning rate of silence" in text
+    assert "marks only what most utterances have" in text
+    assert "divided into 3 parts" in text and "As floors" in text
+
+
+def test_marks_of_the_model_and_the_f1_of_marking_everything():
+    # 100 units, 40 marked by the reference, 50 by the model.
+    assert marks_and_f1_of_all(Estimate(0.1, np.nan, np.nan, 100, 40, 5)) == ["50", "0.57"]
 
 
 def test_coders_of_segments_alone():
@@ -249,7 +278,7 @@ def test_coders_of_segments_alone():
     corpus.check()
     found = report(corpus, ())
     assert "Segments: coders with each other" in found
-    assert parts_of(found) == ["summary", "codes", "sessions", "segments", "data", "method"]
+    assert parts_of(found) == ["summary", "data", "codes", "sessions", "segments", "method"]
 
 
 def lab() -> Corpus:

@@ -115,6 +115,7 @@ def evaluate(run: EvaluateRun) -> pd.DataFrame:
             {name: scores},
             out,
             AgreeRun(corpus=run.corpus, out=run.out, resamples=run.resamples, seed=run.seed),
+            folds=run.folds,
         )
 
 
@@ -250,6 +251,7 @@ def _agree(
     probabilities: Mapping[str, pd.DataFrame],
     out: Path,
     run: AgreeRun,
+    folds: int = 0,
 ) -> pd.DataFrame:
     table = agreement.agree(
         pd.concat([corpus.codings, *machines], ignore_index=True),
@@ -263,6 +265,8 @@ def _agree(
         consensus_share=run.consensus_share,
     )
     table.attrs["synthetic"] = bool(corpus.manifest.get("synthetic"))
+    if folds:
+        table.attrs["folds"] = folds
     verdicts = agreement.verdicts(table, run.verdict)
     agreement.write(table, out, verdicts)
     page = report.agreement_report(

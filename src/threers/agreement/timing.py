@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from threers.agreement.bootstrap import Plan, resample
-from threers.agreement.frame import Frame
+from threers.agreement.frame import CODERS, Frame
 from threers.agreement.rows import rows
 from threers.agreement.samples import RunningMean
 from threers.agreement.sessions import compared_pairs
@@ -28,15 +28,19 @@ class Nearby(NamedTuple):
 
 
 def nearby_rows(frames: Sequence[Frame], plan: Plan) -> Iterator[pd.DataFrame]:
-    """Rows of precision, recall and F1 within `TOLERANCE` utterances, of each code and each pair; see `count_rows`."""
+    """Rows of precision, recall and F1 within `TOLERANCE` utterances, of each code and each pair; see `count_rows`.
+
+    In the row of `coders` each coder of a pair is the reference in turn, so that no figure hangs on the order of names.
+    """
     session = pd.factorize(frames[0].units.get_level_values(0))[0]
     position = frames[0].units.get_level_values(1).to_numpy(dtype=float)
     names = [f"{name}_within_{TOLERANCE}" for name in Nearby._fields]
     for one in compared_pairs(frames[0]):
+        turned = [(b, a) for a, b in one.pairs] if one.rater_a == CODERS else []
         for frame in frames:
             for code, marks in zip(frame.codes, frame.marks, strict=True):
                 mean, units, positive, groups = RunningMean(), 0, 0, 0
-                for a, b in one.pairs:
+                for a, b in [*one.pairs, *turned]:
                     both = (marks[[a, b]] >= 0).all(axis=0)
                     if not both.any():
                         continue

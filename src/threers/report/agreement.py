@@ -21,6 +21,7 @@ from threers.settings import VerdictRules
 PARTS = (
     opening.summary,
     opening.verdicts,
+    audit.audit,
     codes.agreement_per_code,
     marking.confusion,
     marking.prevalence,
@@ -31,7 +32,6 @@ PARTS = (
     stratified,
     coders.drop_in,
     disagreements.disagreements,
-    audit.audit,
     method.method,
 )
 

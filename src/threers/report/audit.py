@@ -129,4 +129,15 @@ def _unmarked(frame: Frame) -> str:
     if frame.values is not None:
         ties = int(((frame.marks[:, frame.people] >= 0).any(axis=(0, 1)) & ~judged).sum())
         return f"{count(ties, 'utterance')} left out of the consensus, because the coders were tied."
-    return f"by the consensus {none:,} of {int(judged.sum()):,} utterances have none of its codes."
+    return f"by the consensus {none:,} of {int(judged.sum()):,} utterances have none of its codes{_split(frame)}."
+
+
+def _split(frame: Frame) -> str:
+    """How many utterances have a code by the consensus though no more than half of their coders gave it."""
+    marks = frame.marks[:, frame.people]
+    agreed = frame.marks[:, frame.consensus] == 1
+    more_than_half = 2 * (marks == 1).sum(axis=1) > (marks >= 0).sum(axis=1)
+    split = int((agreed & ~more_than_half).any(axis=0).sum())
+    if not split:
+        return ""
+    return f"; {split:,} have one that no more than half of their coders gave, such as one of two"

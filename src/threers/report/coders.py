@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
 from threers.agreement import alternative_annotator_test
 from threers.agreement.frame import CODERS, Frame
@@ -87,7 +88,10 @@ def _mean_table(c: Comparison, model: str) -> Table:
     head = ["Code", "Units", "Alpha, coders", f"with {short(model)}", "Change"]
     head += ["ICC, coders", f"with {short(model)}", "Change"]
     return Table(
-        f"{short(model)} in a coder's place: mean over the coders.", head, by_family(c, cells), running_text=(0,)
+        f"{short(model)} in a coder's place: mean over the coders. Units: the most of any coder replaced.",
+        head,
+        by_family(c, cells),
+        running_text=(0,),
     )
 
 
@@ -117,6 +121,7 @@ def _replacement_test(c: Comparison, model: str) -> list[Block]:
     blocks: list[Block] = [Heading(f"Alternative annotator test, {short(model)}")]
     if found.empty:
         return [*blocks, Text("No unit was judged by three coders, so the alternative annotator test cannot be made.")]
+    silent = _winning_rates(c, group, silent_floor) if (silent_floor := _silent_floor(c)) else None
     tested = found[found["coder"] != CODERS].groupby(["family", "code"], dropna=False).size()
     whole = found[found["coder"] == CODERS].set_index(["family", "code"])
 
@@ -126,9 +131,11 @@ def _replacement_test(c: Comparison, model: str) -> list[Block]:
             return None
         row = whole.loc[[key]].iloc[0]
         sizes = [whole_number(row["n_units"]), whole_number(row["n_groups"]), str(tested.loc[[key]].iloc[0])]
-        return [*sizes, number(row["advantage"]), number(row["winning_rate"])]
+        beside = [] if silent is None else [number(float(silent.get(key, np.nan)))]
+        return [*sizes, number(row["advantage"]), number(row["winning_rate"]), *beside]
 
     head = ["Code", "Units", f"{c.group.capitalize()}s", "Coders tested", "Advantage probability", "Winning rate"]
+    head += [] if silent is None else ["Winning rate of silence"]
     epsilon = EPSILON["expert"]
     said = (
         "Does the model agree with the other coders at least as often as the coder whose place it takes? Advantage "
@@ -137,4 +144,21 @@ def _replacement_test(c: Comparison, model: str) -> list[Block]:
         "coders at 5 %); from 0.5 on, the test's authors accept the model. For a rare code nearly every unit is "
         "unmarked by all, and any silent model passes: read it beside kappa and recall."
     )
+    if silent is not None:
+        said += " Silence is the floor that marks nothing: where it wins as often, the test says nothing of the model."
     return [*blocks, Text(said), Table("Alternative annotator test.", head, by_family(c, cells), running_text=(0,))]
+
+
+def _silent_floor(c: Comparison) -> str | None:
+    """A floor that marks nothing at all."""
+    for floor in c.floors:
+        if all(
+            frame.values is None and not (frame.marks[:, frame.raters.index(floor)] == 1).any() for frame in c.frames
+        ):
+            return floor
+    return None
+
+
+def _winning_rates(c: Comparison, group: pd.Series, rater: str) -> pd.Series:
+    found = alternative_annotator_test(c.codings, c.corpus.utterances, group, c.codebook, rater)
+    return found[found["coder"] == CODERS].set_index(["family", "code"])["winning_rate"]

@@ -4,18 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+
 from threers.agreement.frame import CODERS, CODERS_ON_SHARED_UNITS, CONSENSUS, Frame
+from threers.agreement.timing import TOLERANCE
 from threers.report import plots
 from threers.report.blocks import Block, Figure, Key, Row, Section, Table, Text
-from threers.report.comparison import ABSENT, FLOOR, Comparison, short, whole_number
+from threers.report.comparison import ABSENT, FLOOR, Comparison, Estimate, number, short, whole_number
 
 #: Cells of the row of a code, or of a family's codes together (None); None: no such row.
 Cells = Callable[[Frame, str | None], list[str] | None]
-OF_CODERS = "Kappa and F1 are means over pairs of coders; Krippendorff's alpha is of all coders at once."
+OF_CODERS = (
+    "Kappa and F1 are means over pairs of coders, each pair counting alike; Krippendorff's alpha is of all coders at "
+    "once. Units: those that two or more coders judged."
+)
 OF_MODELS = (
     "All its codes: means over the codes without children that the reference used, but one kappa where the codes of a "
     "family exclude each other."
 )
+#: How the figures of codes are to be read.
+READING = (
+    "For a rare code kappa rests on a few marks, and it falls with rarity even where raters err no more often: compare "
+    "raters on one code, not codes. An interval without width, as 1.00 [1.00, 1.00], says that no resample could show "
+    "anything else, not that the figure is certain."
+)
+PARENTS = " A code with codes below it counts as marked wherever one of these is."
 SEGMENTS_ONLY = "The coders coded segments, not utterances; agreement per code stands under Segments."
 
 
@@ -23,7 +36,8 @@ def agreement_per_code(c: Comparison) -> Section:
     """Forest plot and table of each code at the level of utterances."""
     if not c.by_utterance:
         return Section("codes", "Agreement per code", [Text(SEGMENTS_ONLY)])
-    blocks: list[Block] = [Text(_what_is_compared(c))]
+    parents = any(not frame.leaves.all() for frame in c.frames)
+    blocks: list[Block] = [Text(_what_is_compared(c) + (PARENTS if parents else "")), Text(READING)]
     drawings = [plots.forest(f.family.title, entries) for f in c.frames if (entries := _entries(c, f))]
     if drawings:
         legend = [Key("●", "coders", "coders with each other")] if c.shares() else []
@@ -37,6 +51,7 @@ def agreement_per_code(c: Comparison) -> Section:
         blocks.append(coder_table(c, "utterance", f"Coders with each other. {OF_CODERS}"))
     for model in c.models:
         blocks += model_tables(c, model, "utterance")
+    blocks.append(_nearby_table(c))
     if c.models and c.floors:
         blocks.append(_floor_table(c))
     return Section("codes", "Agreement per code", blocks)
@@ -50,11 +65,37 @@ def _floor_table(c: Comparison) -> Table:
         figures = [c.said(machine, CONSENSUS, statistic, frame.family.name, code) for machine in machines]
         return None if set(figures) == {ABSENT} else figures
 
+    exclusive = any(frame.values is not None for frame in c.frames)
+    usual = (
+        "gives everything the commonest code" if exclusive else "marks only what most utterances have, mostly nothing"
+    )
     caption = (
-        "What a model must beat: kappa with the consensus, of models and of floors. The floor most-frequent gives "
-        "everything the commonest code, tf-idf knows single words and word pairs only."
+        f"What a model must beat: kappa with the consensus, of models and of floors. The floor most-frequent {usual}; "
+        "tf-idf knows single words and word pairs only."
     )
     return Table(caption, ["Code", *(short(machine) for machine in machines)], by_family(c, cells), running_text=(0,))
+
+
+def _nearby_table(c: Comparison) -> Table:
+    """F1 as it stands, and as it is where small shifts are forgiven, of the codes that are drawn."""
+    raters = [("coders with each other", CODERS, CODERS)] if c.shares() else []
+    raters += [(f"{short(machine)} with the consensus", machine, CONSENSUS) for machine in [*c.models, *c.floors]]
+    statistics = ("f1", *(f"{name}_within_{TOLERANCE}" for name in ("f1", "precision", "recall")))
+    rows = []
+    for frame in c.frames:
+        for code in c.used(frame):
+            found = []
+            for who, a, b in raters if code in c.drawn else []:
+                said = [c.said(a, b, statistic, frame.family.name, code) for statistic in statistics]
+                found += [Row([who, *said])] if set(said) != {ABSENT} else []
+            rows += [Row([c.title(code)]), *found] if found else []
+    caption = (
+        f"F1 where small shifts are forgiven: a mark counts as met if the other rater has one at most {TOLERANCE} "
+        "utterances away, whoever speaks them. Not corrected for chance, which grows with this: compare with the plain "
+        "F1, the coders and the floors in the same column."
+    )
+    head = ["Code and raters", "F1", *(f"{name} within {TOLERANCE}" for name in ("F1", "Precision", "Recall"))]
+    return Table(caption, head, rows, running_text=(0,))
 
 
 def segments(c: Comparison) -> Section:
@@ -67,7 +108,8 @@ def segments(c: Comparison) -> Section:
         Text(
             f"Does a segment of {minutes:g} minutes hold the code at all? An utterance belongs to the segment in "
             "which it starts. Coding sheets of the 3RS are filled in so; small shifts in time are forgiven, and "
-            "chance agreement grows as segments get longer."
+            "chance agreement grows as segments get longer: most segments hold a common code, and F1 is high for "
+            "whoever marks them all."
         )
     ]
     if c.shares("segment"):
@@ -144,29 +186,41 @@ def model_tables(c: Comparison, model: str, level: str, what: str = "") -> list[
             return None
         figures = []
         if c.shares(level):
-            figures = [c.said(model, CODERS_ON_SHARED_UNITS, kappa, name, code, level)]
+            shared = c.find(model, CODERS_ON_SHARED_UNITS, kappa, name, code, level)
+            figures = [whole_number(shared.n_units), str(shared)] if shared else [ABSENT, ABSENT]
             change = f"{kappa}_minus_coders"
             figures.append(c.said(model, CODERS_ON_SHARED_UNITS, change, name, code, level, signed=True))
         sizes = [whole_number(found.n_units), whole_number(found.n_positive)]
         return [*figures, *sizes, str(found)]
 
     def hits(frame: Frame, code: str | None) -> list[str] | None:
-        f1 = _statistics(frame, code, level)[2]
-        said = [c.said(model, CONSENSUS, s, frame.family.name, code, level) for s in (f1, "precision", "recall")]
-        return None if set(said) == {ABSENT} else said
+        name, f1 = frame.family.name, _statistics(frame, code, level)[2]
+        said = [c.said(model, CONSENSUS, s, name, code, level) for s in (f1, "precision", "recall")]
+        if set(said) == {ABSENT}:
+            return None
+        bias = c.find(model, CONSENSUS, "bias_index", name, code, level)
+        return [*(["", ""] if bias is None or code is None else marks_and_f1_of_all(bias)), *said]
 
     who = f"{what}{short(model)}"
-    shared = ["Kappa with the coders, shared units", "Minus the coders' own"] if c.shares(level) else []
+    shared = ["Shared units", "Kappa with the coders on them", "Minus the coders' own"] if c.shares(level) else []
     head = ["Code", *shared, "Units", "Marks by the consensus", "Kappa with the consensus"]
     return [
         Table(f"{who} with the coders: kappa. {OF_MODELS}", head, by_family(c, kappas), running_text=(0,)),
         Table(
-            f"{who} with the consensus: F1, precision and recall.",
-            ["Code", "F1", "Precision", "Recall"],
+            f"{who} with the consensus: F1, precision and recall. All marked: the F1 of whoever marks every unit.",
+            ["Code", "Marks by the model", "All marked", "F1", "Precision", "Recall"],
             by_family(c, hits),
             running_text=(0,),
         ),
     ]
+
+
+def marks_and_f1_of_all(bias: Estimate) -> list[str]:
+    """How often the model marked a code, from its bias, and the F1 that marking everything would have."""
+    if np.isnan(bias.estimate):
+        return [ABSENT, ABSENT]
+    marks = round(bias.n_positive + bias.estimate * bias.n_units)
+    return [whole_number(marks), number(2 * bias.n_positive / (bias.n_units + bias.n_positive))]
 
 
 def by_family(c: Comparison, cells: Cells) -> list[Row]:

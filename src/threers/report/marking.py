@@ -136,7 +136,8 @@ def prevalence(c: Comparison) -> Section:
             "reason too."
             + (
                 " Consensus and model: on the same utterances. Bias: model minus consensus, in percentage points "
-                "with 95 % interval; above 0 the model marks too often."
+                "with 95 % interval; above 0 the model marks more often than the consensus, which may itself mark "
+                "more than the coders do on average: half of a unit's coders can suffice for it."
                 if c.models
                 else ""
             )

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from threers.agreement.frame import CODERS, CONSENSUS
+from threers.agreement.replacement import EPSILON
 from threers.doctor import versions
 from threers.report.blocks import Block, Heading, Items, Section, Text
 from threers.report.comparison import Comparison, listed, short
@@ -95,24 +96,22 @@ def method(c: Comparison) -> Section:
 def _sentences(c: Comparison) -> Iterator[str]:
     attrs, statistics = c.table.attrs, set(c.table["statistic"])
     yield f"Utterances were coded with {c.codebook.title} by {_coders(c)}."
-    if c.models:
-        yield (
-            f"They were tagged by {listed([short(model) for model in c.models])} (threers {versions()['threers']}), on "
-            f"sessions of {c.group}s that did not enter the training of the model."
-        )
+    yield from _tagging(c)
     yield (
         "Agreement of two raters on a code was measured by Cohen's kappa (Cohen, 1960) and F1, on the utterances "
         "that both judged; utterances read and left unmarked counted."
     )
+    yield from _parents(c)
     if c.shares():
+        machines = "; for a model with the coders, that over the coders" if c.models else ""
         yield (
-            "Agreement among all coders was measured by Krippendorff's alpha, which allows for missing judgements "
-            "(Krippendorff, 2011)."
+            f"For coders with each other the mean over their pairs is given{machines}. Agreement among all coders was "
+            "measured by Krippendorff's alpha, which allows for missing judgements (Krippendorff, 2011)."
         )
     kinds = sorted({frame.family.kind for frame in c.frames})
     rules = "; ".join(f"{_kind(kind)}, {attrs['consensus'][kind]}" for kind in kinds)
     if c.models:
-        yield f"The consensus of the coders was formed by majority: {rules}."
+        yield f"The consensus of the coders was formed by a rule: {rules}.{_one_of_two(c)}"
         if c.shares():
             yield (
                 "Model and coders were also compared on the utterances that two or more coders had judged, so that "
@@ -157,6 +156,39 @@ def _sentences(c: Comparison) -> Iterator[str]:
         )
 
 
+def _parents(c: Comparison) -> Iterator[str]:
+    if any(not frame.leaves.all() for frame in c.frames):
+        yield "A code with codes below it counted as marked wherever one of these was."
+
+
+def _tagging(c: Comparison) -> Iterator[str]:
+    """Where the tags of models and floors come from."""
+    attrs = c.table.attrs
+    if c.models:
+        yield (
+            f"They were tagged by {listed([short(model) for model in c.models])} (threers {versions()['threers']}), on "
+            f"sessions of {c.group}s that did not enter the training of the model."
+        )
+    if "folds" in attrs:
+        yield (
+            f"For this the {c.group}s were divided into {attrs['folds']} parts; each was tagged by a model trained "
+            "on the others, thresholds included, and the figures are of all parts together. The uncertainty of "
+            "training is in no interval."
+        )
+    if c.floors:
+        yield (
+            "As floors, the most frequent value of each code and logistic regression on TF-IDF of words and word pairs "
+            "were learnt and compared in the same way."
+        )
+
+
+def _one_of_two(c: Comparison) -> str:
+    """What the rule comes to where two coders read."""
+    read_by_two = any(frame.values is None and (frame.read_by(frame.people) == 2).any() for frame in c.frames)
+    enough = float(c.table.attrs["consensus_share"]) <= 1 / 2
+    return " Where two coders read, the mark of one was enough." if read_by_two and enough else ""
+
+
 def _coders(c: Comparison) -> str:
     n = len(c.people)
     return f"{n} coders" if n > 1 else "one coder"
@@ -171,5 +203,6 @@ def _replacement(c: Comparison) -> Iterator[str]:
     if c.models and at.any():
         yield (
             "Where three coders had judged the same utterances, the alternative annotator test (Calderon et al., "
-            f"2025) was made with {c.group}s in place of units, corrected over coders (Benjamini & Yekutieli, 2001)."
+            f"2025; epsilon {EPSILON['expert']:g}) was made as a one-sided t-test over means of {c.group}s in place of "
+            "units, at a false discovery rate of 5 % over the coders of each code (Benjamini & Yekutieli, 2001)."
         )

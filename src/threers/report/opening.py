@@ -11,14 +11,8 @@ from threers.report.blocks import Block, Items, Row, Section, Table, Text
 from threers.report.codes import SEGMENTS_ONLY
 from threers.report.comparison import Comparison, Estimate, count, listed, number, short
 
-#: Verdicts from best to worst, as the summary says them of a number of codes.
-IN_A_SENTENCE = {
-    AS_GOOD: "as good as a coder's",
-    GROUP: "usable for statistics over groups of sessions",
-    SCREENING: "usable for screening only",
-    NOT: "not to be automated with these data",
-    UNKNOWN: "left without a verdict for want of evidence",
-}
+#: Verdicts from best to worst, as the summary counts them.
+IN_ORDER = (AS_GOOD, GROUP, SCREENING, NOT, UNKNOWN)
 #: Up to this many codes of one verdict are named in the summary.
 MOST_NAMED = 6
 
@@ -31,6 +25,7 @@ def summary(c: Comparison) -> Section:
     else:
         blocks.append(Text(SEGMENTS_ONLY))
     blocks += [Text(_verdict_sentence(c, model)) for model in c.models]
+    blocks += [Text(said) for model in c.models if (said := _floor_sentence(c, model))]
     if sessions := _session_sentence(c):
         blocks.append(Text(sessions))
     blocks += [Text(caution, "warning") for caution in _cautions(c)]
@@ -49,7 +44,8 @@ def verdicts(c: Comparison) -> Section:
         for code in frame.codes:
             for row in own[own["code"] == code].itertuples():
                 model = [short(row.model)] if several else []
-                why = f"{_minus(str(row.why))}{_few_groups(c, row.model, row.verdict, frame.family.name, code)}"
+                given = c, row.model, row.verdict, frame.family.name, code
+                why = f"{_minus(str(row.why))}{_few_groups(*given)}{_tags(*given)}{_undecided(*given)}"
                 rows.append(Row([c.title(code), *model, str(row.verdict), why]))
     head = ["Code", *(["Model"] if several else []), "Verdict", "Figures that it rests on"]
     verdict = len(head) - 2
@@ -63,7 +59,8 @@ def verdicts(c: Comparison) -> Section:
         "The limits are conventions, to be settled before the figures are seen, and can be set (verdict, in "
         "agree.yaml). A verdict holds for these coders, this codebook and sessions like these. “As good as a "
         "coder” says nothing of how good the coders are: where they agree poorly with each other, so does a model "
-        "that equals them. With many codes some verdicts are luck. None of them makes the tags fit for decisions "
+        "that equals them. Numbers of groups and marks needed are extrapolated from the interval found: take them as "
+        "the least. With many codes some verdicts are luck. None of them makes the tags fit for decisions "
         "about a patient, a therapist or a treatment."
     )
     return Section("verdicts", "Verdicts", [table, intro, Items(meanings(c)), limits])
@@ -91,9 +88,15 @@ def meanings(c: Comparison) -> list[tuple[str, str]]:
         (
             SCREENING,
             "the model ranks utterances well enough to choose what a person reads: area under the ROC curve at least "
-            f"{r.screening_auroc:g} at its lower end; without probabilities, recall at least {r.screening_recall:g}.",
+            f"{r.screening_auroc:g} at its lower end; without probabilities, recall at least {r.screening_recall:g}. "
+            "Probabilities are judged here, not the tags, which may miss most; and of a rare code the area says little "
+            "of how much must be read: see AUPRC.",
         ),
-        (NOT, "none of these holds."),
+        (
+            NOT,
+            "none of these was shown. Where an interval reaches beyond a limit, it was not ruled out either: more data "
+            "may show it.",
+        ),
     ]
 
 
@@ -150,17 +153,47 @@ def _against_coders(low: float, high: float) -> str:
 def _verdict_sentence(c: Comparison, model: str) -> str:
     own = c.verdicts[c.verdicts["model"] == model]
     parts = []
-    for verdict, words in IN_A_SENTENCE.items():
+    for verdict in IN_ORDER:
         codes = list(own.loc[own["verdict"] == verdict, "code"])
         if codes:
             named = f" ({', '.join(c.label(code) for code in codes)})" if len(codes) <= MOST_NAMED else ""
-            parts.append(f"{words} for {len(codes)}{named}")
-    return f"Of {count(len(own), 'code')}, the tags of {short(model)} are {listed(parts)}." if parts else ""
+            parts.append(f"“{verdict}” for {len(codes)}{named}")
+    if not parts:
+        return ""
+    said = f"Of {count(len(own), 'code')}, the verdict on {short(model)} is {listed(parts)}."
+    if (own["verdict"] == SCREENING).any() and model in c.probabilities:
+        said += " Screening means that its probabilities rank utterances well; its tags may still miss most marks."
+    return said
+
+
+def _floor_sentence(c: Comparison, model: str) -> str:
+    """For how many codes is a model no better than the best floor?"""
+    known, behind = 0, []
+    for frame in c.frames:
+        for code in c.used(frame):
+            key = "kappa", frame.family.name, code
+            own = c.find(model, CONSENSUS, *key)
+            floors = [one.estimate for floor in c.floors if (one := c.find(floor, CONSENSUS, *key)) is not None]
+            if own is None or np.isnan([own.estimate, *floors]).all() or not floors:
+                continue
+            known += 1
+            # An undefined kappa beats nothing.
+            if not own.estimate > np.nanmax([*floors, -1.0]):
+                behind.append(c.label(code))
+    if not known:
+        return ""
+    named = f" ({', '.join(behind)})" if 0 < len(behind) <= MOST_NAMED else ""
+    return (
+        f"Kappa of {short(model)} with the consensus is no higher than that of a floor, as simple as single words, for "
+        f"{len(behind)} of {count(known, 'code')}{named}; estimates are compared here, without the uncertainty of "
+        "their difference."
+    )
 
 
 def _session_sentence(c: Comparison) -> str:
     figures = {}
-    for who, pair in [("coders", (CODERS, CODERS)), *((short(m), (m, CONSENSUS)) for m in c.models)]:
+    partner = CODERS if c.shares() else CONSENSUS
+    for who, pair in [("coders", (CODERS, CODERS)), *((short(m), (m, partner)) for m in c.models)]:
         found = [c.find(*pair, "count_icc_a1", f.family.name, code, "session") for f in c.frames for code in f.codes]
         known = [one for one in found if one is not None and not np.isnan(one.estimate)]
         if known:
@@ -169,7 +202,8 @@ def _session_sentence(c: Comparison) -> str:
             figures[who] = f"{who} {number(float(np.median(icc)))} ({spread})"
     if not figures:
         return ""
-    who = "coders with each other, a model with their consensus" if c.models else "coders with each other"
+    who = f"a model with {'the coders' if c.shares() else 'their consensus'}"
+    who = f"coders with each other, {who}" if c.models else "coders with each other"
     return (
         "Counts of a code per session agree as follows (intraclass correlation ICC(A,1), median over the codes; "
         f"{who}): {'; '.join(figures.values())}. Counts can agree where the "
@@ -195,6 +229,12 @@ def _cautions(c: Comparison) -> list[str]:
             f"Coders share units in {int(ceiling.n_groups)} of {groups} {c.group}s only: figures of coders with each "
             "other, and of a model beside them, rest on those few, and their intervals are too narrow."
         )
+    if _shared_therapists(c):
+        found.append(
+            f"{count(c.corpus.sessions['therapist_id'].nunique(), 'therapist')} worked with these {groups} {c.group}s. "
+            "Utterances of one therapist are alike too, above all in therapists' codes: intervals drawn over "
+            f"{c.group}s do not allow for it, and a model may have learnt from other {c.group}s of the same therapist."
+        )
     if c.corpus.manifest.get("grouped_by") == "session":
         found.append(
             "No column said who the patient is, so each session counts as a group of its own. If patients have "
@@ -202,6 +242,11 @@ def _cautions(c: Comparison) -> list[str]:
             "the same patient."
         )
     return found
+
+
+def _shared_therapists(c: Comparison) -> bool:
+    """Does any therapist appear in several groups?"""
+    return bool((c.corpus.sessions.groupby("therapist_id")["group_id"].nunique() > 1).any())
 
 
 def _ceiling(c: Comparison) -> Estimate | None:
@@ -219,6 +264,26 @@ def _few_groups(c: Comparison, model: str, verdict: str, family: str, code: str)
     if verdict != AS_GOOD or found is None or not too_few_groups(int(found.n_groups)):
         return ""
     return f". From units of {count(int(found.n_groups), c.group)} only: the interval is too narrow to rely on"
+
+
+def _tags(c: Comparison, model: str, verdict: str, family: str, code: str) -> str:
+    """What the tags do, where the verdict rests on probabilities."""
+    if verdict != SCREENING or c.find(model, CONSENSUS, "auroc", family, code) is None:
+        return ""
+    recall, precision = (c.find(model, CONSENSUS, name, family, code) for name in ("recall", "precision"))
+    if recall is None or precision is None:
+        return ""
+    return f"; the tags: recall {number(recall.estimate)}, precision {number(precision.estimate)}"
+
+
+def _undecided(c: Comparison, model: str, verdict: str, family: str, code: str) -> str:
+    """A caution where screening was not shown, but not ruled out either."""
+    for name, limit in (("auroc", c.rules.screening_auroc), ("recall", c.rules.screening_recall)):
+        found = c.find(model, CONSENSUS, name, family, code)
+        if verdict == NOT and found is not None:
+            called = "AUROC" if name == "auroc" else name
+            return f". {called} {limit:g} is neither shown nor ruled out" if found.low < limit <= found.high else ""
+    return ""
 
 
 def _minus(text: str) -> str:

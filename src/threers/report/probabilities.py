@@ -13,7 +13,7 @@ from threers.agreement.undefined import ratio
 from threers.report import plots
 from threers.report.blocks import Block, Figure, Key, Section, Table, Text
 from threers.report.codes import by_family, style_of
-from threers.report.comparison import ABSENT, Comparison, share, short
+from threers.report.comparison import ABSENT, Comparison, number, share, short
 
 #: Utterances below which a bin's frequency says little and is drawn hollow.
 FEWEST_IN_A_BIN = 20
@@ -62,7 +62,7 @@ def _of_model(c: Comparison, model: str) -> list[Block]:
         legend = [Key("●", style, f"bin of at least {FEWEST_IN_A_BIN} utterances"), Key("○", style, "smaller bin")]
         caption = (
             f"Calibration of {short(model)}: {BINS} bins of equal width, 95 % intervals. On the diagonal a probability "
-            "means what it says; below it the model is too sure that the code is there."
+            "means what it says; below it the model is too sure that the code is there, above it not sure enough."
         )
         blocks.append(Figure(caption, calibration, legend))
         legend = [Key("—", style, "all thresholds"), Key("◆", style, "the tags"), Key("- -", "floor", "chance")]
@@ -121,6 +121,13 @@ def _chosen(found: Scored) -> tuple[float, float] | None:
     return (hits / int(found.marked.sum()), hits / tags) if tags else None
 
 
+def _brier_without_skill(found: Scored | None) -> str:
+    if found is None or not len(found.marked):
+        return ABSENT
+    chance = float(found.marked.mean())
+    return number(chance * (1 - chance))
+
+
 def _table(c: Comparison, model: str) -> Table:
     def cells(frame: Frame, code: str | None) -> list[str] | None:
         known = [c.find(model, CONSENSUS, s, frame.family.name, code) for s in STATISTICS]
@@ -128,11 +135,19 @@ def _table(c: Comparison, model: str) -> Table:
             return None
         found = scored(c, frame, model, code)
         chance = ABSENT if found is None else share(int(found.marked.sum()), len(found.marked))
-        return [chance, *(ABSENT if one is None else str(one) for one in known)]
+        figures = [ABSENT if one is None else str(one) for one in known]
+        return [chance, *figures[:3], _brier_without_skill(found), *figures[3:]]
 
     caption = (
         f"Probabilities of {short(model)} against the consensus. AUROC: chance that a marked utterance gets the "
         "higher probability (0.5: none). AUPRC: area under precision and recall; chance level is the share marked. "
-        "Brier score and expected calibration error (ECE): lower is better."
+        "Brier score and expected calibration error (ECE): lower is better, but for a rare code both are low whatever "
+        "the model does. No skill: the Brier score of whoever always gives the share marked. Intervals of the ECE lie "
+        "too high, as chance adds to it."
     )
-    return Table(caption, ["Code", "Marked", "AUROC", "AUPRC", "Brier", "ECE"], by_family(c, cells), running_text=(0,))
+    return Table(
+        caption,
+        ["Code", "Marked", "AUROC", "AUPRC", "Brier", "No skill", "ECE"],
+        by_family(c, cells),
+        running_text=(0,),
+    )

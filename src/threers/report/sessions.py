@@ -105,7 +105,8 @@ def _limits_table(c: Comparison, model: str) -> Table:
     head = ["Code", "Bias", "Lower limit", "Upper limit", "Spearman"]
     caption = (
         f"Counts per session, {short(model)} minus consensus: bias, 95 % limits of agreement, and rank correlation "
-        "of the two counts."
+        "of the two counts. The limits take the differences to spread alike at all counts; where codes are rare "
+        "they do not: see the figure."
     )
     return Table(caption, head, by_family(c, cells), running_text=(0,))
 

@@ -16,7 +16,7 @@ from threers.agreement.undefined import mean_defined
 from threers.report import plots
 from threers.report.blocks import Block, Figure, Key, Row, Section, Table, Text
 from threers.report.codes import style_of
-from threers.report.comparison import ABSENT, Comparison, interval, number, short, top_code, whole_number
+from threers.report.comparison import ABSENT, Comparison, interval, short, top_code, whole_number
 from threers.report.svg import Drawing
 
 THIRDS = ("first third", "middle third", "last third")
@@ -97,12 +97,11 @@ def kappa(judged: Judged, frame: Frame, a: int, b: int, units: np.ndarray, weigh
     return mean_defined(found, used)
 
 
-def _among_coders(judged: Judged, frame: Frame, units: np.ndarray) -> tuple[float, int]:
-    """Mean kappa over pairs of coders, and the units that two or more judged."""
-    weights = np.ones((1, frame.groups))
-    found = [kappa(judged, frame, a, b, units, weights)[0] for a, b in combinations(frame.people, 2)]
-    n = int((frame.read_by(frame.people)[units] >= 2).sum())
-    return (float(np.mean(known)) if (known := [k for k in found if not np.isnan(k)]) else float("nan")), n
+def _among_coders(judged: Judged, frame: Frame, units: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, int]:
+    """Mean kappa over pairs of coders, shape (n,), and the units that two or more judged."""
+    pairs = list(combinations(frame.people, 2))
+    found = [kappa(judged, frame, a, b, units, weights) for a, b in pairs] or [np.full(len(weights), np.nan)]
+    return mean_defined(np.stack(found, axis=-1)), int((frame.read_by(frame.people)[units] >= 2).sum())
 
 
 def _table(c: Comparison, frame: Frame) -> Table:
@@ -115,13 +114,12 @@ def _table(c: Comparison, frame: Frame) -> Table:
         for model in c.models:
             a, b = frame.raters.index(model), frame.consensus
             both = stratum.units & (judged.values[:, [a, b]] >= 0).all(axis=1).any(axis=0)
-            samples = kappa(judged, frame, a, b, both, c.plan.weights)[None]
-            low, high = c.bounds(samples, np.array([len(np.unique(frame.group[both]))]))
-            said = interval(float(samples[0, 0]), float(low[0]), float(high[0]))
+            said = _said(c, kappa(judged, frame, a, b, both, c.plan.weights), frame.group[both])
             cells += [whole_number(both.sum()), said if both.any() else ABSENT]
         if c.shares():
-            figure, n = _among_coders(judged, frame, stratum.units)
-            cells += [whole_number(n), number(figure) if n else ABSENT]
+            figures, n = _among_coders(judged, frame, stratum.units, c.plan.weights)
+            shared = stratum.units & (frame.read_by(frame.people) >= 2)
+            cells += [whole_number(n), _said(c, figures, frame.group[shared]) if n else ABSENT]
         rows.append(Row([stratum.name, *cells]))
     head = ["Part"]
     for model in c.models:
@@ -130,6 +128,12 @@ def _table(c: Comparison, frame: Frame) -> Table:
     return Table(
         f"{frame.family.title}, {c.whole_in_words(frame)}, in parts of the corpus.", head, rows, running_text=(0,)
     )
+
+
+def _said(c: Comparison, samples: np.ndarray, group: np.ndarray) -> str:
+    """An estimate and its interval, from samples (n,) that rest on units of these groups."""
+    low, high = c.bounds(samples[None], np.array([len(np.unique(group))]))
+    return interval(float(samples[0]), float(low[0]), float(high[0]))
 
 
 def _strata(c: Comparison, frame: Frame) -> Iterator[Stratum]:
@@ -178,7 +182,8 @@ def _strip(c: Comparison, frame: Frame, rater: str) -> Drawing | None:
 
 def _one(judged: Judged, frame: Frame, rater: str, units: np.ndarray, weights: np.ndarray) -> tuple[float, int]:
     if not rater:
-        return _among_coders(judged, frame, units)
+        figures, n = _among_coders(judged, frame, units, weights)
+        return float(figures[0]), n
     a = frame.raters.index(rater)
     both = units & (judged.values[:, [a, frame.consensus]] >= 0).all(axis=1).any(axis=0)
     return float(kappa(judged, frame, a, frame.consensus, both, weights)[0]), int(both.sum())

@@ -206,7 +206,7 @@ def test_little_evidence_gets_no_verdict_but_the_numbers_that_are_needed():
     wide = table[table["code"] == "W1"].copy()
     wide.loc[wide["statistic"] == "kappa", ["low", "high"]] = (-0.4, 0.4)
     found = agreement.verdicts(wide)
-    assert "about 48 groups" in found["why"].iloc[0]
+    assert "at least 48 groups" in found["why"].iloc[0]
 
 
 @pytest.mark.parametrize(("share", "marked"), [(0.0, [1, 1, 1, 0]), (0.5, [1, 1, 0, 0]), (1.0, [1, 0, 0, 0])])

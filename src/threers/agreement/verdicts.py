@@ -87,10 +87,8 @@ def _judge(found: Evidence, rules: VerdictRules) -> tuple[str, str]:
     if found.positives < rules.fewest_marks or found.groups < rules.fewest_groups:
         return UNKNOWN, f"{seen}; at least {rules.fewest_marks} marks in {rules.fewest_groups} groups are needed"
     if not high - low <= rules.widest:
-        return (
-            UNKNOWN,
-            f"{seen}; kappa {_said(kappa, low, high)}: its interval is wider than {rules.widest}; {_needed(found, rules)}",
-        )
+        wide = f"kappa {_said(kappa, low, high)}: its interval is wider than {rules.widest}"
+        return UNKNOWN, f"{seen}; {wide}; {_needed(found, rules)}"
     difference = found.shared.get("kappa_minus_coders")
     if difference is not None and difference[1] >= -rules.margin and found.shared_groups >= rules.fewest_groups:
         return AS_GOOD, f"kappa minus the coders' own {_said(*difference)}: not more than {rules.margin} below them"

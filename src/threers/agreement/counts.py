@@ -27,12 +27,12 @@ def of_targets(a: np.ndarray, b: np.ndarray, group: np.ndarray, weights: np.ndar
     A resample that draws a group twice has its targets twice, as copies.
     """
     drawn = weights[:, group]
-    found = _intraclass(np.stack([a, b]).astype(float), drawn) | _differences(a, b, drawn)
+    found = intraclass(np.stack([a, b]).astype(float), drawn) | _differences(a, b, drawn)
     found["spearman"] = _spearman(a, b, drawn)
     return np.stack([found[name] for name in OF_TARGETS])
 
 
-def _intraclass(x: np.ndarray, drawn: np.ndarray) -> dict[str, np.ndarray]:
+def intraclass(x: np.ndarray, drawn: np.ndarray) -> dict[str, np.ndarray]:
     """Shrout & Fleiss 1979, McGraw & Wong 1996: formulas in `ratings.intraclass_correlations`; x is (k, n_targets)."""
     k, n = len(x), drawn.sum(axis=1)
     # Around the overall mean the sums of squares lose no digits.

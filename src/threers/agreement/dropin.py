@@ -8,14 +8,13 @@ import numpy as np
 import pandas as pd
 
 from threers.agreement import bootstrap, pairs
-from threers.agreement.counts import OF_TARGETS, of_targets
+from threers.agreement.counts import intraclass
 from threers.agreement.frame import CODERS, Frame
 from threers.agreement.panel import coincidences
 from threers.agreement.rows import rows
 from threers.agreement.samples import RunningMean
 from threers.agreement.sessions import Sessions, counted
 
-ICC = OF_TARGETS.index("icc_a1")
 #: Units, units that the coder marked, groups.
 Size = tuple[int, int, int]
 
@@ -35,20 +34,16 @@ def drop_in_rows(frames: Sequence[Frame], sessions: Sessions, plan: bootstrap.Pl
         plan: the resamples.
 
     """
+    session = sessions.of_units(frames[0])
     for machine in frames[0].machines:
         for frame in frames:
-            for code, values in _judgements(frame):
+            for code, values in frame.judgements():
                 found = [(person, *_alphas(values, machine, person, frame, plan)) for person in frame.people]
                 yield _table("utterance", frame, code, machine, "drop_in_alpha", found, plan)
-            for number, code in enumerate(frame.codes):
-                found = [(person, *_iccs(number, machine, person, frame, sessions, plan)) for person in frame.people]
+            for place, code in enumerate(frame.codes):
+                at = (frame, sessions, session, plan)
+                found = [(person, *_iccs(place, machine, person, *at)) for person in frame.people]
                 yield _table("session", frame, code, machine, "drop_in_count_icc_a1", found, plan)
-
-
-def _judgements(frame: Frame) -> Iterator[tuple[str | None, np.ndarray]]:
-    if frame.values is not None:
-        yield None, frame.values
-    yield from zip(frame.codes, frame.marks, strict=True)
 
 
 def _alphas(
@@ -66,7 +61,13 @@ def _alphas(
 
 
 def _iccs(
-    code: int, machine: int, person: int, frame: Frame, sessions: Sessions, plan: bootstrap.Plan
+    code: int,
+    machine: int,
+    person: int,
+    frame: Frame,
+    sessions: Sessions,
+    session: np.ndarray,
+    plan: bootstrap.Plan,
 ) -> tuple[np.ndarray, Size]:
     """With the machine, and the change; (2, n)."""
     mean, change, units, positive, groups = RunningMean(), RunningMean(), 0, 0, 0
@@ -75,11 +76,12 @@ def _iccs(
     for other in frame.people:
         if other == person:
             continue
-        pair = counted(same_units, code, machine, other, sessions, "count")
-        own = counted(same_units, code, person, other, sessions, "count")
+        pair = counted(same_units, code, machine, other, sessions, session, "count")
+        own = counted(same_units, code, person, other, sessions, session, "count")
         if not len(pair.a):
             continue
-        with_machine, without = (of_targets(*one[:3], plan.weights)[ICC] for one in (pair, own))
+        drawn = plan.weights[:, own.group]
+        with_machine, without = (intraclass(np.stack([one.a, one.b]), drawn)["icc_a1"] for one in (pair, own))
         mean.add(with_machine)
         change.add(with_machine - without)
         units, positive = max(units, len(own.a)), max(positive, int((own.a > 0).sum()))

@@ -6,6 +6,7 @@ read and left unmarked count, units that nobody gave them to read do not.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -74,6 +75,12 @@ class Frame:
     def consensus(self) -> int:
         """Position of the people's consensus; by name it could be a coder of a corpus that knows no single coders."""
         return len(self.raters) - 1
+
+    def judgements(self) -> Iterator[tuple[str | None, np.ndarray]]:
+        """Values of an exclusive family (code None), then the marks of each code; (raters, units), negative = none."""
+        if self.values is not None:
+            yield None, self.values
+        yield from zip(self.codes, self.marks, strict=True)
 
     def where(self, units: np.ndarray) -> Frame:
         """Leave out the judgements on all other units. `units`: (units,) bool."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pandas as pd
 from scipy import stats
@@ -63,17 +61,11 @@ def alternative_annotator_test(
         raise InputError(f"agreement: no rater {machine!r}; the codings have {', '.join(frames[0].raters[:-1])}")
     rows = []
     for frame in frames:
-        for code, values in _judgements(frame):
+        for code, values in frame.judgements():
             tested = [row for person in frame.people if (row := _against(frame, values, machine, person, epsilon))]
             for row in _summarise(tested, machine, level) if tested else []:
                 rows.append({"family": frame.family.name, "code": code, **row})
     return pd.DataFrame(rows, columns=list(REPLACEMENT_COLUMNS))
-
-
-def _judgements(frame: Frame) -> Iterator[tuple[str | None, np.ndarray]]:
-    if frame.values is not None:
-        yield None, frame.values
-    yield from zip(frame.codes, frame.marks, strict=True)
 
 
 def _against(frame: Frame, values: np.ndarray, machine: str, person: int, epsilon: float) -> dict | None:

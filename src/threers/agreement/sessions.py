@@ -33,6 +33,10 @@ class Sessions(NamedTuple):
     minutes: np.ndarray
     """(n_sessions,) length, NaN if unknown."""
 
+    def of_units(self, frame: Frame) -> np.ndarray:
+        """Place of each unit's session among the names, (n_units,)."""
+        return self.names.get_indexer(frame.units.get_level_values(0))
+
 
 class Pair(NamedTuple):
     """Two raters' figures of the sessions that both judged, each (n,)."""
@@ -73,27 +77,21 @@ def count_rows(
     Counts are of the utterances that both raters judged. Statistics are called QUANTITY_FIGURE, as count_icc_a1 or
     segments_bias, with the figures of `counts.of_targets`. The row of `coders` is the mean over pairs of coders.
     """
+    of_utterances, of_segments = sessions.of_units(frames[0]), sessions.of_units(segments[0])
     for one in compared_pairs(frames[0]):
         for frame, by_segment in zip(frames, segments, strict=True):
-            for number, code in enumerate(frame.codes):
-                made = [
-                    (
-                        quantity,
-                        counted(by_segment if quantity == "segments" else frame, number, *pair, sessions, quantity),
-                    )
-                    for pair in one.pairs
-                    for quantity in QUANTITIES
-                ]
-                found = {
-                    quantity: [_figures(pair, plan) for name, pair in made if name == quantity and len(pair.a)]
-                    for quantity in QUANTITIES
-                }
-                used = [pair for quantity, pair in made if quantity == "count" and len(pair.a)]
-                yield _rows(frame.family.name, code, one, found, used, plan)
+            for place, code in enumerate(frame.codes):
+                made: dict[str, list[Pair]] = {}
+                for quantity in QUANTITIES:
+                    units = (by_segment, of_segments) if quantity == "segments" else (frame, of_utterances)
+                    pairs_made = [counted(units[0], place, a, b, sessions, units[1], quantity) for a, b in one.pairs]
+                    made[quantity] = [pair for pair in pairs_made if len(pair.a)]
+                found = {quantity: [_figures(pair, plan) for pair in own] for quantity, own in made.items()}
+                yield _rows(frame.family.name, code, one, found, made["count"], plan)
 
 
 def rating_rows(
-    codings: pd.DataFrame, groups: pd.Series, codebook: Codebook, sessions: Sessions, plan: bootstrap.Plan
+    codings: pd.DataFrame, codebook: Codebook, sessions: Sessions, plan: bootstrap.Plan
 ) -> Iterator[pd.DataFrame]:
     """Rows of the ratings of sessions, coder by coder: the figures of `counts.of_targets`, kappa and alpha.
 
@@ -134,11 +132,14 @@ def compared_pairs(frame: Frame) -> list[Compared]:
     return found
 
 
-def counted(frame: Frame, code: int, a: int, b: int, sessions: Sessions, quantity: str) -> Pair:
-    """How often, how often per five minutes, or on what share of units both raters marked a code; see QUANTITIES."""
+def counted(frame: Frame, code: int, a: int, b: int, sessions: Sessions, session: np.ndarray, quantity: str) -> Pair:
+    """How often, how often per five minutes, or on what share of units both raters marked a code; see QUANTITIES.
+
+    `session`: of each unit of the frame, from `Sessions.of_units`.
+    """
     marks = frame.marks[code]
     judged = (marks[a] >= 0) & (marks[b] >= 0)
-    number = sessions.names.get_indexer(frame.units.get_level_values(0)[judged])
+    number = session[judged]
     units = np.bincount(number, minlength=len(sessions.names)).astype(float)
     of_a, of_b = (np.bincount(number, weights=marks[rater, judged] == 1, minlength=len(units)) for rater in (a, b))
     divisor = {"count": np.ones(len(units)), "rate": sessions.minutes / 5, "segments": units}[quantity]

@@ -111,7 +111,7 @@ def agree(
             bootstrap.FEWEST_GROUPS,
         )
     plan = bootstrap.plan(n_groups, resamples, seed, interval)
-    start, end = (_times(utterances, frames[0], which) for which in ("start", "end"))
+    start, end = _times(utterances, frames[0])
     by_segment = segment_frames(frames, start, segment_minutes, codings, codebook)
     sessions = sessions_of(frames[0], start, end)
     parts = [
@@ -120,7 +120,7 @@ def agree(
         *drop_in_rows(frames, sessions, plan),
         *(part.assign(level="segment") for part in compare_all(by_segment, plan, {})),
         *count_rows(frames, by_segment, sessions, plan),
-        *rating_rows(codings, groups, codebook, sessions, plan),
+        *rating_rows(codings, codebook, sessions, plan),
     ]
     parts = [part for part in parts if len(part)]
     if not parts:
@@ -139,11 +139,10 @@ def agree(
     return table
 
 
-def _times(utterances: pd.DataFrame, frame: Frame, which: str) -> np.ndarray:
-    """Seconds of each unit of the frame, NaN if unknown."""
-    if which not in utterances:
-        return np.full(len(frame.units), np.nan)
-    return utterances.set_index(["session_id", "utterance_id"])[which].reindex(frame.units).to_numpy(dtype=float)
+def _times(utterances: pd.DataFrame, frame: Frame) -> np.ndarray:
+    """Start and end of each unit of the frame in seconds, (2, n_units), NaN if unknown."""
+    wanted = utterances.reindex(columns=["session_id", "utterance_id", "start", "end"])
+    return wanted.set_index(["session_id", "utterance_id"]).reindex(frame.units).to_numpy(dtype=float).T
 
 
 def macro_f1_difference(

@@ -104,7 +104,7 @@ def compare_context(given: argparse.Namespace) -> dict:
     training = from_mapping(Training, read_yaml("training", "default")[0])
     # The encoder alone is compared. A window holds one utterance to learn from where a chunk holds many, so a step of
     # as many utterances is a step of more tokens.
-    training = replace(training, lexical_share=0.0)
+    training = replace(training, lexical_share=0.0, pretrained_share=0.0)
     window_training = replace(
         training, epochs=given.window_epochs or training.epochs, batch_tokens=training.batch_tokens * PREVIOUS
     )

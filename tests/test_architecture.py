@@ -12,7 +12,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "threers"
 LAYERS = [
     {"errors", "shipped", "codebook", "settings", "configs"},
     {"corpus", "splits", "scores", "formats", "agreement"},
-    {"backbones", "hardware", "chunks", "targets", "decisions", "lexicon", "tagger"},
+    {"backbones", "hardware", "chunks", "targets", "decisions", "encode", "linear", "lexicon", "pretrained", "tagger"},
     {"learner", "batches", "epochs", "training", "scoring", "floors", "doctor"},
     {"summary", "card", "report"},
     {"runs", "screen", "demonstration"},

@@ -41,6 +41,7 @@ def test_a_tagger_learns_what_can_be_learnt(tiny_folder):
         batch_tokens=128,
         head_learning_rate=1e-2,
         lexical_share=0.0,  # words alone would do; this is about the network
+        pretrained_share=0.0,
         validation_share=0.2,
         patience=10,
         device="cpu",
@@ -57,7 +58,7 @@ def test_words_alone_are_a_second_opinion(tiny_folder):
     corpus = make_corpus(20)
     fold = grouped_folds(corpus, 4, 0)
     learn, test = corpus.select(fold.index[fold != 0]), corpus.select(fold.index[fold == 0])
-    plain = {"epochs": 1, "device": "cpu", "precision": "float32", "validation_share": 0.2}
+    plain = {"epochs": 1, "device": "cpu", "precision": "float32", "validation_share": 0.2, "pretrained_share": 0.0}
     without = fit(learn, local_backbone(tiny_folder), Training(lexical_share=0.0, **plain))
     beside = fit(learn, local_backbone(tiny_folder), Training(lexical_share=0.5, **plain))
     assert accuracy(beside, test) > accuracy(without, test) + 0.1
@@ -126,6 +127,7 @@ def test_a_collapse_is_said(tiny_backbone, annomi_like, caplog):
     training = Training(
         epochs=3,
         lexical_share=0.0,
+        pretrained_share=0.0,
         batch_tokens=128,
         head_learning_rate=0.9,
         validation_share=0.3,

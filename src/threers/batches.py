@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import Dataset
 
 from threers.chunks import Chunk, Chunker, SessionTokens
-from threers.tagger import collate
+from threers.encode import collate
 
 
 @dataclass(frozen=True)

@@ -106,6 +106,19 @@ class Chunker:
             lo, budget = hi, self.room
         return [self._chunk(session, index, pieces, w, lo, hi, None) for w, (lo, hi) in enumerate(windows)]
 
+    def alone(self, session: SessionTokens, index: int = 0) -> list[Chunk]:
+        """Each utterance by itself, without context or marker (an empty text is its marker); the special tokens are
+        part of the piece.
+        """
+        head, tail = np.array(self.before, dtype=np.int32), np.array(self.after, dtype=np.int32)
+        chunks = []
+        for number, start, end in self._pieces(session):
+            own = session.utterances[number][start:end]
+            tokens = np.concatenate([head, own if len(own) else session.markers[number], tail])
+            piece = np.array([[number, 0, len(tokens)]], dtype=np.int32)
+            chunks.append(Chunk(index, tokens, piece, np.ones(1, dtype=bool)))
+        return chunks
+
     def _pieces(self, session: SessionTokens) -> list[tuple[int, int, int]]:
         """(utterance, start, end) of every piece; an utterance longer than a chunk gives several of nearly equal
         length.

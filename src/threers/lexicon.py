@@ -12,17 +12,16 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file, save_file
 from scipy.sparse import csr_matrix
-from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import normalize
 
 from threers.codebook import Codebook
-from threers.decisions import family_columns
+from threers.linear import fit_linear
 from threers.targets import Targets
 
 #: A word or pair that fewer groups use is left out: it says little of other patients, and might name one.
 FEWEST_GROUPS = 2
 #: Inverse strength of the ridge penalty.
-PENALTY = 3.0
+STRENGTH = 3.0
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class Lexicon:
     def fit(
         cls, tokens: Sequence[np.ndarray], groups: np.ndarray, targets: Targets, weight: np.ndarray, codebook: Codebook
     ) -> Lexicon:
-        """Fit by ridge-penalised logistic regression, a child code only where its parent is present.
+        """Fit by `linear.fit_linear`.
 
         Args:
             tokens: token ids of each utterance.
@@ -52,24 +51,8 @@ class Lexicon:
             codebook: the codes.
 
         """
-        share = targets.share
         features, idf = _shared_features(tokens, groups)
-        x = _tf_idf(tokens, features, idf)
-        weights = np.zeros((len(features), share.shape[1]), dtype=np.float32)
-        intercept = np.zeros(share.shape[1], dtype=np.float32)
-        for family, columns in family_columns(codebook):
-            if family.kind == "exclusive":
-                rows = weight[:, columns[0]] > 0
-                best = share[rows][:, columns].argmax(axis=1)
-                present = np.unique(best)
-                intercept[columns] = np.log(1e-3)
-                w, b = _regress(x[rows], best, weight[rows, columns[0]], multinomial=True)
-                weights[:, columns[present]], intercept[columns[present]] = w, b
-                continue
-            for column in columns:
-                rows = (weight[:, column] > 0) & (targets.given[:, column] >= 0.5)
-                w, b = _regress(x[rows], share[rows, column] >= 0.5, weight[rows, column], multinomial=False)
-                weights[:, column], intercept[column] = w[:, 0], b[0]
+        weights, intercept = fit_linear(_tf_idf(tokens, features, idf), targets, weight, codebook, STRENGTH)
         return cls(features, idf, weights, intercept)
 
     def logits(self, tokens: Sequence[np.ndarray]) -> np.ndarray:
@@ -117,21 +100,3 @@ def _tf_idf(tokens: Sequence[np.ndarray], features: np.ndarray, idf: np.ndarray)
     counts.sum_duplicates()
     counts.data = (1 + np.log(counts.data)) * idf[counts.indices]
     return normalize(counts) if len(features) else counts
-
-
-def _regress(x: csr_matrix, y: np.ndarray, weight: np.ndarray, *, multinomial: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Weights (n_features, n_outputs) and intercepts (n_outputs,): one output per class met, or one for a binary
-    code.
-    """
-    classes = np.unique(y)
-    if not x.shape[1] or len(classes) < 2:
-        # Nothing to tell utterances apart by: the frequencies alone, with one imagined coding each.
-        counts = np.array([weight[y == code].sum() for code in (classes if multinomial else (False, True))]) + 1
-        logs = np.log(counts / counts.sum())
-        intercept = logs if multinomial else logs[1:] - logs[:1]
-        return np.zeros((x.shape[1], len(intercept))), intercept
-    fitted = LogisticRegression(C=PENALTY, max_iter=300).fit(x, y, sample_weight=weight)
-    weights, intercept = fitted.coef_.T, fitted.intercept_
-    if multinomial and len(classes) == 2:
-        return np.hstack([-weights, weights]) / 2, np.concatenate([-intercept, intercept]) / 2
-    return weights, intercept

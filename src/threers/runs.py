@@ -69,7 +69,7 @@ def evaluate(run: EvaluateRun) -> pd.DataFrame:
     Writes folds/, scores/, agreement.csv, .json and .html under `out`; goes on where a run was cut off. Returns the
     agreement table.
     """
-    from threers.epochs import VALIDATION_BATCH_TOKENS
+    from threers.epochs import SCORING_BATCH_TOKENS
     from threers.floors import FLOORS, floor_codings, floor_tags
     from threers.hardware import choose
     from threers.scoring import score_sessions
@@ -92,7 +92,7 @@ def evaluate(run: EvaluateRun) -> pd.DataFrame:
             learn, test = coded.select(train_ids), coded.select(test_ids)
             work = out / "folds" / f"training-{fold}"
             tagger = fit(learn, run.backbone, run.training, work=work)
-            scores = score_sessions(tagger, test.utterances, choose(run.training.device), VALIDATION_BATCH_TOKENS)
+            scores = score_sessions(tagger, test.utterances, choose(run.training.device), SCORING_BATCH_TOKENS)
             floors = floor_tags(learn, test)
             rows = pd.concat([floor_codings(test, floors[floor], floor) for floor in FLOORS], ignore_index=True)
             write_parquet(rows, out / "folds" / f"floors-{fold}.parquet")

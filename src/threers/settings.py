@@ -99,8 +99,11 @@ class Training:
     """The kept weights are a running mean over about this many epochs; 0 keeps the last step's."""
     dropout: float = 0.2
     """Dropout before the heads; attention dropout is off, because on a CPU it forces a path half as fast."""
-    lexical_share: float = 0.5
-    """How much single words and word pairs count beside the encoder; 0 leaves them out."""
+    lexical_share: float = 0.2
+    """How much single words and word pairs count in the tagger's logits; 0 leaves them out."""
+    pretrained_share: float = 0.5
+    """How much the backbone as it was before training counts, read by a linear model; 0 leaves it out, and saves half
+    of the scoring time."""
     balance: float = 0.5
     """Weight of a code in the loss: (1 / its frequency) to this power; 0 weighs all alike, 1 makes rare codes equal."""
     coder_correlation: float = 0.5
@@ -125,6 +128,13 @@ class Training:
         _require(self.average_epochs >= 0, "training.average_epochs", self.average_epochs, "0 or more")
         _require(0 <= self.dropout < 1, "training.dropout", self.dropout, "between 0 and 1")
         _require(0 <= self.lexical_share < 1, "training.lexical_share", self.lexical_share, "from 0 to below 1")
+        left = 1 - self.lexical_share
+        _require(
+            0 <= self.pretrained_share < left,
+            "training.pretrained_share",
+            self.pretrained_share,
+            f"from 0 to below {left:.2g}, what lexical_share leaves",
+        )
         _require(0 <= self.balance <= 1, "training.balance", self.balance, "between 0 and 1")
         _require(
             0 <= self.coder_correlation <= 1, "training.coder_correlation", self.coder_correlation, "between 0 and 1"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,16 +14,19 @@ import torch
 from torch import nn
 
 from threers.backbones import WEIGHTS, load_encoder, load_tokenizer
-from threers.chunks import Chunk, Chunker, SessionTokens
+from threers.chunks import Chunker, SessionTokens
 from threers.codebook import Codebook
 from threers.decisions import Decisions, probabilities, tag
+from threers.encode import Reading, encode, piece_means
 from threers.errors import InputError
 from threers.hardware import Hardware
 from threers.lexicon import Lexicon
+from threers.pretrained import Pretrained
 from threers.scores import read_json, write_json
 from threers.settings import Backbone
 
 LEXICON = "lexicon.safetensors"
+PRETRAINED = "pretrained.safetensors"
 #: Encoders that take one mask entry per token only, so that the future cannot be hidden from them.
 NO_PAIR_MASK = ("deberta", "deberta-v2")
 
@@ -57,13 +60,7 @@ class SpanTagger(nn.Module):
         """
         mask = attention_mask if self.lookahead else self._past_only(attention_mask, owner)
         hidden = self.encoder(input_ids=input_ids, attention_mask=mask).last_hidden_state.float()
-        flat, hidden = owner.reshape(-1), hidden.reshape(-1, hidden.shape[-1])
-        inside = flat >= 0
-        flat, hidden = flat[inside], hidden[inside]
-        count = torch.bincount(flat, minlength=n).clamp(min=1)
-        mean = torch.zeros(n, hidden.shape[-1], device=hidden.device).index_add_(0, flat, hidden) / count[:, None]
-        first = torch.searchsorted(flat, torch.arange(n, device=flat.device))
-        return torch.cat([mean, hidden[first]], dim=1)
+        return torch.cat(piece_means(hidden, owner, n), dim=1)
 
     def classify(self, vectors: torch.Tensor) -> torch.Tensor:
         """Logits (n, n_codes) from pooled vectors (n, 2 * width)."""
@@ -83,32 +80,6 @@ class SpanTagger(nn.Module):
         return torch.where(seen[:, None], 0.0, torch.finfo(torch.float32).min)
 
 
-def collate(chunks: Sequence[Chunk], pad_id: int) -> tuple[dict[str, torch.Tensor], np.ndarray]:
-    """Pad chunks into one batch.
-
-    Returns the keyword arguments of `SpanTagger.pool` (without n), and int64 (n_pieces, 3): session, utterance and
-    weight of each piece in the order of `owner`; the weight is its number of tokens, or 0 where it does not
-    count.
-    """
-    length = max(len(chunk.tokens) for chunk in chunks)
-    ids = np.full((len(chunks), length), pad_id, dtype=np.int64)
-    mask = np.zeros((len(chunks), length), dtype=np.int64)
-    owner = np.full((len(chunks), length), -1, dtype=np.int64)
-    pieces: list[tuple[int, int, int]] = []
-    for row, chunk in enumerate(chunks):
-        ids[row, : len(chunk.tokens)] = chunk.tokens
-        mask[row, : len(chunk.tokens)] = 1
-        for (utterance, start, end), counts in zip(chunk.pieces.tolist(), chunk.counts.tolist(), strict=True):
-            owner[row, start:end] = len(pieces)
-            pieces.append((chunk.session, utterance, (end - start) * counts))
-    batch = {
-        "input_ids": torch.from_numpy(ids),
-        "attention_mask": torch.from_numpy(mask),
-        "owner": torch.from_numpy(owner),
-    }
-    return batch, np.array(pieces, dtype=np.int64).reshape(-1, 3)
-
-
 @dataclass
 class Tagger:
     """A trained tagger with everything that scoring needs."""
@@ -121,7 +92,9 @@ class Tagger:
     manifest: dict[str, Any]
     lexicon: Lexicon | None = None
     lexical_share: float = 0.0
-    """How much the lexicon's logits count beside the encoder's, 0 to 1."""
+    pretrained: Pretrained | None = None
+    pretrained_share: float = 0.0
+    """How much each opinion's logits count, 0 to 1; the encoder's count for the rest."""
     hash: str = ""
     """SHA-256 over the weights, codebook and decisions of a loaded tagger."""
 
@@ -145,37 +118,34 @@ class Tagger:
             after=after,
         )
 
-    def logits(self, sessions: Sequence[SessionTokens], hardware: Hardware, batch_tokens: int) -> LogitsReport:
-        """Logits of every utterance of `sessions`, in their order, each from the chunk where it stands most central.
+    def reading(self, hardware: Hardware, batch_tokens: int) -> Reading:
+        """How this tagger reads sessions."""
+        return Reading(self.chunker, self.tokenizer.pad_token_id, hardware, batch_tokens)
 
-        `batch_tokens` bounds a forward pass, padding counted. An utterance in several pieces is the mean of their
-        vectors, weighted by their tokens.
+    def logits(self, sessions: Sequence[SessionTokens], hardware: Hardware, batch_tokens: int) -> LogitsReport:
+        """Logits of every utterance of `sessions`, in their order: the weighted mean of what the encoder says, from the
+        chunk where an utterance stands most central, and the lexicon and the pretrained backbone.
+
+        `batch_tokens` bounds a forward pass, padding counted.
         """
-        chunker = self.chunker
-        chunks = [chunk for number, session in enumerate(sessions) for chunk in chunker.for_scoring(session, number)]
-        chunks.sort(key=lambda chunk: len(chunk.tokens), reverse=True)
-        starts = np.concatenate([[0], np.cumsum([len(session.utterances) for session in sessions])]).astype(int)
-        vectors = torch.zeros(int(starts[-1]), 2 * self.model.encoder.config.hidden_size)
-        sizes = torch.zeros(len(vectors))
-        read = padded = 0
+        reading = self.reading(hardware, batch_tokens)
+        chunks = [
+            chunk for number, session in enumerate(sessions) for chunk in reading.chunker.for_scoring(session, number)
+        ]
         self.model.eval().to(hardware.device)
-        with torch.inference_mode(), hardware.autocast:
-            for batch in _batches(chunks, batch_tokens):
-                tensors, pieces = collate(batch, self.tokenizer.pad_token_id)
-                pooled = self.model.pool(**{k: v.to(hardware.device) for k, v in tensors.items()}, n=len(pieces)).cpu()
-                home = torch.from_numpy(starts[pieces[:, 0]] + pieces[:, 1])
-                weight = torch.from_numpy(pieces[:, 2]).float()
-                vectors.index_add_(0, home, pooled * weight[:, None])
-                sizes.index_add_(0, home, weight)
-                read += int(tensors["attention_mask"].sum())
-                padded += tensors["attention_mask"].numel()
+        encoded = encode(self.model.pool, chunks, sessions, reading)
         with torch.inference_mode():
-            device = self.model.head.weight.device
-            logits = self.model.classify((vectors / sizes[:, None]).to(device)).cpu().numpy()
+            logits = self.model.classify(encoded.vectors.to(self.model.head.weight.device)).cpu().numpy()
+        logits *= 1 - self.lexical_share - self.pretrained_share
+        tokens, padded = encoded.tokens, encoded.padded_tokens
         if self.lexicon is not None:
-            words = self.lexicon.logits([tokens for session in sessions for tokens in session.utterances])
-            logits = (1 - self.lexical_share) * logits + self.lexical_share * words
-        return LogitsReport(logits, read, padded)
+            words = [own for session in sessions for own in session.utterances]
+            logits += self.lexical_share * self.lexicon.logits(words)
+        if self.pretrained is not None:
+            encoded = self.pretrained.encode(sessions, reading)
+            logits += self.pretrained_share * self.pretrained.logits(encoded, sessions)
+            tokens, padded = tokens + encoded.tokens, padded + encoded.padded_tokens
+        return LogitsReport(logits, tokens, padded)
 
     def tags(self, logits: np.ndarray, roles: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Probabilities float32 and tags bool, both (n, n_codes), of utterances with these logits and roles."""
@@ -195,12 +165,15 @@ class Tagger:
         save_file(state, str(folder / WEIGHTS), metadata={"format": "pt"})
         if self.lexicon is not None:
             self.lexicon.save(folder / LEXICON)
+        if self.pretrained is not None:
+            self.pretrained.save(folder / PRETRAINED)
         self.codebook.save(folder / "codebook.yaml")
         write_json(self.decisions.to_dict(), folder / "decisions.json")
         manifest = self.manifest | {
             "codebook": self.codebook.name,
             "codebook_sha256": self.codebook.hash,
-            "lexical_share": self.lexical_share if self.lexicon is not None else 0.0,
+            "lexical_share": self.lexical_share,
+            "pretrained_share": self.pretrained_share,
             "chunks": {
                 "backbone": self.backbone.name,
                 "chunk_tokens": self.backbone.chunk_tokens,
@@ -226,8 +199,9 @@ class Tagger:
         manifest = read_json(folder / "manifest.json")
         if manifest.get("codebook_sha256") != codebook.hash:
             raise InputError(f"tagger {folder}: codebook.yaml is not the one it was trained with; restore the folder")
-        if not {"chunks", "lexical_share"} <= manifest.keys():
-            raise InputError(f"tagger {folder}: manifest.json lacks chunks or lexical_share; restore the folder")
+        for key in ("chunks", "lexical_share", "pretrained_share"):
+            if key not in manifest:
+                raise InputError(f"tagger {folder}: manifest.json lacks {key}; restore the folder")
         chunks = manifest["chunks"]
         backbone = Backbone(
             name=chunks["backbone"],
@@ -239,14 +213,15 @@ class Tagger:
         )
         model = _load_model(folder, len(codebook.tag_codes()), backbone.lookahead)
         decisions = Decisions.from_dict(read_json(folder / "decisions.json"), codebook, str(folder / "decisions.json"))
-        share = float(manifest["lexical_share"])
-        files = [WEIGHTS, "codebook.yaml", "decisions.json", *([LEXICON] if share else [])]
-        if share and not (folder / LEXICON).is_file():
-            raise InputError(f"tagger {folder}: {LEXICON} is missing; restore the folder")
+        shares = {LEXICON: float(manifest["lexical_share"]), PRETRAINED: float(manifest["pretrained_share"])}
+        opinions = [name for name, share in shares.items() if share]
+        for name in opinions:
+            if not (folder / name).is_file():
+                raise InputError(f"tagger {folder}: {name} is missing; restore the folder")
         digest = hashlib.sha256()
-        for name in files:
+        for name in (WEIGHTS, "codebook.yaml", "decisions.json", *opinions):
             digest.update((folder / name).read_bytes())
-        digest.update(json.dumps([chunks, share]).encode())
+        digest.update(json.dumps([chunks, list(shares.values())]).encode())
         return cls(
             model,
             load_tokenizer(folder),
@@ -254,8 +229,10 @@ class Tagger:
             backbone,
             decisions,
             manifest,
-            lexicon=_load_lexicon(folder) if share else None,
-            lexical_share=share,
+            lexicon=_load_lexicon(folder) if LEXICON in opinions else None,
+            lexical_share=shares[LEXICON],
+            pretrained=_load_pretrained(folder, backbone.lookahead) if PRETRAINED in opinions else None,
+            pretrained_share=shares[PRETRAINED],
             hash=digest.hexdigest(),
         )
 
@@ -269,23 +246,18 @@ class LogitsReport:
     padded_tokens: int
 
 
-def _batches(chunks: Sequence[Chunk], batch_tokens: int) -> Iterator[list[Chunk]]:
-    """Group chunks that are sorted from long to short into batches of at most `batch_tokens`, padding counted."""
-    start = 0
-    while start < len(chunks):
-        rows = max(1, batch_tokens // len(chunks[start].tokens))
-        yield list(chunks[start : start + rows])
-        start += rows
+def _blank_encoder(folder: Path) -> Any:
+    from transformers import AutoConfig, AutoModel
+
+    return AutoModel.from_config(AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False))
 
 
 def _load_model(folder: Path, n_codes: int, lookahead: bool) -> SpanTagger:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
-    from transformers import AutoConfig, AutoModel
 
     try:
-        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        model = SpanTagger(AutoModel.from_config(config), n_codes, lookahead=lookahead)
+        model = SpanTagger(_blank_encoder(folder), n_codes, lookahead=lookahead)
         model.load_state_dict(load_file(str(folder / WEIGHTS)))
     except (OSError, ImportError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         line = (str(error).strip().splitlines() or [""])[0][:200]
@@ -300,6 +272,15 @@ def _load_lexicon(folder: Path) -> Lexicon:
         return Lexicon.load(folder / LEXICON)
     except (OSError, TypeError, SafetensorError) as error:
         raise InputError(f"tagger {folder}: {LEXICON} is damaged; restore the folder") from error
+
+
+def _load_pretrained(folder: Path, lookahead: bool) -> Pretrained:
+    from safetensors import SafetensorError
+
+    try:
+        return Pretrained.load(folder / PRETRAINED, _blank_encoder(folder), lookahead=lookahead)
+    except (OSError, KeyError, RuntimeError, SafetensorError) as error:
+        raise InputError(f"tagger {folder}: {PRETRAINED} is damaged; restore the folder") from error
 
 
 def _special_tokens(tokenizer: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import re
 import shutil
@@ -23,10 +24,11 @@ from threers.chunks import tokenise
 from threers.codebook import Codebook
 from threers.corpus import Corpus, coded_sessions, grouped_split, require_disjoint, session_hashes
 from threers.decisions import Decisions
-from threers.epochs import EpochEnd, Validation
+from threers.epochs import SCORING_BATCH_TOKENS, EpochEnd, Validation
 from threers.hardware import Hardware, choose
 from threers.learner import Learner, code_frequency, code_weights, prior_logits
 from threers.lexicon import Lexicon
+from threers.pretrained import Pretrained
 from threers.settings import Backbone, Training
 from threers.tagger import Tagger
 from threers.targets import Targets, build_targets
@@ -73,6 +75,16 @@ def fit(
     if training.lexical_share:
         tagger.lexicon = Lexicon.fit(_words(examples), _group_numbers(learn), of_learn, weight, corpus.codebook)
         tagger.lexical_share = training.lexical_share
+    if training.pretrained_share:
+        tagger.pretrained = Pretrained.fit(
+            copy.deepcopy(tagger.model.encoder),
+            examples.sessions,
+            of_learn,
+            weight,
+            corpus.codebook,
+            tagger.reading(choose(training.device), SCORING_BATCH_TOKENS),
+        )
+        tagger.pretrained_share = training.pretrained_share
     batches = EpochBatches(examples, tagger.chunker, training.batch_tokens, training.seed)
     with torch.no_grad():
         tagger.model.head.bias.copy_(torch.from_numpy(prior_logits(of_learn, weight, corpus.codebook)))

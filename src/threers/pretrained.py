@@ -1,0 +1,157 @@
+"""What the backbone already knew of an utterance before training: a linear third opinion beside the encoder. Layer 2.
+
+Fine-tuning on a few patients bends the whole backbone towards them. Its untouched lower layers, read by a linear model
+only, err elsewhere, and in the middle of a backbone there is more about what a sentence does than at its end, which
+is bent to its pre-training task (Tenney et al. 2019, "BERT rediscovers the classical NLP pipeline").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from threers.chunks import SessionTokens
+from threers.codebook import Codebook
+from threers.encode import Encoded, Reading, encode, piece_means
+from threers.linear import fit_linear
+from threers.targets import Targets
+
+#: Share of the backbone's layers that are kept.
+DEPTH = 2 / 3
+#: How far back another utterance lies (negative: ahead) -> the weight of its vector, with a place of its own.
+NEIGHBOURS = {1: 0.7, 2: 0.5, -1: 0.5}
+#: Utterances farther back, every other one summed: mostly those of the other speaker, and mostly the speaker's own.
+FARTHER = ((3, 5, 7, 9), (4, 6, 8, 10))
+FARTHER_WEIGHT = 0.15
+#: Inverse strength of the ridge penalty.
+STRENGTH = 0.3
+#: Prefix of the encoder's tensors in the file.
+ENCODER = "encoder."
+
+
+@dataclass
+class Pretrained:
+    """Linear logits from mean token vectors of the lower layers of an untrained backbone.
+
+    Each utterance is read by itself. Its vector is brought to unit length, centred, brought to unit length again, and
+    stands beside those of its neighbours and the logarithm of its length.
+    """
+
+    encoder: Any
+    """The lower layers, in eval mode."""
+    lookahead: bool
+    center: np.ndarray
+    """Mean unit vector of the training utterances, float32 (width,)."""
+    weights: np.ndarray
+    """float32 (n_features, n_codes)."""
+    intercept: np.ndarray
+    """float32 (n_codes,)."""
+
+    @classmethod
+    def fit(
+        cls,
+        encoder: Any,
+        sessions: Sequence[SessionTokens],
+        targets: Targets,
+        weight: np.ndarray,
+        codebook: Codebook,
+        reading: Reading,
+    ) -> Pretrained:
+        """Fit by `linear.fit_linear` on a backbone that nothing has trained; `encoder` is changed and kept.
+
+        Args:
+            encoder: the whole backbone.
+            sessions: what to learn from.
+            targets: of each utterance.
+            weight: of each coding, (n_utterances, n_codes); 0 = not coded.
+            codebook: the codes.
+            reading: how the sessions are read.
+
+        """
+        _keep_lower_layers(encoder)
+        for parameter in encoder.parameters():
+            # As they will be saved, so that a tagger says the same before and after.
+            parameter.data = parameter.data.half().float()
+        blank = np.zeros(0, np.float32)
+        own = cls(encoder.eval(), reading.chunker.lookahead, blank, blank, blank)
+        encoded = own.encode(sessions, reading)
+        own.center = _unit(encoded.vectors.numpy()).mean(axis=0)
+        x = np.concatenate(list(own._features(encoded, sessions)))
+        own.weights, own.intercept = fit_linear(x, targets, weight, codebook, STRENGTH)
+        return own
+
+    def encode(self, sessions: Sequence[SessionTokens], reading: Reading) -> Encoded:
+        """Mean token vectors of every utterance, each read by itself."""
+        self.encoder.to(reading.hardware.device)
+        chunks = [chunk for number, session in enumerate(sessions) for chunk in reading.chunker.alone(session, number)]
+        return encode(self._pool, chunks, sessions, reading)
+
+    def logits(self, encoded: Encoded, sessions: Sequence[SessionTokens]) -> np.ndarray:
+        """Logits float32 (n_utterances, n_codes), from what `encode` gave for the same sessions."""
+        return np.concatenate([x @ self.weights + self.intercept for x in self._features(encoded, sessions)])
+
+    def save(self, path: Path) -> None:
+        """Write as safetensors, the encoder in half precision."""
+        state = {ENCODER + name: _half(tensor) for name, tensor in self.encoder.state_dict().items()}
+        linear = {"center": self.center, "weights": self.weights, "intercept": self.intercept}
+        save_file(state | {name: torch.from_numpy(array) for name, array in linear.items()}, str(path))
+
+    @classmethod
+    def load(cls, path: Path, encoder: Any, *, lookahead: bool) -> Pretrained:
+        """Read what `save` wrote into a backbone of the same configuration."""
+        state = load_file(str(path))
+        linear = [state.pop(name).numpy() for name in ("center", "weights", "intercept")]
+        _keep_lower_layers(encoder)
+        encoder.load_state_dict({name.removeprefix(ENCODER): tensor for name, tensor in state.items()})
+        return cls(encoder.eval(), lookahead, *linear)
+
+    def _pool(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, owner: torch.Tensor, n: int) -> torch.Tensor:
+        hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state.float()
+        return piece_means(hidden, owner, n)[0]
+
+    def _features(self, encoded: Encoded, sessions: Sequence[SessionTokens]) -> Any:
+        """Features (n_utterances, n_features) of one session after the other."""
+        vectors = _unit(_unit(encoded.vectors.numpy()) - self.center)
+        start = 0
+        for session in sessions:
+            own = vectors[start : start + len(session.utterances)]
+            start += len(own)
+            length = np.log1p([len(tokens) for tokens in session.utterances])[:, None] / 3
+            near = [weight * _back(own, by) for by, weight in NEIGHBOURS.items() if by > 0 or self.lookahead]
+            far = [FARTHER_WEIGHT * sum(_back(own, by) for by in distances) for distances in FARTHER]
+            yield np.hstack([own, length, *near, *far]).astype(np.float32)
+
+
+def _keep_lower_layers(encoder: Any) -> None:
+    """Drop the upper layers, where the backbone has a list of them (one that shares them has none)."""
+    depth = encoder.config.num_hidden_layers
+    for stack in encoder.modules():
+        if isinstance(stack, nn.ModuleList) and len(stack) == depth:
+            del stack[max(1, round(depth * DEPTH)) :]
+            return
+
+
+def _half(tensor: torch.Tensor) -> torch.Tensor:
+    tensor = tensor.detach().cpu().contiguous().clone()
+    return tensor.half() if tensor.is_floating_point() else tensor
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+
+
+def _back(vectors: np.ndarray, by: int) -> np.ndarray:
+    """The vector `by` utterances back (negative: ahead); zeros outside the session."""
+    moved = np.zeros_like(vectors)
+    if by > 0:
+        moved[by:] = vectors[:-by]
+    else:
+        moved[:by] = vectors[-by:]
+    return moved

@@ -11,7 +11,7 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "threers"
 LAYERS = [
     {"errors", "shipped", "codebook", "settings", "configs"},
-    {"corpus", "splits", "scores", "formats", "agreement"},
+    {"corpus", "splits", "scores", "journal", "streams", "formats", "agreement"},
     {"backbones", "hardware", "chunks", "targets", "decisions", "encode", "linear", "lexicon", "pretrained", "tagger"},
     {"learner", "batches", "epochs", "training", "scoring", "floors", "doctor"},
     {"summary", "card", "report"},

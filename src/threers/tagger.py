@@ -107,6 +107,11 @@ class Tagger:
         return cls(model, tokenizer, codebook, backbone, Decisions.neutral(codebook), {})
 
     @property
+    def keeps_tags(self) -> bool:
+        """Did its tags stay the same in bfloat16 when that was checked?"""
+        return bool(self.manifest.get("precision_check", {}).get("kept"))
+
+    @property
     def chunker(self) -> Chunker:
         """Cuts sessions as this tagger reads them."""
         before, after = _special_tokens(self.tokenizer)

@@ -56,9 +56,10 @@ class WindowModel(PreTrainedModel):
         self, input_ids: torch.Tensor, attention_mask: torch.Tensor, token_type_ids: torch.Tensor, **_: Any
     ) -> SequenceClassifierOutput:
         """Logits (batch, n_codes)."""
-        rows = torch.arange(len(input_ids))[:, None]
-        owner = torch.where(token_type_ids.bool() & attention_mask.bool(), rows, -1)
-        pooled = self.model.pool(input_ids, attention_mask, owner, len(input_ids))
+        own = token_type_ids.bool() & attention_mask.bool()
+        sizes = own.sum(dim=1)
+        inside, firsts = own.reshape(-1).nonzero()[:, 0], sizes.cumsum(0) - sizes
+        pooled = self.model.pool(input_ids, attention_mask, own, inside, firsts)
         return SequenceClassifierOutput(logits=self.model.classify(pooled))
 
 

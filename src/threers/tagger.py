@@ -48,19 +48,27 @@ class SpanTagger(nn.Module):
         nn.init.normal_(self.head.weight, std=0.02)
         nn.init.zeros_(self.head.bias)
 
-    def pool(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, owner: torch.Tensor, n: int) -> torch.Tensor:
-        """Vectors (n, 2 * width) of the pieces: the mean over a piece's tokens, and the first token of its role marker.
+    def pool(
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        owner: torch.Tensor,
+        inside: torch.Tensor,
+        firsts: torch.Tensor,
+    ) -> torch.Tensor:
+        """Vectors (n_pieces, 2 * width): the mean over a piece's tokens, and the first token of its role marker.
 
         Args:
             input_ids: (batch, length).
             attention_mask: (batch, length), 0 on padding.
-            owner: (batch, length), which piece a token belongs to, 0 to n - 1 in reading order; -1 for none.
-            n: pieces in the batch.
+            owner: (batch, length), which piece a token belongs to, 0 to n_pieces - 1 in reading order; -1 for none.
+            inside: as for `encode.piece_means`.
+            firsts: as for `encode.piece_means`.
 
         """
         mask = attention_mask if self.lookahead else self._past_only(attention_mask, owner)
         hidden = self.encoder(input_ids=input_ids, attention_mask=mask).last_hidden_state.float()
-        return torch.cat(piece_means(hidden, owner, n), dim=1)
+        return torch.cat(piece_means(hidden, inside, firsts), dim=1)
 
     def classify(self, vectors: torch.Tensor) -> torch.Tensor:
         """Logits (n, n_codes) from pooled vectors (n, 2 * width)."""

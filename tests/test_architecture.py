@@ -13,7 +13,7 @@ LAYERS = [
     {"errors", "shipped", "codebook", "settings", "configs"},
     {"corpus", "splits", "scores", "journal", "streams", "formats", "agreement"},
     {"backbones", "hardware", "chunks", "targets", "decisions", "encode", "linear", "lexicon", "pretrained", "tagger"},
-    {"learner", "batches", "epochs", "training", "scoring", "floors", "doctor"},
+    {"learner", "batches", "epochs", "precision", "training", "scoring", "floors", "doctor"},
     {"summary", "card", "report"},
     {"runs", "screen", "demonstration"},
     {"cli"},

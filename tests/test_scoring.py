@@ -328,7 +328,7 @@ def test_summaries_count_tags_and_expect_counts():
     sessions = summarise_sessions(table, book)
     assert sessions["minutes"].item() == pytest.approx(320 / 60)
     assert sessions["n_utterances"].item() == 3
-    assert sessions["n_patient"].item() == 1
+    assert sessions["utterances_patient"].item() == 1
     assert sessions["expected_W2"].item() == pytest.approx(0.75)
     assert sessions["rate_W2"].item() == pytest.approx(5 / (320 / 60))
 

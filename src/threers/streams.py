@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
@@ -115,11 +116,12 @@ class Source:
                 rows = batch.to_pandas()
                 rows = rows if rest.empty else pd.concat([rest, rows], ignore_index=True)
                 # The last session of a batch may go on in the next.
-                whole = rows["session_id"] != rows["session_id"].iloc[-1]
-                for part in _runs(rows[whole]):
+                others = np.flatnonzero(rows["session_id"] != rows["session_id"].iloc[-1])
+                last = int(others[-1]) + 1 if len(others) else 0
+                for part in _runs(rows[:last]):
                     done += len(part)
                     yield part, self._table.name, done / total
-                rest = rows[~whole]
+                rest = rows[last:]
             if len(rest):
                 yield from ((part, self._table.name, 1.0) for part in _runs(rest))
 

@@ -26,7 +26,7 @@ def summarise_sessions(scores: pd.DataFrame, codebook: Codebook) -> pd.DataFrame
     """One row per session.
 
     Returns session_id, minutes (from the first start to the last known time, null without times), n_utterances,
-    `n_ROLE`, and per code `n_CODE` (tags), `expected_CODE` (sum of probabilities) and `rate_CODE` (tags per 5
+    `utterances_ROLE`, and per code `n_CODE` (tags), `expected_CODE` (sum of probabilities) and `rate_CODE` (tags per 5
     minutes).
     """
     table = _counts(scores, [scores["session_id"]], codebook)
@@ -37,7 +37,7 @@ def summarise_sessions(scores: pd.DataFrame, codebook: Codebook) -> pd.DataFrame
     spoken = pd.crosstab(scores["session_id"], scores["role"]).reindex(table["session_id"]).reindex(columns=roles)
     table.insert(1, "minutes", minutes)
     for place, role in enumerate(roles):
-        table.insert(3 + place, f"n_{role}", spoken[role].fillna(0).to_numpy(dtype="int64"))
+        table.insert(3 + place, f"utterances_{role}", spoken[role].fillna(0).to_numpy(dtype="int64"))
     rates = {
         f"rate_{code}": table[f"n_{code}"] / table["minutes"].replace(0, np.nan) * 5 for code in codebook.tag_codes()
     }

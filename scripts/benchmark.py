@@ -15,7 +15,11 @@ import argparse
 import importlib
 import json
 import logging
+import os
 from pathlib import Path
+
+# Before anything imports transformers.
+os.environ |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
 
 NEEDS = {
     "context": ["corpus"],

@@ -26,7 +26,7 @@ CPU = choose("cpu", "float32")
 
 
 def accuracy(tagger, corpus):
-    scores = score_sessions(tagger, corpus.utterances, CPU, 2048)
+    scores = score_sessions(tagger, corpus.utterances, CPU)
     mine = scores_to_codings(scores, corpus.codebook, "model:tiny").set_index(["session_id", "unit_id"])["code"]
     gold = corpus.codings[corpus.codings["coder_id"] == "A"].set_index(["session_id", "unit_id"])["code"]
     return (mine.loc[gold.index].to_numpy() == gold.to_numpy()).mean()

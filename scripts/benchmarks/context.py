@@ -90,7 +90,7 @@ def compare(given: argparse.Namespace) -> dict[str, Any]:
             tagger = fit(corpus.select(learn_ids), backbone, settings, tagger_type=tagger_type)
             trained = time.monotonic()
             tally = Tally()
-            scores = score_sessions(tagger, test.utterances, choose(), 8192, tally)
+            scores = score_sessions(tagger, test.utterances, choose(), tally)
             own = figures[side]
             read = tagger.manifest["tokens_per_epoch"] * len(tagger.manifest["epochs"])
             for key, value in {

@@ -8,6 +8,7 @@ before it, and it. All use the tagger's encoder and head; ours once more as it i
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import resource
 import subprocess
@@ -22,6 +23,7 @@ import numpy as np
 import pandas as pd
 import torch
 from sklearn.metrics import cohen_kappa_score
+from torch import nn
 from transformers import PreTrainedModel, Trainer, TrainingArguments, pipeline
 from transformers.modeling_outputs import SequenceClassifierOutput
 
@@ -48,9 +50,16 @@ WAYS = {
 class WindowModel(PreTrainedModel):
     """The tagger's encoder and head on (context, own utterance) pairs: pooled over the own tokens, type 1."""
 
+    _supports_sdpa = True
+
     def __init__(self, model: SpanTagger) -> None:
-        super().__init__(model.encoder.config)
+        super().__init__(copy.deepcopy(model.encoder.config))
+        self.config.num_labels = model.head.out_features
         self.model = model
+        self.post_init()
+
+    def _init_weights(self, module: nn.Module) -> None:
+        """Keep them: they are trained."""
 
     def forward(
         self, input_ids: torch.Tensor, attention_mask: torch.Tensor, token_type_ids: torch.Tensor, **_: Any
@@ -132,11 +141,13 @@ def run(given: argparse.Namespace) -> None:
     tagger = Tagger.load(given.tagger)
     if way != "whole":
         tagger = replace(tagger, lexicon=None, lexical_share=0.0, pretrained=None, pretrained_share=0.0)
+    rates = [matrix_rate(torch.bfloat16)]
     corpus = Corpus.load(given.corpus)
     few = corpus.select(corpus.sessions["session_id"].iloc[: given.sessions])
     roles = few.utterances["role"].tolist()
     if way in ("whole", "encoder"):
         hardware = choose("cpu", reduced=True)
+        tagger.lower(hardware)
         p, positions, seconds = ours(tagger, Path(given.corpus), hardware)
         first = corpus.utterances["session_id"].isin(few.sessions["session_id"]).to_numpy()
         tags, utterances = tag(p[first], tagger.codebook, tagger.decisions), len(p)
@@ -146,13 +157,15 @@ def run(given: argparse.Namespace) -> None:
         tags, utterances = tagger.tags(logits.astype(np.float32), roles)[1], len(logits)
         length = positions // utterances
     operations = positions * operations_per_token(tagger.model.encoder.config.to_dict(), length)
-    rate = matrix_rate(torch.bfloat16)
+    # Before and after, because a shared machine's rate may halve from one minute to the next.
+    rates.append(matrix_rate(torch.bfloat16))
     np.save(out / f"{way}.npy", tags)
     figures = {
         "utterances": utterances,
         "positions": positions,
         "seconds": seconds,
-        "rate_share": operations / seconds / (rate * 1e9),
+        "rate_share": operations / seconds / (np.mean(rates) * 1e9),
+        "rates": rates,
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
     (out / f"{way}.json").write_text(json.dumps(figures), encoding="utf-8")

@@ -24,7 +24,6 @@ def check_precision(
     roles: Sequence[str],
     targets: Targets,
     device: str,
-    batch_tokens: int,
 ) -> dict[str, Any]:
     """Score coded sessions in both precisions.
 
@@ -33,7 +32,7 @@ def check_precision(
     """
     tags = []
     for precision in ("float32", "bfloat16"):
-        logits = tagger.logits(sessions, Hardware(device, precision, "for the check"), batch_tokens).logits
+        logits = tagger.logits(sessions, Hardware(device, precision, "for the check")).logits
         tags.append(tagger.tags(logits, roles)[1])
     full, half = tags
     flipped = float((full != half).any(axis=1).mean())

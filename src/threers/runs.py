@@ -80,7 +80,6 @@ def evaluate(run: EvaluateRun) -> pd.DataFrame:
     Writes folds/, scores/, agreement.csv, .json and .html under `out`; goes on where a run was cut off. Returns the
     agreement table.
     """
-    from threers.epochs import SCORING_BATCH_TOKENS
     from threers.floors import FLOORS, floor_codings, floor_tags
     from threers.hardware import choose
     from threers.scoring import score_sessions
@@ -104,7 +103,7 @@ def evaluate(run: EvaluateRun) -> pd.DataFrame:
             work = out / "folds" / f"training-{fold}"
             tagger = fit(learn, run.backbone, run.training, work=work)
             hardware = choose(run.training.device, reduced=tagger.keeps_tags)
-            scores = score_sessions(tagger, test.utterances, hardware, SCORING_BATCH_TOKENS)
+            scores = score_sessions(tagger, test.utterances, hardware)
             floors = floor_tags(learn, test)
             rows = pd.concat([floor_codings(test, floors[floor], floor) for floor in FLOORS], ignore_index=True)
             write_parquet(rows, out / "folds" / f"floors-{fold}.parquet")
@@ -140,6 +139,7 @@ def score(run: ScoreRun) -> dict[str, Any]:
     tagger = Tagger.load(run.tagger)
     source = Source(run.source, tagger.codebook, run.reader, run.roles, run.columns)
     hardware = choose(run.device, run.precision, reduced=tagger.keeps_tags)
+    tagger.lower(hardware)
     out = Path(run.out).expanduser()
     identity = {
         "tagger": tagger.hash,

@@ -91,10 +91,10 @@ class Job:
 
 
 def score_sessions(
-    tagger: Tagger, utterances: pd.DataFrame, hardware: Hardware, batch_tokens: int, tally: Tally | None = None
+    tagger: Tagger, utterances: pd.DataFrame, hardware: Hardware, tally: Tally | None = None
 ) -> pd.DataFrame:
     """Score utterances (session_id, utterance_id, role, start, end, text; sorted) in memory; the scores table."""
-    table, counts = _score(tagger, utterances, tokenise(utterances, tagger.tokenizer), hardware, batch_tokens)
+    table, counts = _score(tagger, utterances, tokenise(utterances, tagger.tokenizer), hardware)
     if tally:
         tally.add(counts)
     return table
@@ -154,15 +154,15 @@ def score_shard(tagger: Tagger, shard: Shard, tokens: list[SessionTokens], job: 
 
 
 def _score(
-    tagger: Tagger, utterances: pd.DataFrame, tokens: list[SessionTokens], hardware: Hardware, batch_tokens: int
+    tagger: Tagger, utterances: pd.DataFrame, tokens: list[SessionTokens], hardware: Hardware, batch_tokens: int = 0
 ) -> tuple[pd.DataFrame, Tally]:
     start = time.monotonic()
     try:
         report = tagger.logits(tokens, hardware, batch_tokens)
     except torch.OutOfMemoryError as error:
         raise SettingsError(
-            f"engine.batch_tokens={batch_tokens}: a forward pass does not fit into the memory of {hardware.device}; "
-            "try half of it"
+            f"engine.batch_tokens={batch_tokens or hardware.batch_tokens}: a forward pass does not fit into the memory "
+            f"of {hardware.device}; try half of it"
         ) from error
     p, tags = tagger.tags(report.logits, utterances["role"].tolist())
     tally = Tally(

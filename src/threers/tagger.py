@@ -19,7 +19,7 @@ from threers.codebook import Codebook
 from threers.decisions import Decisions, probabilities, tag
 from threers.encode import Reading, encode, piece_means
 from threers.errors import InputError
-from threers.hardware import Hardware
+from threers.hardware import Hardware, lower
 from threers.lexicon import Lexicon
 from threers.pretrained import Pretrained
 from threers.scores import read_json, write_json
@@ -119,6 +119,12 @@ class Tagger:
         """Did its tags stay the same in bfloat16 when that was checked?"""
         return bool(self.manifest.get("precision_check", {}).get("kept"))
 
+    def lower(self, hardware: Hardware) -> None:
+        """Keep the encoders' weights in the precision of `hardware`, for scoring only; see `hardware.lower`."""
+        lower(self.model.encoder, hardware)
+        if self.pretrained is not None:
+            lower(self.pretrained.encoder, hardware)
+
     @property
     def chunker(self) -> Chunker:
         """Cuts sessions as this tagger reads them."""
@@ -131,15 +137,15 @@ class Tagger:
             after=after,
         )
 
-    def reading(self, hardware: Hardware, batch_tokens: int) -> Reading:
-        """How this tagger reads sessions."""
-        return Reading(self.chunker, self.tokenizer.pad_token_id, hardware, batch_tokens)
+    def reading(self, hardware: Hardware, batch_tokens: int = 0) -> Reading:
+        """How this tagger reads sessions; 0: as many tokens at once as suit the device."""
+        return Reading(self.chunker, self.tokenizer.pad_token_id, hardware, batch_tokens or hardware.batch_tokens)
 
-    def logits(self, sessions: Sequence[SessionTokens], hardware: Hardware, batch_tokens: int) -> LogitsReport:
+    def logits(self, sessions: Sequence[SessionTokens], hardware: Hardware, batch_tokens: int = 0) -> LogitsReport:
         """Logits of every utterance of `sessions`, in their order: the weighted mean of what the encoder says, from the
         chunk where an utterance stands most central, and the lexicon and the pretrained backbone.
 
-        `batch_tokens` bounds a forward pass, padding counted.
+        `batch_tokens` bounds a forward pass, padding counted; 0: what suits the device.
         """
         reading = self.reading(hardware, batch_tokens)
         chunks = [

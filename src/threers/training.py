@@ -24,7 +24,7 @@ from threers.chunks import tokenise
 from threers.codebook import Codebook
 from threers.corpus import Corpus, coded_sessions, grouped_split, require_disjoint, session_hashes
 from threers.decisions import Decisions
-from threers.epochs import SCORING_BATCH_TOKENS, EpochEnd, Validation
+from threers.epochs import EpochEnd, Validation
 from threers.hardware import Hardware, choose
 from threers.learner import Learner, code_frequency, code_weights, prior_logits
 from threers.lexicon import Lexicon
@@ -83,7 +83,7 @@ def fit(
             of_learn,
             weight,
             corpus.codebook,
-            tagger.reading(choose(training.device), SCORING_BATCH_TOKENS),
+            tagger.reading(choose(training.device)),
         )
         tagger.pretrained_share = training.pretrained_share
     batches = EpochBatches(examples, tagger.chunker, training.batch_tokens, training.seed)
@@ -102,9 +102,7 @@ def fit(
     tagger.model.load_state_dict(load_file(str(epochs.weights(epochs.best))))
     tagger.decisions = Decisions.from_dict(best["decisions"], corpus.codebook, "history.json")
     _warn(tagger, best["collapsed"])
-    precision = check_precision(
-        tagger, validation.sessions, validation.roles, of_held, validation.hardware.device, SCORING_BATCH_TOKENS
-    )
+    precision = check_precision(tagger, validation.sessions, validation.roles, of_held, validation.hardware.device)
     if not precision["kept"]:
         logger.warning(
             "bfloat16 would change the tags of %.1f %% of utterances; the tagger scores in float32",

@@ -11,9 +11,9 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "threers"
 LAYERS = [
     {"errors", "shipped", "codebook", "settings", "configs"},
-    {"corpus", "splits", "scores", "formats", "agreement"},
+    {"corpus", "splits", "scores", "journal", "streams", "formats", "agreement"},
     {"backbones", "hardware", "chunks", "targets", "decisions", "encode", "linear", "lexicon", "pretrained", "tagger"},
-    {"learner", "batches", "epochs", "training", "scoring", "floors", "doctor"},
+    {"learner", "batches", "epochs", "precision", "training", "scoring", "floors", "doctor"},
     {"summary", "card", "report"},
     {"runs", "screen", "demonstration"},
     {"cli"},

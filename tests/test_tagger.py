@@ -8,7 +8,7 @@ import torch
 from tests.conftest import local_backbone, make_backbone
 from threers.chunks import tokenise
 from threers.errors import InputError
-from threers.hardware import choose
+from threers.hardware import Hardware, choose
 from threers.tagger import Tagger
 
 KINDS = ["bert", "mpnet", "roberta", "deberta-v2", "modernbert"]
@@ -151,3 +151,19 @@ def test_only_safetensors_are_read(tiny_folder, annomi_like, tmp_path):
 
     with pytest.raises(InputError, match=r"model\.safetensors is missing"):
         locate(local_backbone(folder))
+
+
+def test_weights_kept_in_bfloat16_change_no_number(tiny_folder, annomi_like):
+    tagger = Tagger.start(tiny_folder, local_backbone(tiny_folder), annomi_like.codebook, 0.1)
+    half = Hardware("cpu", "bfloat16", "")
+    sessions = tokenise(annomi_like.utterances, tagger.tokenizer)
+    before = tagger.logits(sessions, half).logits
+    assert not np.array_equal(before, tagger.logits(sessions, CPU).logits)
+    tagger.lower(half)
+    assert np.array_equal(tagger.logits(sessions, half).logits, before)
+    assert not np.array_equal(
+        before,
+        logits(
+            Tagger.start(tiny_folder, local_backbone(tiny_folder), annomi_like.codebook, 0.1), annomi_like.utterances
+        ),
+    )

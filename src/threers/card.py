@@ -47,6 +47,9 @@ def model_card(name: str, manifest: dict[str, Any], codebook: Codebook, corpus: 
         "|---|---|",
         *(f"| {codebook.family(family).title} | {figure:.3f} |" for family, figure in best["macro_f1"].items()),
         "",
+        "## Reduced precision",
+        _precision(manifest["precision_check"]),
+        "",
         "## Made with",
         f"- backbone {manifest['backbone']['name']}, chunks of {manifest['backbone']['chunk_tokens']} tokens, "
         f"look-ahead {'on' if manifest['backbone']['lookahead'] else 'off'}",
@@ -56,3 +59,12 @@ def model_card(name: str, manifest: dict[str, Any], codebook: Codebook, corpus: 
         "",
     ]
     return "\n".join(lines)
+
+
+def _precision(check: dict[str, Any]) -> str:
+    change = max(map(abs, check["kappa_change"].values()), default=0.0)
+    use = "Scoring uses bfloat16 where the machine is faster with it." if check["kept"] else "Scoring stays in float32."
+    return (
+        f"Against float32, bfloat16 changes the tags of {check['flipped']:.1%} of the {check['utterances']} utterances "
+        f"kept aside, and kappa with the coders by at most {change:.3f}. {use}"
+    )

@@ -83,12 +83,15 @@ def _compose_and_call(verb: str, rest: list[str]) -> None:
 @contextmanager
 def _one_line_errors(verb: str) -> Iterator[None]:
     """End with one line and status 2 for what the user can mend; let a fault of ours through with its traceback."""
-    from threers.errors import ThreersError
+    from threers.errors import Stopped, ThreersError
 
     try:
         yield
     except ThreersError as error:
         _fail(f"threers {verb}: {error}")
+    except Stopped:
+        _say("stopped as asked; the same command goes on from here", file=sys.stderr)
+        sys.exit(128 + 15)
     except KeyboardInterrupt:
         _say("\nstopped; the same command goes on from here", file=sys.stderr)
         sys.exit(130)

@@ -52,6 +52,8 @@ TABLES: dict[str, dict[str, str]] = {
         "value": "float64",
     },
 }
+#: Rows per group of a Parquet file, so that a reader need not hold more.
+ROWS_AT_ONCE = 32_768
 REJECT_COLUMNS = ("file", "row", "reason")
 _KEYS = {
     "utterances": ["session_id", "utterance_id"],
@@ -120,7 +122,7 @@ class Corpus:
             made = partial / "new"
             made.mkdir(mode=0o700)
             for name in TABLES:
-                getattr(self, name).to_parquet(made / f"{name}.parquet", index=False)
+                getattr(self, name).to_parquet(made / f"{name}.parquet", index=False, row_group_size=ROWS_AT_ONCE)
             self.codebook.save(made / "codebook.yaml")
             self.rejects.to_csv(made / "rejects.csv", index=False)
             manifest = json.dumps(self.describe(), indent=2, ensure_ascii=False)

@@ -5,9 +5,14 @@ from __future__ import annotations
 from importlib import metadata
 
 from threers.errors import InputError
+from threers.scores import read_json
 from threers.settings import Backbone, from_mapping
 from threers.shipped import read_yaml
 
+#: Share of the machine's matrix rate that scoring reached where it was measured (docs/measured.md).
+USUAL_SHARE = 0.4
+#: Tokens of a session of about an hour.
+SESSION_TOKENS = 12_000
 VERSIONED = ("threers", "torch", "transformers", "datasets", "accelerate", "scikit-learn", "pandas", "numpy")
 
 
@@ -29,14 +34,31 @@ def examine() -> list[tuple[str, str]]:
     from threers.hardware import choose, matrix_rate
 
     findings = list(versions().items())
-    training, scoring = choose(training=True), choose()
-    findings.append(("training would use", f"{training.device}, {training.precision} ({training.reason})"))
-    findings.append(("scoring would use", f"{scoring.device}, {scoring.precision} ({scoring.reason})"))
-    rate = matrix_rate(torch.float32, scoring.device)
+    hardware = choose(reduced=True)
+    findings.append(("training would use", f"{hardware.device}, {hardware.precision} ({hardware.reason})"))
+    findings.append(("scoring would use", "the same with a tagger whose tags bfloat16 keeps, else float32"))
+    rate = matrix_rate(getattr(torch, hardware.precision), hardware.device)
     threads = f"{torch.get_num_threads()} threads"
-    findings.append(("matrix rate", f"{rate:.0f} GFLOP/s in float32 on {scoring.device}, {threads}"))
+    findings.append(("matrix rate", f"{rate:.0f} GFLOP/s in {hardware.precision} on {hardware.device}, {threads}"))
+    findings += [(f"scoring with {name}", _expectation(name, rate)) for name in ("minilm", "mpnet")]
     findings += [(f"backbone {name}", _backbone_state(name)) for name in ("minilm", "mpnet")]
     return findings
+
+
+def _expectation(name: str, rate: float) -> str:
+    from threers.backbones import locate
+    from threers.hardware import operations_per_token
+    from threers.pretrained import DEPTH
+
+    backbone = shipped_backbone(name)
+    try:
+        config = read_json(locate(backbone) / "config.json")
+    except InputError:
+        return "unknown until the backbone is there"
+    # A token is read by the encoder, again where chunks overlap, and by the lower layers of the untrained backbone.
+    passes = backbone.chunk_tokens / (backbone.chunk_tokens - backbone.overlap_tokens) + DEPTH
+    seconds = passes * operations_per_token(config, backbone.chunk_tokens) / (rate * 1e9 * USUAL_SHARE)
+    return f"about {1 / seconds:,.0f} tokens of transcript per second, {SESSION_TOKENS * seconds:.1f} s for an hour"
 
 
 def shipped_backbone(name: str) -> Backbone:

@@ -11,7 +11,7 @@ import torch
 from threers.chunks import Chunk, Chunker, SessionTokens
 from threers.hardware import Hardware
 
-#: From `input_ids`, `attention_mask`, `owner` and `n` of one batch to the vectors (n, width) of its pieces.
+#: From one batch (see `collate`) to the vectors (n_pieces, width) of its pieces.
 Pool = Callable[..., torch.Tensor]
 
 
@@ -42,64 +42,74 @@ def encode(pool: Pool, chunks: Sequence[Chunk], sessions: Sequence[SessionTokens
     An utterance in several pieces is the mean of their vectors, weighted by their tokens.
     """
     chunks = sorted(chunks, key=lambda chunk: len(chunk.tokens), reverse=True)
-    starts = np.concatenate([[0], np.cumsum([len(session.utterances) for session in sessions])]).astype(int)
-    vectors = sizes = torch.zeros(0)
+    device = torch.device(reading.hardware.device)
+    pooled, pieces = [], []
     read = padded = 0
     with torch.inference_mode(), reading.hardware.autocast:
         for batch in _batches(chunks, reading.batch_tokens):
-            tensors, pieces = collate(batch, reading.pad_id)
-            pooled = pool(**{k: v.to(reading.hardware.device) for k, v in tensors.items()}, n=len(pieces)).cpu()
-            if not len(vectors):
-                vectors, sizes = torch.zeros(int(starts[-1]), pooled.shape[1]), torch.zeros(int(starts[-1]))
-            home = torch.from_numpy(starts[pieces[:, 0]] + pieces[:, 1])
-            weight = torch.from_numpy(pieces[:, 2]).float()
-            vectors.index_add_(0, home, pooled * weight[:, None])
-            sizes.index_add_(0, home, weight)
+            tensors, found = collate(batch, reading.pad_id)
             read += int(tensors["attention_mask"].sum())
             padded += tensors["attention_mask"].numel()
-        return Encoded(vectors / sizes[:, None], read, padded)
+            # Nothing in this loop waits for a GPU: batches queue up while it works.
+            pooled.append(pool(**{name: _send(tensor, device) for name, tensor in tensors.items()}))
+            pieces.append(found)
+        vectors = torch.cat(pooled).float().cpu()
+    starts = np.concatenate([[0], np.cumsum([len(session.utterances) for session in sessions])]).astype(int)
+    session, utterance, weight = np.concatenate(pieces).T
+    home = torch.from_numpy(starts[session] + utterance)
+    weights = torch.from_numpy(weight).float()
+    total = torch.zeros(int(starts[-1]), vectors.shape[1]).index_add_(0, home, vectors * weights[:, None])
+    sizes = torch.zeros(len(total)).index_add_(0, home, weights)
+    return Encoded(total / sizes[:, None], read, padded)
 
 
 def collate(chunks: Sequence[Chunk], pad_id: int) -> tuple[dict[str, torch.Tensor], np.ndarray]:
     """Pad chunks into one batch.
 
-    Returns the keyword arguments of a `Pool` (without n), and int64 (n_pieces, 3): session, utterance and weight of
-    each piece in the order of `owner`; the weight is its number of tokens, or 0 where it does not count.
+    Returns the keyword arguments of a `Pool`, and int64 (n_pieces, 3): session, utterance and weight of each piece in
+    the order of `owner`; the weight is its number of tokens, or 0 where it does not count.
     """
-    length = max(len(chunk.tokens) for chunk in chunks)
-    ids = np.full((len(chunks), length), pad_id, dtype=np.int64)
-    mask = np.zeros((len(chunks), length), dtype=np.int64)
-    owner = np.full((len(chunks), length), -1, dtype=np.int64)
-    pieces: list[tuple[int, int, int]] = []
-    for row, chunk in enumerate(chunks):
-        ids[row, : len(chunk.tokens)] = chunk.tokens
-        mask[row, : len(chunk.tokens)] = 1
-        for (utterance, start, end), counts in zip(chunk.pieces.tolist(), chunk.counts.tolist(), strict=True):
-            owner[row, start:end] = len(pieces)
-            pieces.append((chunk.session, utterance, (end - start) * counts))
+    lengths = np.array([len(chunk.tokens) for chunk in chunks])
+    mask = np.arange(lengths.max()) < lengths[:, None]
+    ids = np.full(mask.shape, pad_id, dtype=np.int64)
+    ids[mask] = np.concatenate([chunk.tokens for chunk in chunks])
+    row = np.repeat(np.arange(len(chunks)), [len(chunk.pieces) for chunk in chunks])
+    utterance, start, end = np.concatenate([chunk.pieces for chunk in chunks]).astype(np.int64).T
+    size = end - start
+    piece = np.repeat(np.arange(len(size)), size)
+    within = np.arange(len(piece)) - np.repeat(np.cumsum(size) - size, size)
+    owner = np.full(mask.shape, -1, dtype=np.int64)
+    owner[row[piece], start[piece] + within] = piece
+    session = np.array([chunk.session for chunk in chunks])[row]
+    counts = np.concatenate([chunk.counts for chunk in chunks])
     batch = {
-        "input_ids": torch.from_numpy(ids),
-        "attention_mask": torch.from_numpy(mask),
-        "owner": torch.from_numpy(owner),
+        "input_ids": ids,
+        "attention_mask": mask.astype(np.int64),
+        "owner": owner,
+        "inside": row[piece] * mask.shape[1] + start[piece] + within,
+        "firsts": np.cumsum(size) - size,
     }
-    return batch, np.array(pieces, dtype=np.int64).reshape(-1, 3)
+    tensors = {name: torch.from_numpy(array) for name, array in batch.items()}
+    return tensors, np.stack([session, utterance, size * counts], axis=1)
 
 
-def piece_means(hidden: torch.Tensor, owner: torch.Tensor, n: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mean over each piece's tokens, and its first token: both (n, width).
+def piece_means(hidden: torch.Tensor, inside: torch.Tensor, firsts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean over each piece's tokens, and its first token: both (n_pieces, width).
 
     Args:
         hidden: (batch, length, width).
-        owner: (batch, length), which piece a token belongs to, 0 to n - 1 in reading order; -1 for none.
-        n: pieces in the batch.
+        inside: (n_tokens,), places of the pieces' tokens in the flattened batch, piece after piece.
+        firsts: (n_pieces,), where in `inside` each piece begins.
 
     """
-    flat, hidden = owner.reshape(-1), hidden.reshape(-1, hidden.shape[-1])
-    inside = flat >= 0
-    flat, hidden = flat[inside], hidden[inside]
-    count = torch.bincount(flat, minlength=n).clamp(min=1)
-    mean = torch.zeros(n, hidden.shape[-1], device=hidden.device).index_add_(0, flat, hidden) / count[:, None]
-    return mean, hidden[torch.searchsorted(flat, torch.arange(n, device=flat.device))]
+    flat = hidden.reshape(-1, hidden.shape[-1])
+    # Sums in a fixed order on every device, so that a run that was resumed ends with the same bytes.
+    mean = torch.nn.functional.embedding_bag(inside, flat, firsts, mode="mean")
+    return mean, flat[inside[firsts]]
+
+
+def _send(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
 def _batches(chunks: Sequence[Chunk], batch_tokens: int) -> Iterator[list[Chunk]]:

@@ -30,8 +30,6 @@ logger = logging.getLogger(__name__)
 #: How far macro-F1 on the few sessions kept aside may lie below the best epoch's before that means anything. Among the
 #: epochs within it the latest is kept: it has learnt most, in the smallest steps.
 TOLERANCE = 0.03
-#: Tokens per forward pass that only scores.
-SCORING_BATCH_TOKENS = 8192
 
 
 class Validation:
@@ -47,7 +45,7 @@ class Validation:
     def measure(self) -> dict[str, Any]:
         """Fit decisions, and return them with macro-F1 per family and the families whose tags never vary."""
         tagger, targets = self.tagger, self.targets
-        logits = tagger.logits(self.sessions, self.hardware, SCORING_BATCH_TOKENS).logits
+        logits = tagger.logits(self.sessions, self.hardware).logits
         legal = tagger.codebook.legal_mask(self.roles)
         not_learnt = tagger.decisions.not_learnt
         tagger.decisions = fit_decisions(logits, targets, legal, tagger.codebook, self.frequency, not_learnt)

@@ -19,3 +19,7 @@ class LeakError(ThreersError):
 
 class OutputExistsError(ThreersError):
     """The output is there already, or belongs to another run."""
+
+
+class Stopped(Exception):
+    """Somebody asked the run to stop; what it has finished is there, and the same command goes on."""

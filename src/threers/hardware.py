@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -19,16 +21,33 @@ class Hardware:
     reason: str
 
     @property
+    def batch_tokens(self) -> int:
+        """Tokens per forward pass that suit the device: what a CPU's caches hold, what keeps a GPU busy."""
+        return 2048 if self.device == "cpu" else 32_768
+
+    @property
     def autocast(self) -> torch.autocast:
         """Context in which the encoder runs; does nothing in float32."""
         return torch.autocast(self.device, dtype=torch.bfloat16, enabled=self.precision == "bfloat16")
 
 
-def choose(device: str = "auto", precision: str = "auto", *, training: bool = False) -> Hardware:
+def lower(model: torch.nn.Module, hardware: Hardware) -> None:
+    """Keep the weights of matrix products in the precision they are used in; autocast would cast them every time.
+
+    The numbers stay the same. The model cannot go back to float32.
+    """
+    if hardware.precision == "bfloat16":
+        for module in model.modules():
+            if isinstance(module, torch.nn.Linear):
+                module.to(torch.bfloat16)
+
+
+def choose(device: str = "auto", precision: str = "auto", *, reduced: bool = False) -> Hardware:
     """Pick device and precision.
 
-    `auto` takes CUDA when there is one. In training `auto` takes bfloat16 wherever a short measurement shows it to be
-    faster; in scoring on a CPU it takes float32, so that tags do not depend on the machine.
+    `auto` takes CUDA when there is one, and bfloat16 where `reduced` allows it and the device is faster with it; on a
+    CPU a short measurement says whether it is. `reduced`: for training, and for scoring with a tagger whose tags stay
+    the same.
 
     Raises:
         SettingsError: CUDA was asked for and is not there.
@@ -40,13 +59,13 @@ def choose(device: str = "auto", precision: str = "auto", *, training: bool = Fa
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if precision != "auto":
         return Hardware(device, precision, "as asked")
+    if not reduced:
+        return Hardware(device, "float32", "bfloat16 is not known to keep this tagger's tags")
     if device == "cuda":
         good = torch.cuda.is_bf16_supported()
         return Hardware(
             device, "bfloat16" if good else "float32", "the GPU has bfloat16" if good else "no bfloat16 on the GPU"
         )
-    if not training:
-        return Hardware(device, "float32", "scoring on a CPU keeps float32 unless told otherwise")
     full, half = matrix_rate(torch.float32), matrix_rate(torch.bfloat16)
     chosen = "bfloat16" if half > 1.2 * full else "float32"
     return Hardware(device, chosen, f"measured {full:.0f} GFLOP/s in float32, {half:.0f} in bfloat16")
@@ -61,3 +80,16 @@ def matrix_rate(dtype: torch.dtype, device: str = "cpu", size: int = 1024, repea
         (a @ a).sum().item()
         best = min(best, time.perf_counter() - start)
     return 2 * size**3 / best / 1e9
+
+
+def operations_per_token(config: Mapping[str, Any], length: int) -> float:
+    """Floating-point operations of an encoder's forward pass per token, in rows of `length` tokens.
+
+    Matrix products only, two operations per multiply-add: the weights of `num_hidden_layers` layers, and attention over
+    the row. `config`: an encoder's config.json.
+    """
+    layers, width = config["num_hidden_layers"], config["hidden_size"]
+    inner = config["intermediate_size"]
+    # ModernBERT-like layers split the first product of the inner layer into a gate and a value.
+    gated = 3 if config.get("model_type") == "modernbert" else 2
+    return float(layers * (2 * (4 * width**2 + gated * width * inner) + 4 * length * width))

@@ -48,7 +48,7 @@ class Learner(nn.Module):
             InputError: the loss is not a number any more.
 
         """
-        pooled = self.model.pool(**batch, n=len(share))
+        pooled = self.model.pool(**batch)
         logits = self.model.classify(pooled).float() + self.code_weight.log()
         losses = [self._family_loss(*family, logits, share, given, weight) for family in self.families]
         loss = torch.stack(losses).sum()

@@ -112,9 +112,16 @@ class Pretrained:
         encoder.load_state_dict({name.removeprefix(ENCODER): tensor for name, tensor in state.items()})
         return cls(encoder.eval(), lookahead, *linear)
 
-    def _pool(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, owner: torch.Tensor, n: int) -> torch.Tensor:
+    def _pool(
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        inside: torch.Tensor,
+        firsts: torch.Tensor,
+        **_: Any,
+    ) -> torch.Tensor:
         hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state.float()
-        return piece_means(hidden, owner, n)[0]
+        return piece_means(hidden, inside, firsts)[0]
 
     def _features(self, encoded: Encoded, sessions: Sequence[SessionTokens]) -> Any:
         """Features (n_utterances, n_features) of one session after the other."""

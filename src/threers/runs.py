@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,23 @@ import pandas as pd
 
 from threers import agreement, report
 from threers.codebook import Codebook
-from threers.corpus import Corpus, coded_sessions, grouped_folds, require_disjoint, session_hashes, table_hash
+from threers.corpus import Corpus, coded_sessions, grouped_folds, require_disjoint, table_hash
 from threers.doctor import versions
-from threers.errors import InputError, LeakError, OutputExistsError, SettingsError
+from threers.errors import InputError, LeakError, OutputExistsError
 from threers.formats import import_files, read_two_tables
-from threers.scores import owned, read_scores, same_run, scores_to_codings, write_json, write_parquet
+from threers.scores import (
+    PARTS,
+    owned,
+    read_scores,
+    same_run,
+    scores_to_codings,
+    write_csv,
+    write_json,
+    write_parquet,
+    write_parquet_parts,
+)
 from threers.settings import AgreeRun, Backbone, EvaluateRun, ImportRun, ScoreRun, TrainRun
+from threers.streams import Source
 from threers.summary import summarise_segments, summarise_sessions
 
 logger = logging.getLogger(__name__)
@@ -69,7 +80,6 @@ def evaluate(run: EvaluateRun) -> pd.DataFrame:
     Writes folds/, scores/, agreement.csv, .json and .html under `out`; goes on where a run was cut off. Returns the
     agreement table.
     """
-    from threers.epochs import SCORING_BATCH_TOKENS
     from threers.floors import FLOORS, floor_codings, floor_tags
     from threers.hardware import choose
     from threers.scoring import score_sessions
@@ -92,7 +102,8 @@ def evaluate(run: EvaluateRun) -> pd.DataFrame:
             learn, test = coded.select(train_ids), coded.select(test_ids)
             work = out / "folds" / f"training-{fold}"
             tagger = fit(learn, run.backbone, run.training, work=work)
-            scores = score_sessions(tagger, test.utterances, choose(run.training.device), SCORING_BATCH_TOKENS)
+            hardware = choose(run.training.device, reduced=tagger.keeps_tags)
+            scores = score_sessions(tagger, test.utterances, hardware)
             floors = floor_tags(learn, test)
             rows = pd.concat([floor_codings(test, floors[floor], floor) for floor in FLOORS], ignore_index=True)
             write_parquet(rows, out / "folds" / f"floors-{fold}.parquet")
@@ -106,7 +117,7 @@ def evaluate(run: EvaluateRun) -> pd.DataFrame:
         wanted = pd.MultiIndex.from_frame(coded.utterances[["session_id", "utterance_id"]])
         scores = scores.iloc[order.get_indexer(wanted)].reset_index(drop=True)
         write_parquet(scores, out / "scores" / "utterances" / "part-00000.parquet")
-        _write_summaries(scores, corpus.codebook, 5.0, out / "scores")
+        _write_summaries(lambda: [scores], corpus.codebook, 5.0, out / "scores")
         write_json(identity | {"name": run.backbone.name, "out_of_fold": True}, out / "scores" / "manifest.json")
         machines = [_together(out / "folds", "floors", run.folds), scores_to_codings(scores, corpus.codebook, name)]
         return _agree(
@@ -126,14 +137,14 @@ def score(run: ScoreRun) -> dict[str, Any]:
     from threers.tagger import Tagger
 
     tagger = Tagger.load(run.tagger)
-    corpus = _sessions_to_score(run, tagger.codebook)
-    _require_legal_roles(corpus, tagger.codebook)
-    hardware = choose(run.device, run.precision)
+    source = Source(run.source, tagger.codebook, run.reader, run.roles, run.columns)
+    hardware = choose(run.device, run.precision, reduced=tagger.keeps_tags)
+    tagger.lower(hardware)
     out = Path(run.out).expanduser()
     identity = {
         "tagger": tagger.hash,
         # Hashed, because a path may name a patient.
-        "source": hashlib.sha256(str(Path(run.source).expanduser().absolute()).encode()).hexdigest(),
+        "source": hashlib.sha256(str(source.path.absolute()).encode()).hexdigest(),
         "precision": hardware.precision,
         "include_text": run.include_text,
         "segment_minutes": run.segment_minutes,
@@ -141,11 +152,11 @@ def score(run: ScoreRun) -> dict[str, Any]:
     }
     with owned(out, identity, "out", run.overwrite):
         (out / "manifest.json").unlink(missing_ok=True)  # until this run is whole, the folder is not
-        tally = score_to_folder(tagger, corpus.utterances, out, run.engine, hardware, include_text=run.include_text)
-        corpus.rejects.to_csv(out / "errors.csv", index=False)
-        scores = pd.concat([pd.read_parquet(part) for part in sorted((out / "utterances").glob("part-*.parquet"))])
-        _write_summaries(scores, tagger.codebook, run.segment_minutes, out)
-        learnt_from = set(tagger.manifest.get("learnt_from", []))
+        tally = score_to_folder(tagger, source, out, run.engine, hardware, include_text=run.include_text)
+        rejects = source.rejects.frame()
+        write_csv(rejects, out / "errors.csv")
+        parts = sorted((out / PARTS).glob("part-*.parquet"))
+        _write_summaries(lambda: map(pd.read_parquet, parts), tagger.codebook, run.segment_minutes, out)
         manifest = identity | {
             "name": tagger.manifest.get("name", Path(run.tagger).name),
             "codebook": tagger.codebook.name,
@@ -153,9 +164,7 @@ def score(run: ScoreRun) -> dict[str, Any]:
             "hardware": asdict(hardware),
             "versions": versions(),
             "synthetic": bool(tagger.manifest.get("synthetic")),
-            "rejected": len(corpus.rejects),
-            "unknown_role": int((corpus.utterances["role"] == "unknown").sum()),
-            "learnt_from": [key for key, text in session_hashes(corpus.utterances).items() if text in learnt_from],
+            "rejected": len(rejects),
             **tally.to_dict(),
         }
         write_json(manifest, out / "manifest.json")
@@ -200,36 +209,10 @@ def _require_learnable(corpus: Corpus, backbone: Backbone) -> None:
     locate(backbone)
 
 
-def _sessions_to_score(run: ScoreRun, codebook: Codebook) -> Corpus:
-    source = Path(run.source).expanduser()
-    if not (source / "utterances.parquet").is_file():
-        return import_files(run.source, run.reader, codebook, run.roles, run.columns)
-    if run.roles or run.columns or run.reader != "auto":
-        raise SettingsError(
-            f"source={source}: is a corpus; reader, roles and columns were settled when it was imported"
-        )
-    return Corpus.load(source)
-
-
 def _coded(run: AgreeRun) -> Corpus:
     if run.a:
         return read_two_tables(run.a, run.b, run.codebook or None, run.columns, run.roles)
     return Corpus.load(run.corpus)
-
-
-def _require_legal_roles(corpus: Corpus, codebook: Codebook) -> None:
-    roles = corpus.utterances["role"]
-    if not codebook.legal_mask(roles.unique()).any():
-        raise InputError(
-            f"no utterance has a role that may speak a code of codebook {codebook.name}: found "
-            f"{', '.join(sorted(roles.unique()))}, expected {', '.join(codebook.roles)}. Say who is who, as in "
-            f"'roles={{A: {codebook.roles[0]}}}'"
-        )
-    unknown = int((roles == "unknown").sum())
-    if unknown:
-        logger.warning(
-            "%d of %d utterances have a speaker without a role; they get no code that needs one", unknown, len(roles)
-        )
 
 
 def _require_unseen(corpus: Corpus, scores: pd.DataFrame, manifest: Mapping[str, Any], where: str) -> None:
@@ -276,9 +259,12 @@ def _agree(
     return table
 
 
-def _write_summaries(scores: pd.DataFrame, codebook: Codebook, minutes: float, out: Path) -> None:
-    write_parquet(summarise_segments(scores, codebook, minutes), out / "segments.parquet")
-    write_parquet(summarise_sessions(scores, codebook), out / "sessions.parquet")
+def _write_summaries(
+    parts: Callable[[], Iterable[pd.DataFrame]], codebook: Codebook, minutes: float, out: Path
+) -> None:
+    segments = (summarise_segments(part, codebook, minutes) for part in parts())
+    write_parquet_parts(segments, out / "segments.parquet")
+    write_parquet_parts((summarise_sessions(part, codebook) for part in parts()), out / "sessions.parquet")
 
 
 def _together(folder: Path, what: str, folds: int) -> pd.DataFrame:

@@ -6,13 +6,16 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from filelock import FileLock, Timeout
 
 from threers.codebook import Codebook
 from threers.errors import InputError, OutputExistsError, ThreersError
@@ -20,6 +23,8 @@ from threers.errors import InputError, OutputExistsError, ThreersError
 logger = logging.getLogger(__name__)
 
 PARTS = "utterances"
+#: Locked while a run is at work in the folder.
+LOCK = ".lock"
 
 
 def score_table(utterances: pd.DataFrame, p: np.ndarray, tags: np.ndarray, codebook: Codebook) -> pd.DataFrame:
@@ -54,18 +59,43 @@ def scores_to_codings(scores: pd.DataFrame, codebook: Codebook, coder_id: str) -
     ).reset_index(drop=True)
 
 
+def part_file(parts: Path, number: int) -> Path:
+    """Where a part of the scored utterances lies."""
+    return parts / f"part-{number:05d}.parquet"
+
+
 def write_parquet(table: pd.DataFrame, path: Path) -> None:
     """Write a table under a temporary name, sync it to disk, then rename: it is there whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.tmp")
+    scratch = _scratch(path)
     table.to_parquet(scratch, index=False)
+    _finish(scratch, path)
+
+
+def write_parquet_parts(tables: Iterable[pd.DataFrame], path: Path) -> None:
+    """Write tables with the same columns one after the other into one file, as `write_parquet` does."""
+    scratch = _scratch(path)
+    writer = None
+    try:
+        for table in tables:
+            rows = pa.Table.from_pandas(table, schema=writer.schema if writer else None, preserve_index=False)
+            writer = writer or pq.ParquetWriter(scratch, rows.schema)
+            writer.write_table(rows)
+    finally:
+        if writer:
+            writer.close()
+    _finish(scratch, path)
+
+
+def write_csv(table: pd.DataFrame, path: Path) -> None:
+    """Write a table as CSV, as `write_parquet` does."""
+    scratch = _scratch(path)
+    table.to_csv(scratch, index=False)
     _finish(scratch, path)
 
 
 def write_json(data: Any, path: Path) -> None:
     """Write JSON under a temporary name, sync it to disk, then rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.tmp")
+    scratch = _scratch(path)
     scratch.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     _finish(scratch, path)
 
@@ -90,7 +120,7 @@ def claim(folder: Path, run: Mapping[str, Any], what: str, overwrite: bool) -> b
 
     """
     marker = folder / "run.json"
-    if folder.exists() and any(folder.iterdir()):
+    if folder.exists() and any(entry.name != LOCK for entry in folder.iterdir()):
         if same_run(folder, run) and not overwrite:
             return True
         if not overwrite:
@@ -107,16 +137,39 @@ def claim(folder: Path, run: Mapping[str, Any], what: str, overwrite: bool) -> b
 
 @contextmanager
 def owned(folder: Path, run: Mapping[str, Any], what: str, overwrite: bool) -> Iterator[None]:
-    """Claim a folder for the time of a run; take a fresh one away again when the run's input is refused."""
-    goes_on = claim(folder, run, what, overwrite)
-    if goes_on:
-        logger.info("going on with the run in %s", folder)
+    """Claim a folder for the time of a run; take a fresh one away again when the run ends with nothing finished.
+
+    Raises:
+        OutputExistsError: as `claim`, or another run is at work in the folder.
+
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with _locked(folder, what):
+        goes_on = claim(folder, run, what, overwrite)
+        if goes_on:
+            logger.info("going on with the run in %s", folder)
+        try:
+            yield
+        except ThreersError:
+            if not goes_on and not any(folder.rglob("*.parquet")):
+                shutil.rmtree(folder)
+            raise
+
+
+@contextmanager
+def _locked(folder: Path, what: str) -> Iterator[None]:
+    # The system takes the lock back when a process ends, however it ends.
+    lock = FileLock(folder / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise OutputExistsError(
+            f"{what}={folder}: another run is at work there; wait for it to end, or name another folder"
+        ) from None
     try:
         yield
-    except ThreersError:
-        if not goes_on:
-            shutil.rmtree(folder)
-        raise
+    finally:
+        lock.release()
 
 
 def same_run(folder: Path, run: Mapping[str, Any]) -> bool:
@@ -142,6 +195,11 @@ def read_scores(folder: str | Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     return pd.concat([pd.read_parquet(part) for part in parts], ignore_index=True), read_json(folder / "manifest.json")
 
 
+def _scratch(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.with_name(f".{path.name}.tmp")
+
+
 def _finish(scratch: Path, path: Path) -> None:
     scratch.chmod(0o600)
     with scratch.open("rb") as file:
@@ -153,5 +211,5 @@ def _empty(folder: Path) -> None:
     for entry in folder.iterdir():
         if entry.is_dir():
             shutil.rmtree(entry)
-        else:
+        elif entry.name != LOCK:
             entry.unlink()

@@ -1,27 +1,38 @@
-"""The batch engine: sessions in, shards of scores out, resumable. Layer 3."""
+"""The batch engine: a stream of sessions in, shards of scores out, resumable. Layer 3."""
 
 from __future__ import annotations
 
-import hashlib
 import logging
+import signal
 import sys
+import threading
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import numpy as np
 import pandas as pd
+import torch
 from rich.console import Console
 from rich.progress import Progress
 
-from threers.chunks import tokenise
+from threers.chunks import SessionTokens, tokenise
+from threers.codebook import Codebook
+from threers.corpus import session_hashes
+from threers.errors import InputError, SettingsError, Stopped
 from threers.hardware import Hardware
-from threers.scores import PARTS, read_json, score_table, write_json, write_parquet
+from threers.journal import Entry, Journal
+from threers.scores import PARTS, part_file, score_table, write_parquet
 from threers.settings import Engine
+from threers.streams import Session, Source
 from threers.tagger import Tagger
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 @dataclass
@@ -30,99 +41,262 @@ class Tally:
 
     sessions: int = 0
     utterances: int = 0
+    unknown_role: int = 0
+    """Utterances whose speaker has no role."""
     tokens: int = 0
     padded_tokens: int = 0
     seconds: float = 0.0
+    learnt_from: list[str] = field(default_factory=list)
+    """Sessions whose texts the tagger has learnt from."""
     resumed: bool = False
 
-    @classmethod
-    def total(cls, parts: Sequence[Tally], resumed: bool) -> Tally:
-        """The sum of several."""
-        sums = {key: sum(getattr(part, key) for part in parts) for key in asdict(cls()) if key != "resumed"}
-        return cls(**sums, resumed=resumed)
+    def add(self, other: Tally) -> None:
+        """Add what another one counted."""
+        for key in asdict(self):
+            if key != "resumed":
+                setattr(self, key, getattr(self, key) + getattr(other, key))
 
     def to_dict(self) -> dict[str, Any]:
         """Counts with the rates that follow from them; `padding` is the share of computed positions that were
         padding.
         """
-        return {
-            "sessions": self.sessions,
-            "utterances": self.utterances,
-            "tokens": self.tokens,
+        return asdict(self) | {
             "tokens_per_second": self.tokens / self.seconds if self.seconds else None,
             "padding": 1 - self.tokens / self.padded_tokens if self.padded_tokens else None,
-            "seconds": self.seconds,
-            "resumed": self.resumed,
         }
 
 
+@dataclass(frozen=True)
+class Shard:
+    """Sessions that are scored and written together.
+
+    `utterances`: their rows. `contents`: session_id -> hash of its content. `read`: share of the source that has been
+    read with it.
+    """
+
+    part: int
+    utterances: pd.DataFrame
+    contents: dict[str, str]
+    read: float
+
+
+@dataclass(frozen=True)
+class Job:
+    """How shards are scored, and the folder of the parts they are written to."""
+
+    parts: Path
+    hardware: Hardware
+    batch_tokens: int
+    include_text: bool
+
+
 def score_sessions(
-    tagger: Tagger, utterances: pd.DataFrame, hardware: Hardware, batch_tokens: int, tally: Tally | None = None
+    tagger: Tagger, utterances: pd.DataFrame, hardware: Hardware, tally: Tally | None = None
 ) -> pd.DataFrame:
     """Score utterances (session_id, utterance_id, role, start, end, text; sorted) in memory; the scores table."""
-    return _score(tagger, utterances, hardware, batch_tokens, tally or Tally())
+    table, counts = _score(tagger, utterances, tokenise(utterances, tagger.tokenizer), hardware)
+    if tally:
+        tally.add(counts)
+    return table
 
 
 def score_to_folder(
-    tagger: Tagger, utterances: pd.DataFrame, out: Path, engine: Engine, hardware: Hardware, *, include_text: bool
+    tagger: Tagger, source: Source, out: Path, engine: Engine, hardware: Hardware, *, include_text: bool
 ) -> Tally:
-    """Score shard by shard into `out/utterances/part-*.parquet`; a shard whose sessions are unchanged is not scored
-    twice.
+    """Score a stream of sessions, shard by shard, into `out/utterances/part-*.parquet`.
 
-    `out/journal.json` has, for each finished shard, the hash of its input and its tally; an entry is taken out before
-    its shard is written and put in after. Returns the tally of all shards, whenever they were scored.
+    A session that was scored as it is now, in this folder, is not scored again; one that has changed is scored into a
+    new part and taken out of its old one. While the model is at work on a shard, the next is read and tokenised.
+
+    Raises:
+        InputError: nothing could be scored, or the source is gone.
+        SettingsError: a forward pass does not fit into the device's memory.
+        Stopped: SIGTERM came; the shard at hand was finished.
+
     """
-    journal_file = out / "journal.json"
-    journal: dict[str, Any] = read_json(journal_file) if journal_file.is_file() else {}
-    resumed = bool(journal)
-    shards = list(_shards(utterances, engine.shard_sessions))
-    names = [f"part-{number:05d}.parquet" for number in range(len(shards))]
-    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
-        task = bar.add_task("scoring", total=len(utterances))
-        for name, shard in zip(names, shards, strict=True):
-            part, content = out / PARTS / name, _content_hash(shard)
-            if journal.get(name, {}).get("content") != content or not part.is_file():
-                if journal.pop(name, None):
-                    write_json(journal, journal_file)
-                tally = Tally()
-                scores = _score(tagger, shard, hardware, engine.batch_tokens, tally)
-                if include_text:
-                    scores["text"] = shard["text"].to_numpy()
-                write_parquet(scores, part)
-                journal[name] = {"content": content, "tally": asdict(tally)}
-                write_json(journal, journal_file)
-                if not sys.stderr.isatty():
-                    logger.info("scored %s of %d", name, len(shards))
-            bar.advance(task, len(shard))
-    for stale in (out / PARTS).glob("part-*.parquet"):
-        if stale.name not in names:
-            stale.unlink()
-    return Tally.total([Tally(**journal[name]["tally"]) for name in names], resumed)
+    journal = Journal(out, out / PARTS)
+    resumed = bool(journal.entries)
+    job = Job(journal.parts, hardware, engine.batch_tokens, include_text)
+    present: dict[str, str] = {}
+    shards = _shards(source, journal, present, engine.shard_sessions)
+    prepared = ((shard, tokenise(shard.utterances, tagger.tokenizer)) for shard in shards)
+    with _sigterm() as stop, _Progress() as progress, _ahead(prepared) as ready:
+        for shard, tokens in ready:
+            if not journal.entries:
+                _require_legal_roles(shard.utterances, tagger.codebook)
+            entry = score_shard(tagger, shard, tokens, job)
+            journal.add(entry)
+            for session_id in shard.contents.keys() - entry.sessions.keys():
+                source.rejects.add("", None, f"the tagger gives no number; session {session_id!r} was not scored")
+            progress.show(Tally(**entry.tally), shard.read)
+            if stop.is_set():
+                raise Stopped
+    _drop_outdated(journal, present)
+    if not journal.entries:
+        raise InputError(f"source {source.path}: no session could be scored; {source.rejects.most_common()}")
+    total = Tally(resumed=resumed)
+    for entry in journal.entries.values():
+        total.add(Tally(**entry.tally))
+    return total
+
+
+def score_shard(tagger: Tagger, shard: Shard, tokens: list[SessionTokens], job: Job) -> Entry:
+    """Score a shard and write its part. The entry lacks sessions for which the tagger gave no finite number."""
+    table, tally = _score(tagger, shard.utterances, tokens, job.hardware, job.batch_tokens)
+    if job.include_text:
+        keys = ["session_id", "utterance_id"]
+        table = table.merge(shard.utterances[[*keys, "text"]], on=keys, how="left", validate="one_to_one")
+    path = part_file(job.parts, shard.part)
+    write_parquet(table, path)
+    tally.learnt_from = _learnt_from(shard.utterances, tagger)
+    scored = {session_id: shard.contents[session_id] for session_id in table["session_id"].unique()}
+    return Entry(shard.part, scored, asdict(tally))
 
 
 def _score(
-    tagger: Tagger, utterances: pd.DataFrame, hardware: Hardware, batch_tokens: int, tally: Tally
-) -> pd.DataFrame:
+    tagger: Tagger, utterances: pd.DataFrame, tokens: list[SessionTokens], hardware: Hardware, batch_tokens: int = 0
+) -> tuple[pd.DataFrame, Tally]:
     start = time.monotonic()
-    report = tagger.logits(tokenise(utterances, tagger.tokenizer), hardware, batch_tokens)
+    try:
+        report = tagger.logits(tokens, hardware, batch_tokens)
+    except torch.OutOfMemoryError as error:
+        raise SettingsError(
+            f"engine.batch_tokens={batch_tokens or hardware.batch_tokens}: a forward pass does not fit into the memory "
+            f"of {hardware.device}; try half of it"
+        ) from error
     p, tags = tagger.tags(report.logits, utterances["role"].tolist())
-    tally.sessions += utterances["session_id"].nunique()
-    tally.utterances += len(utterances)
-    tally.tokens += report.tokens
-    tally.padded_tokens += report.padded_tokens
-    tally.seconds += time.monotonic() - start
-    return score_table(utterances, p, tags, tagger.codebook)
-
-
-def _shards(utterances: pd.DataFrame, size: int) -> Iterator[pd.DataFrame]:
-    """Runs of `size` whole sessions, in their order; sessions stand together in the table."""
-    number = (utterances["session_id"] != utterances["session_id"].shift()).cumsum() - 1
-    for _, shard in utterances.groupby(number // size, sort=True):
-        yield shard.reset_index(drop=True)
-
-
-def _content_hash(shard: pd.DataFrame) -> str:
-    rows = pd.util.hash_pandas_object(
-        shard[["session_id", "utterance_id", "role", "start", "end", "text"]], index=False
+    tally = Tally(
+        sessions=len(tokens),
+        utterances=len(utterances),
+        unknown_role=int((utterances["role"] == "unknown").sum()),
+        tokens=report.tokens,
+        padded_tokens=report.padded_tokens,
+        seconds=time.monotonic() - start,
     )
-    return hashlib.sha256(rows.to_numpy().tobytes()).hexdigest()
+    table = score_table(utterances, p, tags, tagger.codebook)
+    broken = table["session_id"].isin(table.loc[~np.isfinite(report.logits).all(axis=1), "session_id"])
+    return (table[~broken].reset_index(drop=True) if broken.any() else table), tally
+
+
+def _shards(source: Iterable[Session], journal: Journal, present: dict[str, str], size: int) -> Iterator[Shard]:
+    """Shards of `size` sessions that are still to be scored; `present` gets every session's content."""
+    taken: set[int] = set()
+    waiting: list[Session] = []
+
+    def shard() -> Shard:
+        part = journal.free(taken)
+        taken.add(part)
+        utterances = pd.concat([session.utterances for session in waiting], ignore_index=True)
+        contents = {session.session_id: present[session.session_id] for session in waiting}
+        return Shard(part, utterances, contents, waiting[-1].read)
+
+    for session in source:
+        content = present[session.session_id] = session.content
+        if journal.has(session.session_id, content):
+            continue
+        waiting.append(session)
+        if len(waiting) == size:
+            yield shard()
+            waiting.clear()
+    if waiting:
+        yield shard()
+
+
+def _drop_outdated(journal: Journal, present: dict[str, str]) -> None:
+    for number, sessions in journal.outdated(present).items():
+        path, entry = part_file(journal.parts, number), journal.entries[number]
+        table = pd.read_parquet(path)
+        kept = table[~table["session_id"].isin(sessions)]
+        if kept.empty:
+            journal.replace(number, None)
+            path.unlink()
+            continue
+        write_parquet(kept, path)
+        contents = {session: content for session, content in entry.sessions.items() if session not in sessions}
+        counts = {
+            "sessions": len(contents),
+            "utterances": len(kept),
+            "unknown_role": int((kept["role"] == "unknown").sum()),
+            "learnt_from": [session for session in entry.tally["learnt_from"] if session in contents],
+        }
+        journal.replace(number, Entry(number, contents, entry.tally | counts))
+
+
+def _learnt_from(utterances: pd.DataFrame, tagger: Tagger) -> list[str]:
+    learnt = set(tagger.manifest.get("learnt_from", []))
+    return [session for session, text in session_hashes(utterances).items() if text in learnt]
+
+
+def _require_legal_roles(utterances: pd.DataFrame, codebook: Codebook) -> None:
+    roles = utterances["role"]
+    if not codebook.legal_mask(roles.unique()).any():
+        raise InputError(
+            f"no utterance has a role that may speak a code of codebook {codebook.name}: found "
+            f"{', '.join(sorted(roles.unique()))}, expected {', '.join(codebook.roles)}. Say who is who, as in "
+            f"'roles={{A: {codebook.roles[0]}}}'"
+        )
+
+
+@contextmanager
+def _ahead(items: Iterator[T]) -> Iterator[Iterator[T]]:
+    """The same items, each prepared by a thread while the one before is in use."""
+    end = object()
+
+    def drawn() -> Iterator[T]:
+        waiting = pool.submit(next, items, end)
+        while (item := waiting.result()) is not end:
+            waiting = pool.submit(next, items, end)
+            yield item  # type: ignore[misc]
+
+    with ThreadPoolExecutor(1) as pool:
+        yield drawn()
+
+
+@contextmanager
+def _sigterm() -> Iterator[threading.Event]:
+    """An event that SIGTERM sets: a cluster's scheduler or a shutdown asks for the machine."""
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: asked.set())
+    try:
+        yield asked
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+class _Progress:
+    """A bar on a terminal, elsewhere a line now and then: sessions, tokens per second, padding, time left."""
+
+    SECONDS_BETWEEN_LINES = 30.0
+
+    def __enter__(self) -> _Progress:
+        self.started = self.said = time.monotonic()
+        self.tally, self.before = Tally(), None
+        self.bar = Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
+        self.bar.start()
+        self.task = self.bar.add_task("scoring", total=1.0)
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.bar.stop()
+
+    def show(self, tally: Tally, read: float) -> None:
+        """Take a shard's tally in; `read`: share of the source that is done."""
+        self.tally.add(tally)
+        now = time.monotonic()
+        left = (now - self.started) * (1 - read) / max(read, 1e-6)
+        rates = self.tally.to_dict()
+        line = (
+            f"{self.tally.sessions} sessions, {rates['tokens_per_second']:,.0f} tokens per second, "
+            f"{rates['padding']:.0%} padding, about {_minutes(left)} left"
+        )
+        self.bar.update(self.task, completed=read, description=line)
+        if self.bar.disable and now - self.said > self.SECONDS_BETWEEN_LINES:
+            logger.info(line)
+            self.said = now
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"

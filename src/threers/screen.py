@@ -69,8 +69,12 @@ def show_scores(manifest: dict[str, Any], folder: str) -> None:
     again = "; some or all of it in an earlier run" if manifest["resumed"] else ""
     console.print(f"{manifest['sessions']} sessions, {manifest['utterances']} utterances scored{speed}{again}")
     console.print(f"{manifest['hardware']['device']}, {manifest['precision']} ({manifest['hardware']['reason']})")
+    if manifest["unknown_role"]:
+        console.print(
+            f"{manifest['unknown_role']} utterances have a speaker without a role; they get no code that needs one"
+        )
     if manifest["rejected"]:
-        console.print(f"{manifest['rejected']} rows could not be used: {Path(folder) / 'errors.csv'}")
+        console.print(f"{manifest['rejected']} rows, sessions or files have a fault: {Path(folder) / 'errors.csv'}")
     console.print(f"scores: {Path(folder)}")
 
 

@@ -151,13 +151,18 @@ class Training:
 class Engine:
     """How the batch engine reads and writes."""
 
-    batch_tokens: int = 8192
-    """Tokens per forward pass, padding counted."""
+    batch_tokens: int = 0
+    """Tokens per forward pass, padding counted; 0: what suits the device."""
     shard_sessions: int = 64
     """Sessions per written shard: a killed run loses at most these."""
 
     def __post_init__(self) -> None:
-        _require(self.batch_tokens >= 64, "engine.batch_tokens", self.batch_tokens, "at least 64")
+        _require(
+            self.batch_tokens == 0 or self.batch_tokens >= 64,
+            "engine.batch_tokens",
+            self.batch_tokens,
+            "0, or at least 64",
+        )
         _require(self.shard_sessions >= 1, "engine.shard_sessions", self.shard_sessions, "at least 1")
 
 

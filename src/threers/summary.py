@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from threers.codebook import Codebook
+from threers.codebook import EXTRA_ROLES, Codebook
 
 
 def summarise_segments(scores: pd.DataFrame, codebook: Codebook, minutes: float) -> pd.DataFrame:
@@ -26,16 +26,18 @@ def summarise_sessions(scores: pd.DataFrame, codebook: Codebook) -> pd.DataFrame
     """One row per session.
 
     Returns session_id, minutes (from the first start to the last known time, null without times), n_utterances,
-    `n_ROLE`, and per code `n_CODE` (tags), `expected_CODE` (sum of probabilities) and `rate_CODE` (tags per 5
+    `utterances_ROLE`, and per code `n_CODE` (tags), `expected_CODE` (sum of probabilities) and `rate_CODE` (tags per 5
     minutes).
     """
     table = _counts(scores, [scores["session_id"]], codebook)
     times = scores.assign(last=scores["end"].fillna(scores["start"])).groupby("session_id", sort=True)
     minutes = ((times["last"].max() - times["start"].min()) / 60).reindex(table["session_id"]).to_numpy()
-    roles = pd.crosstab(scores["session_id"], scores["role"]).reindex(table["session_id"])
+    # Every role, present or not, so that all summaries have the same columns.
+    roles = (*codebook.roles, *EXTRA_ROLES)
+    spoken = pd.crosstab(scores["session_id"], scores["role"]).reindex(table["session_id"]).reindex(columns=roles)
     table.insert(1, "minutes", minutes)
-    for place, role in enumerate(roles.columns):
-        table.insert(3 + place, f"n_{role}", roles[role].to_numpy())
+    for place, role in enumerate(roles):
+        table.insert(3 + place, f"utterances_{role}", spoken[role].fillna(0).to_numpy(dtype="int64"))
     rates = {
         f"rate_{code}": table[f"n_{code}"] / table["minutes"].replace(0, np.nan) * 5 for code in codebook.tag_codes()
     }
@@ -45,6 +47,6 @@ def summarise_sessions(scores: pd.DataFrame, codebook: Codebook) -> pd.DataFrame
 def _counts(scores: pd.DataFrame, keys: list[pd.Series], codebook: Codebook) -> pd.DataFrame:
     codes = codebook.tag_codes()
     columns = {"n_utterances": pd.Series(1, index=scores.index)}
-    columns |= {f"n_{code}": scores["tags"].map(lambda tags, code=code: int(code in tags)) for code in codes}
+    columns |= {f"n_{code}": scores["tags"].map(lambda tags, code=code: code in tags).astype("int64") for code in codes}
     columns |= {f"expected_{code}": scores[f"p_{code}"].astype("float64") for code in codes}
     return pd.DataFrame(columns, index=scores.index).groupby(keys, sort=True).sum(min_count=1).reset_index()

@@ -19,7 +19,7 @@ from threers.codebook import Codebook
 from threers.decisions import Decisions, probabilities, tag
 from threers.encode import Reading, encode, piece_means
 from threers.errors import InputError
-from threers.hardware import Hardware
+from threers.hardware import Hardware, lower
 from threers.lexicon import Lexicon
 from threers.pretrained import Pretrained
 from threers.scores import read_json, write_json
@@ -48,19 +48,27 @@ class SpanTagger(nn.Module):
         nn.init.normal_(self.head.weight, std=0.02)
         nn.init.zeros_(self.head.bias)
 
-    def pool(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, owner: torch.Tensor, n: int) -> torch.Tensor:
-        """Vectors (n, 2 * width) of the pieces: the mean over a piece's tokens, and the first token of its role marker.
+    def pool(
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        owner: torch.Tensor,
+        inside: torch.Tensor,
+        firsts: torch.Tensor,
+    ) -> torch.Tensor:
+        """Vectors (n_pieces, 2 * width): the mean over a piece's tokens, and the first token of its role marker.
 
         Args:
             input_ids: (batch, length).
             attention_mask: (batch, length), 0 on padding.
-            owner: (batch, length), which piece a token belongs to, 0 to n - 1 in reading order; -1 for none.
-            n: pieces in the batch.
+            owner: (batch, length), which piece a token belongs to, 0 to n_pieces - 1 in reading order; -1 for none.
+            inside: as for `encode.piece_means`.
+            firsts: as for `encode.piece_means`.
 
         """
         mask = attention_mask if self.lookahead else self._past_only(attention_mask, owner)
         hidden = self.encoder(input_ids=input_ids, attention_mask=mask).last_hidden_state.float()
-        return torch.cat(piece_means(hidden, owner, n), dim=1)
+        return torch.cat(piece_means(hidden, inside, firsts), dim=1)
 
     def classify(self, vectors: torch.Tensor) -> torch.Tensor:
         """Logits (n, n_codes) from pooled vectors (n, 2 * width)."""
@@ -107,6 +115,17 @@ class Tagger:
         return cls(model, tokenizer, codebook, backbone, Decisions.neutral(codebook), {})
 
     @property
+    def keeps_tags(self) -> bool:
+        """Did its tags stay the same in bfloat16 when that was checked?"""
+        return bool(self.manifest.get("precision_check", {}).get("kept"))
+
+    def lower(self, hardware: Hardware) -> None:
+        """Keep the encoders' weights in the precision of `hardware`, for scoring only; see `hardware.lower`."""
+        lower(self.model.encoder, hardware)
+        if self.pretrained is not None:
+            lower(self.pretrained.encoder, hardware)
+
+    @property
     def chunker(self) -> Chunker:
         """Cuts sessions as this tagger reads them."""
         before, after = _special_tokens(self.tokenizer)
@@ -118,15 +137,15 @@ class Tagger:
             after=after,
         )
 
-    def reading(self, hardware: Hardware, batch_tokens: int) -> Reading:
-        """How this tagger reads sessions."""
-        return Reading(self.chunker, self.tokenizer.pad_token_id, hardware, batch_tokens)
+    def reading(self, hardware: Hardware, batch_tokens: int = 0) -> Reading:
+        """How this tagger reads sessions; 0: as many tokens at once as suit the device."""
+        return Reading(self.chunker, self.tokenizer.pad_token_id, hardware, batch_tokens or hardware.batch_tokens)
 
-    def logits(self, sessions: Sequence[SessionTokens], hardware: Hardware, batch_tokens: int) -> LogitsReport:
+    def logits(self, sessions: Sequence[SessionTokens], hardware: Hardware, batch_tokens: int = 0) -> LogitsReport:
         """Logits of every utterance of `sessions`, in their order: the weighted mean of what the encoder says, from the
         chunk where an utterance stands most central, and the lexicon and the pretrained backbone.
 
-        `batch_tokens` bounds a forward pass, padding counted.
+        `batch_tokens` bounds a forward pass, padding counted; 0: what suits the device.
         """
         reading = self.reading(hardware, batch_tokens)
         chunks = [

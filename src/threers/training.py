@@ -24,10 +24,11 @@ from threers.chunks import tokenise
 from threers.codebook import Codebook
 from threers.corpus import Corpus, coded_sessions, grouped_split, require_disjoint, session_hashes
 from threers.decisions import Decisions
-from threers.epochs import SCORING_BATCH_TOKENS, EpochEnd, Validation
+from threers.epochs import EpochEnd, Validation
 from threers.hardware import Hardware, choose
 from threers.learner import Learner, code_frequency, code_weights, prior_logits
 from threers.lexicon import Lexicon
+from threers.precision import check_precision
 from threers.pretrained import Pretrained
 from threers.settings import Backbone, Training
 from threers.tagger import Tagger
@@ -59,7 +60,7 @@ def fit(
             return fit(corpus, backbone, training, work=Path(scratch), tagger_type=tagger_type)
     work.mkdir(parents=True, exist_ok=True)
     corpus = coded_sessions(corpus)
-    hardware = choose(training.device, training.precision, training=True)
+    hardware = choose(training.device, training.precision, reduced=True)
     logger.info("training on %s in %s (%s)", hardware.device, hardware.precision, hardware.reason)
     torch.manual_seed(training.seed)
     tagger = tagger_type.start(locate(backbone), backbone, corpus.codebook, training.dropout)
@@ -82,7 +83,7 @@ def fit(
             of_learn,
             weight,
             corpus.codebook,
-            tagger.reading(choose(training.device), SCORING_BATCH_TOKENS),
+            tagger.reading(choose(training.device)),
         )
         tagger.pretrained_share = training.pretrained_share
     batches = EpochBatches(examples, tagger.chunker, training.batch_tokens, training.seed)
@@ -101,6 +102,12 @@ def fit(
     tagger.model.load_state_dict(load_file(str(epochs.weights(epochs.best))))
     tagger.decisions = Decisions.from_dict(best["decisions"], corpus.codebook, "history.json")
     _warn(tagger, best["collapsed"])
+    precision = check_precision(tagger, validation.sessions, validation.roles, of_held, validation.hardware.device)
+    if not precision["kept"]:
+        logger.warning(
+            "bfloat16 would change the tags of %.1f %% of utterances; the tagger scores in float32",
+            100 * precision["flipped"],
+        )
     tagger.manifest = {
         "training": asdict(training),
         "hardware": asdict(hardware),
@@ -109,6 +116,7 @@ def fit(
         "tokens_per_epoch": batches.tokens,
         "epochs": epochs.history,
         "best_epoch": epochs.best + 1,
+        "precision_check": precision,
     }
     return tagger
 

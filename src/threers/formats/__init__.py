@@ -23,7 +23,7 @@ from threers.formats.tables import Table, find_files, read_table
 from threers.formats.two_tables import read_two_tables
 from threers.formats.utterances import keep_usable, sessions_table, utterances_table
 
-__all__ = ["Reader", "import_files", "read_two_tables", "shipped_readers"]
+__all__ = ["Reader", "Rejects", "choose_reader", "find_files", "import_files", "read_two_tables", "shipped_readers"]
 
 
 def import_files(
@@ -49,9 +49,10 @@ def import_files(
     """
     rejects = Rejects()
     files = find_files(source)
-    if isinstance(reader, str | Path):
-        reader = Reader.load(reader if str(reader) != "auto" else _detect(files, columns))
-    reader = reader.override(columns, roles)
+    if isinstance(reader, Reader):
+        reader = reader.override(columns, roles)
+    else:
+        reader = choose_reader(files, reader, roles, columns)
     codebook = _load_codebook(codebook, reader)
     reader.require_fit(codebook)
     tables = _read_all(files, reader, rejects)
@@ -63,7 +64,7 @@ def import_files(
     usable = usable.assign(column_role=column_roles(marks, usable))
     utterances = utterances_table(usable, reader, codebook, rejects)
     if utterances.empty:
-        raise InputError(f"source {source}: no utterance could be imported; {_most_common(rejects)}")
+        raise InputError(f"source {source}: no utterance could be imported; {rejects.most_common()}")
     sessions = sessions_table(usable, utterances["session_id"], rejects)
     codings = codings_table(marks, usable, utterances, reader, codebook, rejects)
     torn = sum(row is not None for table in tables for row, _ in table.notes)
@@ -80,6 +81,22 @@ def import_files(
         rejects=rejects.frame(),
         manifest=manifest,
     )
+
+
+def choose_reader(
+    files: list[Path],
+    reader: str | Path = "auto",
+    roles: Mapping[str, str] | None = None,
+    columns: Mapping[str, Any] | None = None,
+) -> Reader:
+    """The reader that is named, or the one that fits the files, with these roles and columns.
+
+    Raises:
+        SettingsError: as `import_files`.
+
+    """
+    found = Reader.load(reader if str(reader) != "auto" else _detect(files, columns))
+    return found.override(columns, roles)
 
 
 def _detect(files: list[Path], columns: Mapping[str, Any] | None) -> str:
@@ -122,7 +139,7 @@ def _read_all(files: list[Path], reader: Reader, rejects: Rejects) -> list[Table
         for row, reason in table.notes:
             rejects.add(path.name, row, reason)
     if not tables:
-        raise InputError(f"none of {len(files)} files could be read; {_most_common(rejects)}")
+        raise InputError(f"none of {len(files)} files could be read; {rejects.most_common()}")
     return tables
 
 
@@ -150,10 +167,3 @@ def _settings(reader: Reader, codebook: Codebook, bound: list[Bound]) -> dict[st
         "columns_not_imported": sorted({header for one in bound for header in one.unused}),
         "grouped_by": next((name for name in ("group", "patient") if name in have), "session"),
     }
-
-
-def _most_common(rejects: Rejects) -> str:
-    reasons = rejects.frame()["reason"].value_counts()
-    if reasons.empty:
-        return "the files hold no texts"
-    return f"most common reason ({reasons.iloc[0]} times): {reasons.index[0]}"

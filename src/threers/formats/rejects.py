@@ -26,6 +26,18 @@ class Rejects:
         """List every row of a frame with columns `file` and `row`, with one reason each."""
         self._parts += zip(rows["file"], (int(row) for row in rows["row"]), reasons, strict=True)
 
+    def extend(self, listed: pd.DataFrame) -> None:
+        """Take over what another `frame` lists."""
+        rows = [None if pd.isna(row) else int(row) for row in listed["row"]]
+        self._parts += zip(listed["file"], rows, listed["reason"], strict=True)
+
+    def most_common(self) -> str:
+        """One line for a message when nothing at all could be used."""
+        reasons = self.frame()["reason"].value_counts()
+        if reasons.empty:
+            return "the files hold no texts"
+        return f"most common reason ({reasons.iloc[0]} times): {reasons.index[0]}"
+
     def frame(self) -> pd.DataFrame:
         """Return columns `file`, `row`, `reason`, sorted by file and row; a file's own entries come first."""
         frame = pd.DataFrame(self._parts, columns=list(REJECT_COLUMNS))

@@ -1,0 +1,105 @@
+"""What a scoring run has finished: one line per shard, by session and content. Layer 1, no torch."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from threers.scores import part_file
+
+FILE = "journal.jsonl"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A finished shard: its part's number, its sessions with the hash of their content, and what it took."""
+
+    part: int
+    sessions: dict[str, str]
+    tally: dict[str, Any]
+
+
+class Journal:
+    """The finished shards in `folder`; an entry is written after its part, so that what it says is there.
+
+    A line that was being written when the run was cut off is taken out; so is the entry of a part that is gone.
+    """
+
+    def __init__(self, folder: Path, parts: Path) -> None:
+        self.file, self.parts = folder / FILE, parts
+        self.entries: dict[int, Entry] = {}
+        self.home: dict[str, int] = {}
+        if self.file.is_file():
+            for line in self.file.read_bytes().split(b"\n"):
+                self._take(line)
+            self._write()
+
+    def _take(self, line: bytes) -> None:
+        try:
+            entry = Entry(**json.loads(line))
+        except (ValueError, TypeError):
+            return
+        if part_file(self.parts, entry.part).is_file():
+            self._keep(entry)
+
+    def _keep(self, entry: Entry) -> None:
+        self.entries[entry.part] = entry
+        self.home |= dict.fromkeys(entry.sessions, entry.part)
+
+    def has(self, session_id: str, content: str) -> bool:
+        """Has this session been scored as it is now?"""
+        home = self.home.get(session_id)
+        return home is not None and self.entries[home].sessions[session_id] == content
+
+    def free(self, taken: set[int]) -> int:
+        """The lowest number of a part that neither has an entry nor is `taken`."""
+        number = 0
+        while number in self.entries or number in taken:
+            number += 1
+        return number
+
+    def add(self, entry: Entry) -> None:
+        """Add a finished shard, and sync it to disk."""
+        self._keep(entry)
+        with self.file.open("ab") as file:
+            file.write(_line(entry))
+            file.flush()
+            os.fsync(file.fileno())
+
+    def outdated(self, present: dict[str, str]) -> dict[int, list[str]]:
+        """Sessions per part that are gone from the source, or scored again elsewhere; `present`: id -> content."""
+        found = {}
+        for number, entry in self.entries.items():
+            gone = [
+                session
+                for session, content in entry.sessions.items()
+                if present.get(session) != content or self.home[session] != number
+            ]
+            if gone:
+                found[number] = gone
+        return found
+
+    def replace(self, number: int, entry: Entry | None) -> None:
+        """Put another entry in a part's place, or none."""
+        old = self.entries.pop(number)
+        for session in old.sessions:
+            if self.home[session] == number:
+                del self.home[session]
+        if entry:
+            self._keep(entry)
+        self._write()
+
+    def _write(self) -> None:
+        scratch = self.file.with_name(f".{self.file.name}.tmp")
+        with scratch.open("wb") as file:
+            file.writelines(map(_line, self.entries.values()))
+            file.flush()
+            os.fsync(file.fileno())
+        scratch.replace(self.file)
+
+
+def _line(entry: Entry) -> bytes:
+    return json.dumps(asdict(entry), ensure_ascii=False).encode() + b"\n"

@@ -1,0 +1,162 @@
+"""Sessions to score, read one after the other, so that memory does not grow with the input. Layer 1, no torch."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+
+from threers.codebook import EXTRA_ROLES, Codebook
+from threers.corpus import ROWS_AT_ONCE, TABLES
+from threers.errors import InputError, SettingsError
+from threers.formats import Rejects, choose_reader, find_files, import_files
+
+COLUMNS = ["session_id", "utterance_id", "role", "start", "end", "text"]
+
+
+@dataclass(frozen=True)
+class Session:
+    """One session to score.
+
+    `utterances`: its rows of the utterances table, with `COLUMNS`. `read`: share of the source that has been read
+    with it, 0 to 1.
+    """
+
+    session_id: str
+    utterances: pd.DataFrame
+    read: float
+
+    @property
+    def content(self) -> str:
+        """SHA-256 over all that scores depend on."""
+        rows = pd.util.hash_pandas_object(self.utterances[COLUMNS], index=False)
+        return hashlib.sha256(rows.to_numpy().tobytes()).hexdigest()
+
+
+class Source:
+    """A corpus, or transcript files: iterate once for its sessions, each whole; what cannot be used is in `rejects`.
+
+    Args:
+        path: a corpus folder, or a file, folder or glob pattern of transcripts.
+        codebook: says which roles there are.
+        reader: as for `import_files`; a corpus takes none.
+        roles: as for `import_files`; a corpus takes none.
+        columns: as for `import_files`; a corpus takes none.
+
+    Raises:
+        InputError: nothing is there, or the corpus cannot be read.
+        SettingsError: a fault in reader, roles or columns, or one of them for a corpus.
+
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        codebook: Codebook,
+        reader: str = "auto",
+        roles: Mapping[str, str] | None = None,
+        columns: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.path = Path(path).expanduser()
+        self.codebook = codebook
+        self.rejects = Rejects()
+        self._seen: set[str] = set()
+        self._table = self.path / "utterances.parquet"
+        if self._table.is_file():
+            if roles or columns or reader != "auto":
+                raise SettingsError(
+                    f"source={path}: is a corpus; reader, roles and columns were settled when it was imported"
+                )
+            self._open_table()
+            return
+        self._files = find_files(path)
+        self._reader = choose_reader(self._files, reader, roles, columns)
+
+    def __iter__(self) -> Iterator[Session]:
+        """The sessions, in their order.
+
+        Raises:
+            InputError: the source is no longer there.
+
+        """
+        found = self._from_table() if self._table.is_file() else self._from_files()
+        for utterances, file, read in found:
+            session = Session(str(utterances["session_id"].iloc[0]), utterances, read)
+            fault = self._fault(session)
+            if fault:
+                self.rejects.add(file, None, f"{fault}; session {session.session_id!r} was not scored")
+                continue
+            self._seen.add(session.session_id)
+            yield session
+
+    def _open_table(self) -> pq.ParquetFile:
+        try:
+            table = pq.ParquetFile(self._table)
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"{self._table}: not a readable Parquet file ({type(error).__name__}); import again"
+            ) from error
+        missing = [column for column in COLUMNS if column not in table.schema_arrow.names]
+        if missing:
+            raise InputError(f"{self._table}: columns missing: {', '.join(missing)}; import the corpus again")
+        return table
+
+    def _from_table(self) -> Iterator[tuple[pd.DataFrame, str, float]]:
+        with self._open_table() as table:
+            total = max(1, table.metadata.num_rows)
+            done = 0
+            rest = pd.DataFrame(columns=COLUMNS)
+            for batch in table.iter_batches(batch_size=ROWS_AT_ONCE, columns=COLUMNS):
+                rows = batch.to_pandas()
+                rows = rows if rest.empty else pd.concat([rest, rows], ignore_index=True)
+                # The last session of a batch may go on in the next.
+                others = np.flatnonzero(rows["session_id"] != rows["session_id"].iloc[-1])
+                last = int(others[-1]) + 1 if len(others) else 0
+                for part in _runs(rows[:last]):
+                    done += len(part)
+                    yield part, self._table.name, done / total
+                rest = rows[last:]
+            if len(rest):
+                yield from ((part, self._table.name, 1.0) for part in _runs(rest))
+
+    def _from_files(self) -> Iterator[tuple[pd.DataFrame, str, float]]:
+        for number, file in enumerate(self._files):
+            try:
+                corpus = import_files(file, self._reader, self.codebook)
+            except InputError as error:
+                if not file.exists() and not file.parent.exists():
+                    raise InputError(f"source {self.path}: {file.parent} is no longer there") from error
+                self.rejects.add(file.name, None, f"file not read: {error}")
+                continue
+            self.rejects.extend(corpus.rejects)
+            parts = list(_runs(corpus.utterances))
+            for place, part in enumerate(parts, start=1):
+                yield part, file.name, (number + place / len(parts)) / len(self._files)
+
+    def _fault(self, session: Session) -> str | None:
+        """What keeps a session from being scored."""
+        rows = session.utterances
+        if session.session_id in self._seen:
+            return "session stands in two places: expected its rows together, in one file"
+        if not rows["utterance_id"].is_monotonic_increasing or rows["utterance_id"].duplicated().any():
+            return "utterance_id does not rise from row to row"
+        if rows["text"].isna().any():
+            return "an utterance has no text"
+        roles = (*self.codebook.roles, *EXTRA_ROLES)
+        if not rows["role"].isin(roles).all():
+            return f"a role is not one of {', '.join(roles)}"
+        return None
+
+
+def _runs(rows: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    """Tables of neighbouring rows with the same session_id."""
+    types = {column: kind for column, kind in TABLES["utterances"].items() if column in COLUMNS}
+    number = (rows["session_id"] != rows["session_id"].shift()).cumsum()
+    for _, part in rows.groupby(number, sort=True):
+        yield part[COLUMNS].astype(types).reset_index(drop=True)

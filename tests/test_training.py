@@ -15,10 +15,11 @@ from threers.decisions import family_columns
 from threers.errors import InputError
 from threers.hardware import choose
 from threers.learner import Learner, code_weights, prior_logits
+from threers.network import SpanTagger
 from threers.scores import scores_to_codings
 from threers.scoring import score_sessions
 from threers.settings import Training
-from threers.tagger import SpanTagger, Tagger
+from threers.tagger import Tagger
 from threers.targets import Targets, build_targets
 from threers.training import fit
 

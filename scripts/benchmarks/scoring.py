@@ -30,11 +30,12 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 from threers.corpus import Corpus
 from threers.decisions import tag
 from threers.hardware import Hardware, choose, matrix_rate, operations_per_token
+from threers.network import SpanTagger
 from threers.scores import PARTS
 from threers.scoring import score_to_folder
 from threers.settings import Engine
 from threers.streams import Source
-from threers.tagger import SpanTagger, Tagger
+from threers.tagger import Tagger
 
 PREVIOUS = 10
 WAYS = {

@@ -12,7 +12,7 @@ from torch.nn import functional
 from threers.codebook import Codebook
 from threers.decisions import family_columns
 from threers.errors import InputError
-from threers.tagger import SpanTagger
+from threers.network import SpanTagger
 from threers.targets import Targets
 
 #: A rare code weighs at most this many times more than it would unbalanced.

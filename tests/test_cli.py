@@ -1,5 +1,6 @@
 """The command line as a user meets it: real processes, real files, one clean line for each mistake."""
 
+import json
 import os
 import subprocess
 import sys
@@ -115,6 +116,10 @@ def test_the_whole_way_with_a_tiny_backbone(table, tiny_folder, tmp_path):
     assert "in an earlier run" in again.stdout
     assert (scored / "utterances" / "part-00000.parquet").stat().st_mtime_ns == before
     assert refused(threers(*words, "include_text=true"), "another run")
+    # As on a machine that measured otherwise when the run began.
+    begun = json.loads((scored / "run.json").read_text(encoding="utf-8")) | {"precision": "bfloat16"}
+    (scored / "run.json").write_text(json.dumps(begun), encoding="utf-8")
+    assert threers(*words, cwd=tmp_path).returncode == 0
 
     done = threers(
         "agree", f"corpus={other}", f"scores={scored}", f"out={tmp_path / 'a'}", "resamples=100", cwd=tmp_path

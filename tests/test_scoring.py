@@ -277,6 +277,9 @@ def test_a_folder_belongs_to_one_run(tmp_path):
     with pytest.raises(OutputExistsError, match="results of another run"):
         claim(tmp_path / "o", {"a": 2}, "out", overwrite=False)
     assert claim(tmp_path / "o", {"a": 2}, "out", overwrite=True) is False
+    (tmp_path / "killed").mkdir()
+    (tmp_path / "killed" / ".run.json.tmp").write_text("{")
+    assert claim(tmp_path / "killed", {"a": 1}, "out", overwrite=False) is False
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "diary.txt").write_text("mine")
     with pytest.raises(OutputExistsError, match="no run of threers wrote"):

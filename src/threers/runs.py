@@ -20,6 +20,7 @@ from threers.errors import InputError, LeakError, OutputExistsError
 from threers.formats import import_files, read_two_tables
 from threers.scores import (
     PARTS,
+    begun,
     owned,
     read_scores,
     same_run,
@@ -138,9 +139,13 @@ def score(run: ScoreRun) -> dict[str, Any]:
 
     tagger = Tagger.load(run.tagger)
     source = Source(run.source, tagger.codebook, run.reader, run.roles, run.columns)
-    hardware = choose(run.device, run.precision, reduced=tagger.keeps_tags)
-    tagger.lower(hardware)
     out = Path(run.out).expanduser()
+    precision = run.precision
+    if precision == "auto" and not run.overwrite:
+        # A run goes on as it began, whatever the machine measures today.
+        precision = begun(out).get("precision", "auto")
+    hardware = choose(run.device, precision, reduced=tagger.keeps_tags)
+    tagger.lower(hardware)
     identity = {
         "tagger": tagger.hash,
         # Hashed, because a path may name a patient.

@@ -120,7 +120,8 @@ def claim(folder: Path, run: Mapping[str, Any], what: str, overwrite: bool) -> b
 
     """
     marker = folder / "run.json"
-    if folder.exists() and any(entry.name != LOCK for entry in folder.iterdir()):
+    # Hidden files are the lock, what a killed run was about to write, or the desktop's own.
+    if folder.exists() and any(not entry.name.startswith(".") for entry in folder.iterdir()):
         if same_run(folder, run) and not overwrite:
             return True
         if not overwrite:
@@ -172,10 +173,15 @@ def _locked(folder: Path, what: str) -> Iterator[None]:
         lock.release()
 
 
+def begun(folder: Path) -> dict[str, Any]:
+    """What the run that began this folder was, as `claim` noted it; empty when none did."""
+    marker = folder / "run.json"
+    return dict(read_json(marker)) if marker.is_file() else {}
+
+
 def same_run(folder: Path, run: Mapping[str, Any]) -> bool:
     """Does the folder belong to this very run?"""
-    marker = folder / "run.json"
-    return marker.is_file() and read_json(marker) == json.loads(json.dumps(run))
+    return begun(folder) == json.loads(json.dumps(run))
 
 
 def read_scores(folder: str | Path) -> tuple[pd.DataFrame, dict[str, Any]]:

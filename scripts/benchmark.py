@@ -3,7 +3,7 @@
     .venv/bin/python scripts/benchmark.py context --corpus CORPUS [--folds 5] [--only 1] [--window-epochs 2]
     .venv/bin/python scripts/benchmark.py agreement
     .venv/bin/python scripts/benchmark.py scoring --tagger TAGGER --corpus CORPUS [--sessions 20]
-    .venv/bin/python scripts/benchmark.py growth --corpus CORPUS
+    .venv/bin/python scripts/benchmark.py growth --corpus CORPUS [--plot docs/growth.svg]
     .venv/bin/python scripts/benchmark.py kills --tagger TAGGER --corpus CORPUS [--runs 50]
 
 What each compares stands at the top of its file in scripts/benchmarks.
@@ -44,6 +44,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=50, help="kills: runs to kill")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", help="file to write the figures to")
+    parser.add_argument("--plot", help="growth: SVG file to draw")
     parser.add_argument("--way", help=argparse.SUPPRESS)
     parser.add_argument("--out", help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -58,6 +59,8 @@ def main() -> None:
         return
     figures = comparison.compare(given)
     print(comparison.table(figures))
+    if given.plot:
+        Path(given.plot).write_text(comparison.plot(figures), encoding="utf-8")
     if given.json:
         Path(given.json).write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import resource
 import subprocess
 import sys
@@ -97,3 +98,31 @@ def table(figures: dict[str, Any]) -> str:
             f"| {1000 * row['seconds'] / row['sessions']:.0f} |"
         )
     return "\n".join(rows)
+
+
+def plot(figures: dict[str, Any]) -> str:
+    """SVG: both figures over the number of sessions."""
+    sizes = figures["sizes"]
+    panels = [
+        ("Peak memory, MB", [row["peak_mb"] for row in sizes]),
+        ("Milliseconds per session", [1000 * row["seconds"] / row["sessions"] for row in sizes]),
+    ]
+    x = [40 + 80 * math.log10(row["sessions"]) for row in sizes]
+    drawn = []
+    for place, (title, values) in enumerate(panels):
+        top = 20 + 170 * place
+        y = [top + 120 - 100 * value / max(values) for value in values]
+        points = " ".join(f"{a:.0f},{b:.0f}" for a, b in zip(x, y, strict=True))
+        drawn.append(f'<text x="10" y="{top}">{title}</text><polyline points="{points}" class="line"/>')
+        drawn.append(f'<line x1="60" x2="400" y1="{top + 120}" y2="{top + 120}" class="axis"/>')
+        for a, b, value, row in zip(x, y, values, sizes, strict=True):
+            left = a - 14
+            drawn.append(f'<circle cx="{a:.0f}" cy="{b:.0f}" r="3"/>')
+            drawn.append(f'<text x="{left:.0f}" y="{b - 8:.0f}">{value:,.0f}</text>')
+            drawn.append(f'<text x="{left:.0f}" y="{top + 135}">{row["sessions"]:,}</text>')
+    style = "text{font:12px sans-serif}.line{fill:none;stroke:#246;stroke-width:2}.axis{stroke:#888}"
+    return (
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 420 350" role="img">'
+        f"<title>Memory and time per session as the input grows</title><style>{style}</style>"
+        f'<rect width="420" height="350" fill="#fff"/>{"".join(drawn)}</svg>\n'
+    )

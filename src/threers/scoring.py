@@ -273,7 +273,7 @@ class _Progress:
 
     def __enter__(self) -> _Progress:
         self.started = self.said = time.monotonic()
-        self.tally, self.before = Tally(), None
+        self.tally = Tally()
         self.bar = Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
         self.bar.start()
         self.task = self.bar.add_task("scoring", total=1.0)

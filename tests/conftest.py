@@ -4,6 +4,7 @@ import os
 
 os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", HF_DATASETS_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,66 @@ def quick_training() -> Training:
 def annomi_like() -> Corpus:
     """24 sessions of 12 groups whose codes follow from one word each: something to learn, and two coders for half."""
     return make_corpus()
+
+
+@pytest.fixture(scope="session")
+def tiny_tagger(tiny_folder, tmp_path_factory) -> Path:
+    """The folder of a tagger that nobody trained."""
+    import torch
+
+    from threers.tagger import Tagger
+
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("tagger") / "t"
+    Tagger.start(tiny_folder, local_backbone(tiny_folder), Codebook.load("annomi"), 0.1).save(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def sixty_sessions(tmp_path_factory) -> Path:
+    return make_corpus(30).save(tmp_path_factory.mktemp("corpus") / "corpus")
+
+
+@pytest.fixture(scope="session")
+def whole_run(tiny_tagger, sixty_sessions, tmp_path_factory) -> dict[str, bytes]:
+    """The parts that one process writes of sixty sessions, one session each."""
+    out = tmp_path_factory.mktemp("whole") / "scores"
+    score_in_parts(tiny_tagger, sixty_sessions, out)
+    return parts(out)
+
+
+def score_in_parts(tagger: Path, corpus: Path, out: Path, **options):
+    """Score in this process, or in another way, one session to a part."""
+    from threers.hardware import choose
+    from threers.scoring import score_to_folder
+    from threers.settings import Engine
+    from threers.streams import Source
+    from threers.tagger import Tagger
+
+    out.mkdir(exist_ok=True)
+    loaded = Tagger.load(tagger)
+    source = Source(corpus, loaded.codebook)
+    options = {"include_text": False} | options
+    return score_to_folder(loaded, source, out, Engine(shard_sessions=1), choose("cpu", "float32"), **options)
+
+
+def score_command(tagger: Path, source: Path, out: Path, *words: str) -> list[str]:
+    """The same as a command."""
+    settings = ["device=cpu", "precision=float32", "engine.shard_sessions=1", *words]
+    return [
+        sys.executable,
+        "-m",
+        "threers.cli",
+        "score",
+        f"tagger={tagger}",
+        f"source={source}",
+        f"out={out}",
+        *settings,
+    ]
+
+
+def parts(scores: Path) -> dict[str, bytes]:
+    return {part.name: part.read_bytes() for part in sorted((scores / "utterances").glob("part-*.parquet"))}
 
 
 def local_backbone(folder: Path, **changes) -> Backbone:

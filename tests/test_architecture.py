@@ -11,9 +11,10 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "threers"
 LAYERS = [
     {"errors", "shipped", "codebook", "settings", "configs"},
-    {"corpus", "splits", "scores", "journal", "streams", "formats", "agreement"},
+    {"corpus", "splits", "scores", "journal", "streams", "shards", "formats", "agreement"},
     {
         "backbones",
+        "ranks",
         "hardware",
         "chunks",
         "targets",
@@ -25,7 +26,19 @@ LAYERS = [
         "network",
         "tagger",
     },
-    {"learner", "batches", "epochs", "precision", "training", "scoring", "floors", "doctor"},
+    {
+        "learner",
+        "batches",
+        "epochs",
+        "precision",
+        "training",
+        "scoring",
+        "workers",
+        "cluster",
+        "engines",
+        "floors",
+        "doctor",
+    },
     {"summary", "card", "report"},
     {"runs", "screen", "demonstration"},
     {"cli"},

@@ -46,10 +46,13 @@ def main() -> None:
 
 
 def _run(verb: str, rest: list[str]) -> None:
+    from threers.ranks import is_first
+
     _go_offline(allow_network=any(re.fullmatch(r"\+*backbone\.allow_network=(true|yes|on|1)", w, re.I) for w in rest))
     os.umask(0o077)  # what a run writes is for its owner only
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
-    logging.getLogger("threers").setLevel(logging.INFO)
+    # One voice, however many processes train together.
+    logging.getLogger("threers").setLevel(logging.INFO if is_first() else logging.ERROR)
     # Hydra would print its errors and exit with status 1 itself; with this it hands them to us.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     with _one_line_errors(verb):
@@ -127,8 +130,11 @@ def _import(run: Any) -> None:
 
 def _train(run: Any) -> None:
     from threers import runs
+    from threers.ranks import is_first
 
-    _say(f"tagger: {runs.train(run)}")
+    made = runs.train(run)
+    if is_first():
+        _say(f"tagger: {made}")
 
 
 def _evaluate(run: Any) -> None:

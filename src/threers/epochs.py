@@ -15,6 +15,7 @@ from rich.progress import Progress
 from safetensors.torch import save_file
 from transformers import TrainerCallback
 
+from threers import ranks
 from threers.batches import EpochBatches
 from threers.chunks import tokenise
 from threers.corpus import Corpus
@@ -74,7 +75,8 @@ class EpochEnd(TrainerCallback):
     def __init__(self, batches: EpochBatches, validation: Validation, patience: int, folder: Path) -> None:
         self.batches, self.validation, self.patience, self.folder = batches, validation, patience, folder
         self.history: list[dict[str, Any]] = []
-        self.bar = Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
+        shown = sys.stderr.isatty() and ranks.is_first()
+        self.bar = Progress(console=Console(stderr=True), transient=True, disable=not shown)
 
     @property
     def best(self) -> int:
@@ -89,8 +91,8 @@ class EpochEnd(TrainerCallback):
     def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
         """Show the bar; take up what a cut-off run knew at its last checkpoint."""
         done = round(state.epoch or 0)
-        if done and (self.folder / "history.json").is_file():
-            self.history = json.loads((self.folder / "history.json").read_text(encoding="utf-8"))[:done]
+        if done:
+            self.history = ranks.first_says(self._read)[:done]
         if len(self.history) < done:
             # Cut off between the checkpoint and our own files.
             self._measure(model, float("nan"))
@@ -122,13 +124,19 @@ class EpochEnd(TrainerCallback):
         self.bar.stop()
 
     def _measure(self, model: Learner, seconds: float) -> None:
-        found = self.validation.measure() | {"loss": model.take_loss(), "seconds": seconds}
+        found = ranks.first_says(lambda: self.validation.measure() | {"loss": model.take_loss(), "seconds": seconds})
         self.history.append(found)
         words = ", ".join(f"{name} {figure:.3f}" for name, figure in found["macro_f1"].items())
         words = f"macro-F1 {words}" if words else "no code marked"
         logger.info("epoch %d: loss %.3f; kept aside: %s (%.0f s)", len(self.history), found["loss"], words, seconds)
 
+    def _read(self) -> list[dict[str, Any]]:
+        file = self.folder / "history.json"
+        return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
+
     def _write(self, model: Learner) -> None:
+        if not ranks.is_first():
+            return
         newest = len(self.history) - 1
         if self.best == newest:
             scratch = self.folder / ".best.tmp"

@@ -6,9 +6,10 @@ import hashlib
 import logging
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict
+from contextlib import nullcontext
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -34,6 +35,9 @@ from threers.settings import AgreeRun, Backbone, EvaluateRun, ImportRun, ScoreRu
 from threers.streams import Source
 from threers.summary import summarise_segments, summarise_sessions
 
+if TYPE_CHECKING:
+    from threers.tagger import Tagger
+
 logger = logging.getLogger(__name__)
 
 
@@ -48,8 +52,12 @@ def import_corpus(run: ImportRun) -> Corpus:
 
 
 def train(run: TrainRun) -> Path:
-    """A corpus to a tagger folder; a run that was cut off goes on from its last epoch. Returns the folder."""
+    """A corpus to a tagger folder; a run that was cut off goes on from its last epoch. Returns the folder.
+
+    Several processes of `accelerate launch` train one tagger together; the first one writes it.
+    """
     from threers.card import model_card
+    from threers.ranks import is_first
     from threers.training import fit
 
     out = Path(run.tagger).expanduser()
@@ -61,8 +69,11 @@ def train(run: TrainRun) -> Path:
     _require_learnable(corpus, run.backbone)
     work = out.with_name(f".{out.name}.training")
     identity = _identity(corpus, backbone=asdict(run.backbone), training=asdict(run.training))
-    with owned(work, identity, "unfinished training", overwrite=run.overwrite or not same_run(work, identity)):
+    again = run.overwrite or not same_run(work, identity)
+    with owned(work, identity, "unfinished training", overwrite=again) if is_first() else nullcontext():
         tagger = fit(corpus, run.backbone, run.training, work=work / "checkpoints")
+        if not is_first():
+            return out
         tagger.manifest |= identity | {"name": out.name, "synthetic": bool(corpus.manifest.get("synthetic"))}
         made = work / "tagger"
         tagger.save(made)
@@ -133,7 +144,7 @@ def evaluate(run: EvaluateRun) -> pd.DataFrame:
 
 def score(run: ScoreRun) -> dict[str, Any]:
     """Transcripts or a corpus to a scores folder. Returns its manifest."""
-    from threers.hardware import choose
+    from threers.engines import engine
     from threers.scoring import score_to_folder
     from threers.tagger import Tagger
 
@@ -144,36 +155,41 @@ def score(run: ScoreRun) -> dict[str, Any]:
     if precision == "auto" and not run.overwrite:
         # A run goes on as it began, whatever the machine measures today.
         precision = begun(out).get("precision", "auto")
-    hardware = choose(run.device, precision, reduced=tagger.keeps_tags)
-    tagger.lower(hardware)
-    identity = {
-        "tagger": tagger.hash,
-        # Hashed, because a path may name a patient.
-        "source": hashlib.sha256(str(source.path.absolute()).encode()).hexdigest(),
-        "precision": hardware.precision,
-        "include_text": run.include_text,
-        "segment_minutes": run.segment_minutes,
-        "engine": asdict(run.engine),
-    }
-    with owned(out, identity, "out", run.overwrite):
-        (out / "manifest.json").unlink(missing_ok=True)  # until this run is whole, the folder is not
-        tally = score_to_folder(tagger, source, out, run.engine, hardware, include_text=run.include_text)
-        rejects = source.rejects.frame()
-        write_csv(rejects, out / "errors.csv")
-        parts = sorted((out / PARTS).glob("part-*.parquet"))
-        _write_summaries(lambda: map(pd.read_parquet, parts), tagger.codebook, run.segment_minutes, out)
-        manifest = identity | {
-            "name": tagger.manifest.get("name", Path(run.tagger).name),
-            "codebook": tagger.codebook.name,
-            "codebook_sha256": tagger.codebook.hash,
-            "hardware": asdict(hardware),
-            "versions": versions(),
-            "synthetic": bool(tagger.manifest.get("synthetic")),
-            "rejected": len(rejects),
-            **tally.to_dict(),
+    with engine(replace(run, precision=precision), tagger, source) as (hardware, way):
+        # Whoever scores the shards, their bytes are the same: a run may go on with another engine or more workers.
+        identity = {
+            "tagger": tagger.hash,
+            # Hashed, because a path may name a patient.
+            "source": hashlib.sha256(str(source.path.absolute()).encode()).hexdigest(),
+            "precision": hardware.precision,
+            "include_text": run.include_text,
+            "segment_minutes": run.segment_minutes,
+            "batch_tokens": run.engine.batch_tokens,
+            "shard_sessions": run.engine.shard_sessions,
         }
-        write_json(manifest, out / "manifest.json")
-        return manifest
+        with owned(out, identity, "out", run.overwrite):
+            (out / "manifest.json").unlink(missing_ok=True)  # until this run is whole, the folder is not
+            tally = score_to_folder(tagger, source, out, run.engine, hardware, include_text=run.include_text, way=way)
+            found = identity | {"hardware": asdict(hardware), **tally.to_dict()}
+            return _finish_scores(run, tagger, source, out, found)
+
+
+def _finish_scores(run: ScoreRun, tagger: Tagger, source: Source, out: Path, found: dict[str, Any]) -> dict[str, Any]:
+    rejects = source.rejects.frame()
+    write_csv(rejects, out / "errors.csv")
+    parts = sorted((out / PARTS).glob("part-*.parquet"))
+    _write_summaries(lambda: map(pd.read_parquet, parts), tagger.codebook, run.segment_minutes, out)
+    manifest = found | {
+        "name": tagger.manifest.get("name", Path(run.tagger).name),
+        "codebook": tagger.codebook.name,
+        "codebook_sha256": tagger.codebook.hash,
+        "engine": asdict(run.engine),
+        "versions": versions(),
+        "synthetic": bool(tagger.manifest.get("synthetic")),
+        "rejected": len(rejects),
+    }
+    write_json(manifest, out / "manifest.json")
+    return manifest
 
 
 def agree(run: AgreeRun) -> tuple[pd.DataFrame, Codebook]:

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import shutil
+import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -123,6 +124,8 @@ def claim(folder: Path, run: Mapping[str, Any], what: str, overwrite: bool) -> b
     # Hidden files are the lock, what a killed run was about to write, or the desktop's own.
     if folder.exists() and any(not entry.name.startswith(".") for entry in folder.iterdir()):
         if same_run(folder, run) and not overwrite:
+            for scratch in folder.rglob(".*.tmp"):
+                scratch.unlink(missing_ok=True)
             return True
         if not overwrite:
             found = "the results of another run" if marker.is_file() else "other files"
@@ -203,7 +206,8 @@ def read_scores(folder: str | Path) -> tuple[pd.DataFrame, dict[str, Any]]:
 
 def _scratch(path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    return path.with_name(f".{path.name}.tmp")
+    # A name of its own: on a cluster, a worker that was given up may still be writing the part that another repeats.
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
 
 
 def _finish(scratch: Path, path: Path) -> None:

@@ -7,10 +7,11 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,14 +22,14 @@ from rich.console import Console
 from rich.progress import Progress
 
 from threers.chunks import SessionTokens, tokenise
-from threers.codebook import Codebook
 from threers.corpus import session_hashes
 from threers.errors import InputError, SettingsError, Stopped
 from threers.hardware import Hardware
 from threers.journal import Entry, Journal
 from threers.scores import PARTS, part_file, score_table, write_parquet
 from threers.settings import Engine
-from threers.streams import Session, Source
+from threers.shards import Shard, drop_outdated, missing_shards
+from threers.streams import Source
 from threers.tagger import Tagger
 
 logger = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ class Tally:
     tokens: int = 0
     padded_tokens: int = 0
     seconds: float = 0.0
+    """Time of the model's work; of several workers, the sum."""
     learnt_from: list[str] = field(default_factory=list)
     """Sessions whose texts the tagger has learnt from."""
     resumed: bool = False
@@ -67,20 +69,6 @@ class Tally:
 
 
 @dataclass(frozen=True)
-class Shard:
-    """Sessions that are scored and written together.
-
-    `utterances`: their rows. `contents`: session_id -> hash of its content. `read`: share of the source that has been
-    read with it.
-    """
-
-    part: int
-    utterances: pd.DataFrame
-    contents: dict[str, str]
-    read: float
-
-
-@dataclass(frozen=True)
 class Job:
     """How shards are scored, and the folder of the parts they are written to."""
 
@@ -88,6 +76,12 @@ class Job:
     hardware: Hardware
     batch_tokens: int
     include_text: bool
+
+
+#: Shards as they get finished, in any order, each with its entry; its part is written.
+Finished = Generator[tuple[Shard, Entry]]
+#: Scores shards until there are no more, or, soon after the event was set, none but those at hand.
+Way = Callable[[Iterator[Shard], Job, threading.Event], Finished]
 
 
 def score_sessions(
@@ -101,43 +95,57 @@ def score_sessions(
 
 
 def score_to_folder(
-    tagger: Tagger, source: Source, out: Path, engine: Engine, hardware: Hardware, *, include_text: bool
+    tagger: Tagger,
+    source: Source,
+    out: Path,
+    engine: Engine,
+    hardware: Hardware,
+    *,
+    include_text: bool,
+    way: Way | None = None,
 ) -> Tally:
     """Score a stream of sessions, shard by shard, into `out/utterances/part-*.parquet`.
 
     A session that was scored as it is now, in this folder, is not scored again; one that has changed is scored into a
-    new part and taken out of its old one. While the model is at work on a shard, the next is read and tokenised.
+    new part and taken out of its old one. `way`: who scores the shards; None: this process.
 
     Raises:
         InputError: nothing could be scored, or the source is gone.
         SettingsError: a forward pass does not fit into the device's memory.
-        Stopped: SIGTERM came; the shard at hand was finished.
+        Stopped: SIGTERM came; the shards at hand were finished.
 
     """
     journal = Journal(out, out / PARTS)
     resumed = bool(journal.entries)
-    job = Job(journal.parts, hardware, engine.batch_tokens, include_text)
+    job = Job(journal.parts.absolute(), hardware, engine.batch_tokens, include_text)
     present: dict[str, str] = {}
-    shards = _shards(source, journal, present, engine.shard_sessions)
-    prepared = ((shard, tokenise(shard.utterances, tagger.tokenizer)) for shard in shards)
-    with _sigterm() as stop, _Progress() as progress, _ahead(prepared) as ready:
-        for shard, tokens in ready:
-            if not journal.entries:
-                _require_legal_roles(shard.utterances, tagger.codebook)
-            entry = score_shard(tagger, shard, tokens, job)
+    shards = missing_shards(source, journal, present, engine.shard_sessions, tagger.codebook)
+    way = way or partial(score_here, tagger)
+    with _sigterm() as stop, _Progress() as progress, closing(way(shards, job, stop)) as finished:
+        for shard, entry in finished:
             journal.add(entry)
             for session_id in shard.contents.keys() - entry.sessions.keys():
                 source.rejects.add("", None, f"the tagger gives no number; session {session_id!r} was not scored")
             progress.show(Tally(**entry.tally), shard.read)
-            if stop.is_set():
-                raise Stopped
-    _drop_outdated(journal, present)
+        if stop.is_set():
+            raise Stopped
+    drop_outdated(journal, present)
     if not journal.entries:
         raise InputError(f"source {source.path}: no session could be scored; {source.rejects.most_common()}")
     total = Tally(resumed=resumed)
-    for entry in journal.entries.values():
+    for _, entry in sorted(journal.entries.items()):
         total.add(Tally(**entry.tally))
     return total
+
+
+def score_here(tagger: Tagger, shards: Iterator[Shard], job: Job, stop: threading.Event) -> Finished:
+    """Score shards in this process; while the model is at work on one, the next is read and tokenised."""
+    prepared = ((shard, tokenise(shard.utterances, tagger.tokenizer)) for shard in shards)
+    with _ahead(prepared) as ready:
+        for shard, tokens in ready:
+            if stop.is_set():
+                return
+            yield shard, score_shard(tagger, shard, tokens, job)
 
 
 def score_shard(tagger: Tagger, shard: Shard, tokens: list[SessionTokens], job: Job) -> Entry:
@@ -178,63 +186,9 @@ def _score(
     return (table[~broken].reset_index(drop=True) if broken.any() else table), tally
 
 
-def _shards(source: Iterable[Session], journal: Journal, present: dict[str, str], size: int) -> Iterator[Shard]:
-    """Shards of `size` sessions that are still to be scored; `present` gets every session's content."""
-    taken: set[int] = set()
-    waiting: list[Session] = []
-
-    def shard() -> Shard:
-        part = journal.free(taken)
-        taken.add(part)
-        utterances = pd.concat([session.utterances for session in waiting], ignore_index=True)
-        contents = {session.session_id: present[session.session_id] for session in waiting}
-        return Shard(part, utterances, contents, waiting[-1].read)
-
-    for session in source:
-        content = present[session.session_id] = session.content
-        if journal.has(session.session_id, content):
-            continue
-        waiting.append(session)
-        if len(waiting) == size:
-            yield shard()
-            waiting.clear()
-    if waiting:
-        yield shard()
-
-
-def _drop_outdated(journal: Journal, present: dict[str, str]) -> None:
-    for number, sessions in journal.outdated(present).items():
-        path, entry = part_file(journal.parts, number), journal.entries[number]
-        table = pd.read_parquet(path)
-        kept = table[~table["session_id"].isin(sessions)]
-        if kept.empty:
-            journal.replace(number, None)
-            path.unlink()
-            continue
-        write_parquet(kept, path)
-        contents = {session: content for session, content in entry.sessions.items() if session not in sessions}
-        counts = {
-            "sessions": len(contents),
-            "utterances": len(kept),
-            "unknown_role": int((kept["role"] == "unknown").sum()),
-            "learnt_from": [session for session in entry.tally["learnt_from"] if session in contents],
-        }
-        journal.replace(number, Entry(number, contents, entry.tally | counts))
-
-
 def _learnt_from(utterances: pd.DataFrame, tagger: Tagger) -> list[str]:
     learnt = set(tagger.manifest.get("learnt_from", []))
     return [session for session, text in session_hashes(utterances).items() if text in learnt]
-
-
-def _require_legal_roles(utterances: pd.DataFrame, codebook: Codebook) -> None:
-    roles = utterances["role"]
-    if not codebook.legal_mask(roles.unique()).any():
-        raise InputError(
-            f"no utterance has a role that may speak a code of codebook {codebook.name}: found "
-            f"{', '.join(sorted(roles.unique()))}, expected {', '.join(codebook.roles)}. Say who is who, as in "
-            f"'roles={{A: {codebook.roles[0]}}}'"
-        )
 
 
 @contextmanager
@@ -273,7 +227,7 @@ class _Progress:
 
     def __enter__(self) -> _Progress:
         self.started = self.said = time.monotonic()
-        self.tally = Tally()
+        self.tally, self.read = Tally(), 0.0
         self.bar = Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
         self.bar.start()
         self.task = self.bar.add_task("scoring", total=1.0)
@@ -283,16 +237,17 @@ class _Progress:
         self.bar.stop()
 
     def show(self, tally: Tally, read: float) -> None:
-        """Take a shard's tally in; `read`: share of the source that is done."""
+        """Take a shard's tally in; `read`: share of the source that has been read with it."""
         self.tally.add(tally)
+        self.read = max(self.read, read)
         now = time.monotonic()
-        left = (now - self.started) * (1 - read) / max(read, 1e-6)
-        rates = self.tally.to_dict()
+        passed = now - self.started
         line = (
-            f"{self.tally.sessions} sessions, {rates['tokens_per_second']:,.0f} tokens per second, "
-            f"{rates['padding']:.0%} padding, about {_minutes(left)} left"
+            f"{self.tally.sessions} sessions, {self.tally.tokens / max(passed, 1e-6):,.0f} tokens per second, "
+            f"{self.tally.to_dict()['padding']:.0%} padding, "
+            f"about {_minutes(passed * (1 - self.read) / max(self.read, 1e-6))} left"
         )
-        self.bar.update(self.task, completed=read, description=line)
+        self.bar.update(self.task, completed=self.read, description=line)
         if self.bar.disable and now - self.said > self.SECONDS_BETWEEN_LINES:
             logger.info(line)
             self.said = now

@@ -17,6 +17,7 @@ from threers.errors import SettingsError
 
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("auto", "float32", "bfloat16")
+ENGINES = ("local", "ray")
 
 T = TypeVar("T")
 
@@ -149,14 +150,20 @@ class Training:
 
 @dataclass(kw_only=True, frozen=True)
 class Engine:
-    """How the batch engine reads and writes."""
+    """How the batch engine reads and writes, and who does the work."""
 
+    kind: str = "local"
+    """`local`: this machine; `ray`: a Ray cluster, whose machines share the folders."""
+    workers: int = 0
+    """Processes that score; 0: one per GPU, without a GPU one per machine."""
     batch_tokens: int = 0
     """Tokens per forward pass, padding counted; 0: what suits the device."""
     shard_sessions: int = 64
     """Sessions per written shard: a killed run loses at most these."""
 
     def __post_init__(self) -> None:
+        _require_one_of("engine.kind", self.kind, ENGINES)
+        _require(self.workers >= 0, "engine.workers", self.workers, "0 or more")
         _require(
             self.batch_tokens == 0 or self.batch_tokens >= 64,
             "engine.batch_tokens",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +19,22 @@ from threers.formats import Rejects, choose_reader, find_files, import_files
 
 COLUMNS = ["session_id", "utterance_id", "role", "start", "end", "text"]
 
+#: First row of a table, and the row after the last.
+Rows = tuple[int, int]
+
 
 @dataclass(frozen=True)
 class Session:
     """One session to score.
 
     `utterances`: its rows of the utterances table, with `COLUMNS`. `read`: share of the source that has been read
-    with it, 0 to 1.
+    with it, 0 to 1. `rows`: where they lie in the table of a corpus, or in that of a file.
     """
 
     session_id: str
     utterances: pd.DataFrame
     read: float
+    rows: Rows
 
     @property
     def content(self) -> str:
@@ -41,6 +45,8 @@ class Session:
 
 class Source:
     """A corpus, or transcript files: iterate once for its sessions, each whole; what cannot be used is in `rejects`.
+
+    `is_corpus`: which of the two; a corpus has all its utterances in `table`.
 
     Args:
         path: a corpus folder, or a file, folder or glob pattern of transcripts.
@@ -67,13 +73,14 @@ class Source:
         self.codebook = codebook
         self.rejects = Rejects()
         self._seen: set[str] = set()
-        self._table = self.path / "utterances.parquet"
-        if self._table.is_file():
+        self.table = self.path / "utterances.parquet"
+        self.is_corpus = self.table.is_file()
+        if self.is_corpus:
             if roles or columns or reader != "auto":
                 raise SettingsError(
                     f"source={path}: is a corpus; reader, roles and columns were settled when it was imported"
                 )
-            self._open_table()
+            _open(self.table)
             return
         self._files = find_files(path)
         self._reader = choose_reader(self._files, reader, roles, columns)
@@ -85,9 +92,7 @@ class Source:
             InputError: the source is no longer there.
 
         """
-        found = self._from_table() if self._table.is_file() else self._from_files()
-        for utterances, file, read in found:
-            session = Session(str(utterances["session_id"].iloc[0]), utterances, read)
+        for session, file in self._from_table() if self.is_corpus else self._from_files():
             fault = self._fault(session)
             if fault:
                 self.rejects.add(file, None, f"{fault}; session {session.session_id!r} was not scored")
@@ -95,20 +100,8 @@ class Source:
             self._seen.add(session.session_id)
             yield session
 
-    def _open_table(self) -> pq.ParquetFile:
-        try:
-            table = pq.ParquetFile(self._table)
-        except (OSError, ValueError) as error:
-            raise InputError(
-                f"{self._table}: not a readable Parquet file ({type(error).__name__}); import again"
-            ) from error
-        missing = [column for column in COLUMNS if column not in table.schema_arrow.names]
-        if missing:
-            raise InputError(f"{self._table}: columns missing: {', '.join(missing)}; import the corpus again")
-        return table
-
-    def _from_table(self) -> Iterator[tuple[pd.DataFrame, str, float]]:
-        with self._open_table() as table:
+    def _from_table(self) -> Iterator[tuple[Session, str]]:
+        with _open(self.table) as table:
             total = max(1, table.metadata.num_rows)
             done = 0
             rest = pd.DataFrame(columns=COLUMNS)
@@ -118,14 +111,14 @@ class Source:
                 # The last session of a batch may go on in the next.
                 others = np.flatnonzero(rows["session_id"] != rows["session_id"].iloc[-1])
                 last = int(others[-1]) + 1 if len(others) else 0
-                for part in _runs(rows[:last]):
-                    done += len(part)
-                    yield part, self._table.name, done / total
+                for session in _sessions(rows[:last], done, total):
+                    yield session, self.table.name
+                done += last
                 rest = rows[last:]
-            if len(rest):
-                yield from ((part, self._table.name, 1.0) for part in _runs(rest))
+            for session in _sessions(rest, done, total):
+                yield session, self.table.name
 
-    def _from_files(self) -> Iterator[tuple[pd.DataFrame, str, float]]:
+    def _from_files(self) -> Iterator[tuple[Session, str]]:
         for number, file in enumerate(self._files):
             try:
                 corpus = import_files(file, self._reader, self.codebook)
@@ -135,9 +128,8 @@ class Source:
                 self.rejects.add(file.name, None, f"file not read: {error}")
                 continue
             self.rejects.extend(corpus.rejects)
-            parts = list(_runs(corpus.utterances))
-            for place, part in enumerate(parts, start=1):
-                yield part, file.name, (number + place / len(parts)) / len(self._files)
+            for session in _sessions(corpus.utterances, 0, len(corpus.utterances)):
+                yield replace(session, read=(number + session.read) / len(self._files)), file.name
 
     def _fault(self, session: Session) -> str | None:
         """What keeps a session from being scored."""
@@ -154,9 +146,44 @@ class Source:
         return None
 
 
-def _runs(rows: pd.DataFrame) -> Iterator[pd.DataFrame]:
-    """Tables of neighbouring rows with the same session_id."""
+def read_rows(table: Path, ranges: Sequence[Rows]) -> list[Session]:
+    """The sessions in these rows of a corpus's table, as a `Source` gives them; `ranges` are in order.
+
+    Raises:
+        InputError: the table is not there, cannot be read, or has fewer rows.
+
+    """
+    with _open(table) as file:
+        total = file.metadata.num_rows
+        found: list[Session] = []
+        ends = np.cumsum([0, *(file.metadata.row_group(n).num_rows for n in range(file.num_row_groups))])
+        for start, stop in ranges:
+            if stop > total:
+                raise InputError(f"{table}: has {total} rows; expected {stop}; it was changed during the run")
+            first, last = np.searchsorted(ends, [start, stop - 1], side="right") - 1
+            rows = file.read_row_groups(list(range(first, last + 1)), columns=COLUMNS)
+            rows = rows.slice(start - ends[first], stop - start).to_pandas()
+            found += _sessions(rows, start, total)
+        return found
+
+
+def _open(path: Path) -> pq.ParquetFile:
+    try:
+        table = pq.ParquetFile(path)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not a readable Parquet file ({type(error).__name__}); import again") from error
+    missing = [column for column in COLUMNS if column not in table.schema_arrow.names]
+    if missing:
+        raise InputError(f"{path}: columns missing: {', '.join(missing)}; import the corpus again")
+    return table
+
+
+def _sessions(rows: pd.DataFrame, start: int, total: int) -> Iterator[Session]:
+    """Sessions made of neighbouring rows; `start`: where the rows lie in a table of `total` rows."""
     types = {column: kind for column, kind in TABLES["utterances"].items() if column in COLUMNS}
     number = (rows["session_id"] != rows["session_id"].shift()).cumsum()
     for _, part in rows.groupby(number, sort=True):
-        yield part[COLUMNS].astype(types).reset_index(drop=True)
+        stop = start + len(part)
+        table = part[COLUMNS].astype(types).reset_index(drop=True)
+        yield Session(str(table["session_id"].iloc[0]), table, stop / total, (start, stop))
+        start = stop

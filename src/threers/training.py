@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import math
 import re
 import shutil
 import tempfile
@@ -18,6 +19,7 @@ from safetensors.torch import load_file
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from transformers import PrinterCallback, Trainer, TrainingArguments, get_linear_schedule_with_warmup
 
+from threers import ranks
 from threers.backbones import locate
 from threers.batches import EpochBatches, Examples
 from threers.chunks import tokenise
@@ -49,7 +51,8 @@ def fit(
 
     A share of it, whole groups, is kept aside; the epoch with the best macro-F1 there is kept, and temperature and
     thresholds are fitted there. `work`: folder for checkpoints, from which a run that was cut off goes on; the caller
-    removes it. `tagger_type`: another way of cutting sessions, for comparison.
+    removes it. `tagger_type`: another way of cutting sessions, for comparison. Of several processes that train together
+    (see `ranks`), the first returns the tagger, and the others one that is not finished.
 
     Raises:
         InputError: nothing to learn from, too few groups, a backbone that cannot be used, or a diverging loss.
@@ -58,7 +61,8 @@ def fit(
     if work is None:
         with tempfile.TemporaryDirectory(prefix="threers-") as scratch:
             return fit(corpus, backbone, training, work=Path(scratch), tagger_type=tagger_type)
-    work.mkdir(parents=True, exist_ok=True)
+    if ranks.is_first():
+        work.mkdir(parents=True, exist_ok=True)
     corpus = coded_sessions(corpus)
     hardware = choose(training.device, training.precision, reduced=True)
     logger.info("training on %s in %s (%s)", hardware.device, hardware.precision, hardware.reason)
@@ -86,18 +90,22 @@ def fit(
             tagger.reading(choose(training.device)),
         )
         tagger.pretrained_share = training.pretrained_share
-    batches = EpochBatches(examples, tagger.chunker, training.batch_tokens, training.seed)
+    # Each process reads its share of a step.
+    batches = EpochBatches(examples, tagger.chunker, training.batch_tokens // ranks.count(), training.seed)
+    steps = math.ceil(len(batches) / ranks.count())
     with torch.no_grad():
         tagger.model.head.bias.copy_(torch.from_numpy(prior_logits(of_learn, weight, corpus.codebook)))
     # Deep-copies the network: the copy, a running mean, is the tagger; the original goes on learning.
-    decay = 1 - 1 / max(1.0, training.average_epochs * len(batches))
+    decay = 1 - 1 / max(1.0, training.average_epochs * steps)
     average = AveragedModel(tagger.model, multi_avg_fn=get_ema_multi_avg_fn(decay))
     balance = code_weights(of_learn, weight, corpus.codebook, training.balance)
     learner = Learner(tagger.model, average, corpus.codebook, balance)
     tagger.model = learner.average.module
     validation = Validation(tagger, held, of_held, code_frequency(of_learn, weight), training.device)
     epochs = EpochEnd(batches, validation, training.patience, work)
-    _run_trainer(learner, batches, epochs, training, hardware, work)
+    _run_trainer(learner, batches, epochs, training, hardware, steps * training.epochs, work)
+    if not ranks.is_first():
+        return tagger
     best = epochs.history[epochs.best]
     tagger.model.load_state_dict(load_file(str(epochs.weights(epochs.best))))
     tagger.decisions = Decisions.from_dict(best["decisions"], corpus.codebook, "history.json")
@@ -153,7 +161,13 @@ def _group_numbers(corpus: Corpus) -> np.ndarray:
 
 
 def _run_trainer(
-    learner: Learner, batches: EpochBatches, epochs: EpochEnd, training: Training, hardware: Hardware, folder: Path
+    learner: Learner,
+    batches: EpochBatches,
+    epochs: EpochEnd,
+    training: Training,
+    hardware: Hardware,
+    steps: int,
+    folder: Path,
 ) -> None:
     arguments = TrainingArguments(
         output_dir=str(folder),
@@ -173,7 +187,6 @@ def _run_trainer(
     )
     arguments._n_gpu = 1  # one item is one batch; several GPUs take part through accelerate launch
     optimizer = torch.optim.AdamW(_rate_groups(learner, epochs.validation.tagger.backbone, training), fused=True)
-    steps = len(batches) * training.epochs
     schedule = get_linear_schedule_with_warmup(optimizer, int(training.warmup * steps), steps)
     trainer = Trainer(
         model=learner,
@@ -184,7 +197,8 @@ def _run_trainer(
         callbacks=[epochs],
     )
     trainer.remove_callback(PrinterCallback)
-    last = _last_checkpoint(folder)
+    with arguments.main_process_first():
+        last = _last_checkpoint(folder)
     if last:
         logger.info("going on with a run that was cut off")
     try:

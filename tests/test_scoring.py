@@ -104,11 +104,12 @@ def test_a_torn_journal_and_a_lost_part_are_made_good(tagger, corpus, tmp_path):
 
 def test_sigterm_finishes_the_shard_and_stops(tagger, corpus, tmp_path, monkeypatch):
     score(tagger, corpus, tmp_path / "whole")
+    listener = signal.getsignal(signal.SIGTERM)
     interrupt(monkeypatch, 2, lambda: os.kill(os.getpid(), signal.SIGTERM))
     with pytest.raises(Stopped):
         score(tagger, corpus, tmp_path / "cut")
     assert len(read(tmp_path / "cut")) == 2
-    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    assert signal.getsignal(signal.SIGTERM) == listener
     monkeypatch.undo()
     score(tagger, corpus, tmp_path / "cut")
     assert read(tmp_path / "cut") == read(tmp_path / "whole")

@@ -23,6 +23,7 @@ def digest(folder: Path) -> dict[str, str]:
 def command(given: argparse.Namespace, out: Path) -> list[str]:
     """The run, in small shards so that there is much to interrupt."""
     words = [f"tagger={given.tagger}", f"source={given.corpus}", f"out={out}", "engine.shard_sessions=2"]
+    words.append("precision=bfloat16")  # not measured anew by each run, which a busy machine may do badly
     return [sys.executable, "-m", "threers.cli", "score", *words]
 
 

@@ -12,6 +12,10 @@ import torch
 from threers.errors import SettingsError
 
 
+#: Measurements of each precision before one is chosen.
+ROUNDS = 4
+
+
 @dataclass(frozen=True)
 class Hardware:
     """The choice and its reason, for the manifest and the screen."""
@@ -66,7 +70,9 @@ def choose(device: str = "auto", precision: str = "auto", *, reduced: bool = Fal
         return Hardware(
             device, "bfloat16" if good else "float32", "the GPU has bfloat16" if good else "no bfloat16 on the GPU"
         )
-    full, half = matrix_rate(torch.float32), matrix_rate(torch.bfloat16)
+    full = half = 0.0
+    for _ in range(ROUNDS):  # in turns, so that a busy moment slows both
+        full, half = max(full, matrix_rate(torch.float32)), max(half, matrix_rate(torch.bfloat16))
     chosen = "bfloat16" if half > 1.2 * full else "float32"
     return Hardware(device, chosen, f"measured {full:.0f} GFLOP/s in float32, {half:.0f} in bfloat16")
 

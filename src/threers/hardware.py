@@ -11,7 +11,6 @@ import torch
 
 from threers.errors import SettingsError
 
-
 #: Measurements of each precision before one is chosen.
 ROUNDS = 4
 

@@ -11,6 +11,7 @@ from threers import agreement
 from threers.errors import InputError, SettingsError
 from threers.formats import read_two_tables
 from threers.runs import agree
+from threers.scores import LOCK
 from threers.settings import AgreeRun, from_mapping
 
 CODES = ["W1", "W2", "R3", ""]
@@ -188,7 +189,8 @@ def test_no_text_is_in_what_is_written(tmp_path, capsys):
     )
     agree(run)
     written = [path for path in (tmp_path / "out").iterdir() if path.is_file()]
-    assert {path.name for path in written} == {"agreement.csv", "agreement.html", "agreement.json", "run.json"}
+    wanted = {"agreement.csv", "agreement.html", "agreement.json", "run.json", LOCK}
+    assert {path.name for path in written} == wanted
     for path in written:
         assert secret not in path.read_text(encoding="utf-8")
 

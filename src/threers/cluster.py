@@ -83,7 +83,8 @@ def joined() -> Iterator[None]:
             with _hushed():
                 ray.init(address or "local", **options)
         except (ConnectionError, RuntimeError, ValueError) as error:
-            raise InputError(f"RAY_ADDRESS={address}: no Ray cluster there: {_first_line(error)}") from error
+            where = f"RAY_ADDRESS={address}" if address else "this machine"
+            raise InputError(f"engine=ray: no Ray cluster at {where}: {_first_line(error)}") from error
         stack.callback(ray.shutdown)
         yield
 
@@ -118,7 +119,7 @@ def score_on_cluster(
     """
     ray = _ray()
     drawn = takewhile(lambda _: not stop.is_set(), shards)
-    waiting = {shard.part: replace(shard, utterances=shard.utterances[:0]) for shard in drawn}
+    waiting = {shard.part: replace(shard, utterances=pd.DataFrame()) for shard in drawn}
     if not waiting or stop.is_set():
         return
     job.parts.mkdir(exist_ok=True)

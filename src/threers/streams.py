@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,8 @@ class Session:
     @property
     def content(self) -> str:
         """SHA-256 over all that scores depend on."""
-        rows = pd.util.hash_pandas_object(self.utterances[COLUMNS], index=False)
+        # Without categorize=False the same numbers take twice as long.
+        rows = pd.util.hash_pandas_object(self.utterances[COLUMNS], index=False, categorize=False)
         return hashlib.sha256(rows.to_numpy().tobytes()).hexdigest()
 
 
@@ -181,9 +183,9 @@ def _open(path: Path) -> pq.ParquetFile:
 def _sessions(rows: pd.DataFrame, start: int, total: int) -> Iterator[Session]:
     """Sessions made of neighbouring rows; `start`: where the rows lie in a table of `total` rows."""
     types = {column: kind for column, kind in TABLES["utterances"].items() if column in COLUMNS}
-    number = (rows["session_id"] != rows["session_id"].shift()).cumsum()
-    for _, part in rows.groupby(number, sort=True):
-        stop = start + len(part)
-        table = part[COLUMNS].astype(types).reset_index(drop=True)
-        yield Session(str(table["session_id"].iloc[0]), table, stop / total, (start, stop))
-        start = stop
+    rows = rows[COLUMNS].astype(types)
+    firsts = np.flatnonzero(rows["session_id"] != rows["session_id"].shift())
+    for first, last in pairwise([*firsts, len(rows)]):
+        table = rows[first:last].reset_index(drop=True)
+        stop = start + int(last)
+        yield Session(str(table["session_id"].iloc[0]), table, stop / total, (start + int(first), stop))

@@ -1,0 +1,220 @@
+"""One file in the ways that formats look at it: bytes, text, JSON, XML, zip members. Guarded against hostile content."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+import zipfile
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any
+from xml.etree.ElementTree import Element, ParseError
+
+import charset_normalizer
+from defusedxml.common import DefusedXmlException
+from defusedxml.ElementTree import fromstring
+
+from threers.errors import InputError
+
+#: Bytes that a zip's member, and a zip in all, may unpack to.
+MEMBER_LIMIT, ZIP_LIMIT = 2**28, 2**30
+#: Bytes at a file's beginning by which its format is told.
+HEAD = 2**16
+#: Texts without a byte order mark that are not UTF-8: Western Windows and old Macintosh.
+_OTHER_ENCODINGS = ["cp1252", "mac_roman"]
+
+
+class File:
+    """A file that is read at most once, and decoded, parsed or unpacked at most once.
+
+    Raises:
+        InputError: the file cannot be read, or is empty; no message holds the file's name.
+
+    """
+
+    def __init__(self, path: Path, content: bytes | None = None) -> None:
+        self.path = path
+        self.suffix = path.suffix.lower()
+        if content is None:
+            try:
+                content = path.read_bytes()
+            except OSError as error:
+                raise InputError(f"{error.strerror or error}") from error
+        if not content.strip():
+            raise InputError("the file is empty")
+        self.content = content
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of the content, in hexadecimal."""
+        return hashlib.sha256(self.content).hexdigest()
+
+    @cached_property
+    def encoding(self) -> str:
+        """UTF-8, UTF-16 (with a byte order mark or without), Windows-1252 or Mac Roman, whichever the bytes fit.
+
+        Raises:
+            InputError: none of them fits, as with a binary file.
+
+        """
+        content = self.content
+        if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+            return "utf-16"
+        if b"\0" in content[:2]:
+            return "utf-16-le" if content[1:2] == b"\0" else "utf-16-be"
+        try:
+            content.decode("utf-8")
+            return "utf-8-sig"
+        except UnicodeDecodeError:
+            pass
+        if b"\0" in content[:HEAD]:
+            raise InputError("not a text file; expected text in UTF-8, UTF-16, Windows-1252 or Mac Roman")
+        # What tells them apart are the letters beyond ASCII, so lines without any would only slow the search.
+        telling = b"\n".join(line[:HEAD] for line in content.split(b"\n") if not line.isascii())[:HEAD]
+        best = charset_normalizer.from_bytes(telling, cp_isolation=_OTHER_ENCODINGS).best()
+        return best.encoding if best else "cp1252"
+
+    @cached_property
+    def text(self) -> str:
+        """The content as text; NUL characters are taken out, and what no encoding has becomes U+FFFD.
+
+        Raises:
+            InputError: the file holds no text.
+
+        """
+        return self.content.decode(self.encoding, errors="replace").replace("\0", "")
+
+    @cached_property
+    def head(self) -> str:
+        """The text at the file's beginning, without raising; empty where there is none."""
+        start = self.content[:HEAD]
+        if b"\0" in start and not start.startswith((b"\xff\xfe", b"\xfe\xff")) and b"\0" not in start[:2]:
+            return ""
+        try:
+            encoding = self.encoding
+        except InputError:
+            return ""
+        return start.decode(encoding, errors="ignore").lstrip("\ufeff")
+
+    @cached_property
+    def json(self) -> Any:
+        """The content as JSON; None where it is not JSON."""
+        if self.head.lstrip()[:1] not in ("{", "["):
+            return None
+        try:
+            return json.loads(self.text)
+        except (ValueError, RecursionError):
+            return None
+
+    @cached_property
+    def record(self) -> dict[str, Any]:
+        """The first JSON object: of a list, of JSON lines, or the file itself; empty where there is none."""
+        found = self.json
+        if found is None and self.head.lstrip()[:1] == "{":
+            try:
+                found = json.loads(self.head.lstrip().split("\n", 1)[0])
+            except (ValueError, RecursionError):
+                found = None
+        if isinstance(found, list):
+            found = next(iter(found), None)
+        return found if isinstance(found, dict) else {}
+
+    def json_lines(self) -> Iterator[tuple[int, Any]]:
+        """The number and the value of each line of JSON; None for a line that is not JSON."""
+        for number, line in enumerate(self.text.split("\n"), start=1):
+            if line.strip():
+                try:
+                    yield number, json.loads(line)
+                except (ValueError, RecursionError):
+                    yield number, None
+
+    @cached_property
+    def root_name(self) -> str:
+        """Name of the XML root element as written, without its prefix; empty where the file is not XML."""
+        head = re.sub(r"<\?.*?\?>|<!--.*?-->", "", self.head, flags=re.DOTALL).lstrip()
+        head = re.sub(r"<!DOCTYPE[^>\[]*(\[.*?\])?\s*>", "", head, count=1, flags=re.DOTALL | re.IGNORECASE).lstrip()
+        found = re.match(r"<(?:[\w.-]+:)?([\w.-]+)[\s/>]", head)
+        return found[1] if found else ""
+
+    @cached_property
+    def xml(self) -> Element:
+        """The root element.
+
+        Raises:
+            InputError: not well-formed, or it declares entities, which are never expanded.
+
+        """
+        return parse_xml(self.content)
+
+    @cached_property
+    def members(self) -> tuple[str, ...]:
+        """Names in a zip, without raising; none where the file is not a zip."""
+        if self._zip is None:
+            return ()
+        return tuple(self._zip.namelist())
+
+    def member(self, name: str) -> bytes:
+        """Unpack one member of a zip.
+
+        Raises:
+            InputError: no such member, it is damaged, or the zip is hostile (too large, names that climb out).
+
+        """
+        if self._zip is None:
+            raise InputError("not a zip archive, or a damaged one")
+        self._require_harmless(self._zip)
+        try:
+            with self._zip.open(name) as member:
+                content = member.read(MEMBER_LIMIT + 1)
+        except KeyError:
+            raise InputError(f"the archive lacks {name}") from None
+        except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError) as error:
+            raise InputError(f"the archive is damaged or protected: {name} cannot be unpacked") from error
+        except Exception as error:  # zlib and lzma have errors of their own
+            raise InputError(f"the archive is damaged: {name} cannot be unpacked") from error
+        if len(content) > MEMBER_LIMIT:
+            raise InputError(f"the archive unpacks to more than {MEMBER_LIMIT // 2**20} MB; not read")
+        return content
+
+    @cached_property
+    def _zip(self) -> zipfile.ZipFile | None:
+        if not self.content.startswith(b"PK"):
+            return None
+        try:
+            return zipfile.ZipFile(io.BytesIO(self.content))
+        except Exception:
+            return None
+
+    def _require_harmless(self, archive: zipfile.ZipFile) -> None:
+        infos = archive.infolist()
+        for info in infos:
+            path = PurePosixPath(info.filename.replace("\\", "/"))
+            if path.is_absolute() or ".." in path.parts or re.match(r"[A-Za-z]:", info.filename):
+                raise InputError("the archive names a file outside of itself; not read")
+        if any(i.file_size > MEMBER_LIMIT for i in infos) or sum(i.file_size for i in infos) > ZIP_LIMIT:
+            raise InputError(f"the archive unpacks to more than {MEMBER_LIMIT // 2**20} MB; not read")
+
+
+def parse_xml(content: bytes) -> Element:
+    """Parse XML without entities, external or internal.
+
+    Raises:
+        InputError: not well-formed, or entities are declared.
+
+    """
+    try:
+        return fromstring(content, forbid_dtd=False, forbid_entities=True, forbid_external=True)
+    except DefusedXmlException as error:
+        raise InputError("the XML declares entities, which are not read") from error
+    except (ParseError, ValueError, LookupError, RecursionError) as error:
+        where = getattr(error, "position", None)
+        place = f" (line {where[0]}, column {where[1]})" if where else ""
+        raise InputError(f"not well-formed XML{place}; is the file damaged?") from error
+
+
+def local(element: Element) -> str:
+    """An element's name without its namespace."""
+    return element.tag.rpartition("}")[2] if isinstance(element.tag, str) else ""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from threers.formats.documents import Document, Mark
 from threers.formats.speech import Spoken
@@ -24,31 +26,59 @@ class Selection:
 def marked(spoken: Sequence[Spoken], selections: Iterable[Selection], session: str = "") -> Document:
     """A document of lines and the marks on them; a selection that touches no line's text is a note with the nearest.
 
-    A selection lies on each line of which it covers a letter or digit, unless it covers some line by half or more: then on those
-    alone of which it covers half or more, so that a border drawn a word too far codes no neighbour.
+    A selection lies on each line that it touches, unless it covers some line by half or more (or lies in it by half or
+    more): then on those alone, so that a border drawn a word too far codes no neighbour. `spoken`: in the text's order.
     """
-    notes: list[tuple[int | None, str]] = []
-    marks = []
+    document = Document(session=session, lines=[one.line for one in spoken])
+    starts, ends = [one.start for one in spoken], [one.end for one in spoken]
     for chosen in selections:
-        shares = [
-            (number, covered / max(1, min(one.end - one.start, chosen.end - chosen.start)))
-            for number, one in enumerate(spoken)
-            if (covered := min(one.end, chosen.end) - max(one.start, chosen.start)) > 0
-        ]
-        if not shares:
-            notes.append((chosen.row, f"no such utterance: {_nearest(spoken, chosen)}; coding dropped"))
+        first, last = bisect_right(ends, chosen.start), bisect_left(starts, chosen.end) - 1
+        if first > last or chosen.start >= chosen.end:
+            document.notes.append((chosen.row, f"no such utterance: {_nearest(spoken, starts, ends, chosen)}"))
             continue
-        half = [number for number, share in shares if share >= 0.5] or [number for number, _ in shares]
-        marks.append(
-            Mark(row=chosen.row, code=chosen.code, coder=chosen.coder, value=chosen.value, lines=(half[0], half[-1]))
+        lines = _by_half(spoken, first, last, chosen)
+        if lines != (first, last):
+            reason = "selection crosses utterances: covers one by less than half; coding given to the others"
+            document.notes.append((chosen.row, reason))
+        document.marks.append(
+            Mark(row=chosen.row, code=chosen.code, coder=chosen.coder, value=chosen.value, lines=lines)
         )
-        if len(half) < len(shares):
-            notes.append((chosen.row, "selection crosses utterances: it was given to those that it covers by half"))
-    return Document(session=session, lines=[one.line for one in spoken], marks=marks, notes=notes)
+    return document
 
 
-def _nearest(spoken: Sequence[Spoken], chosen: Selection) -> str:
-    before = max((one.line.row for one in spoken if one.end <= chosen.start), default=None)
-    after = min((one.line.row for one in spoken if one.start >= chosen.end), default=None)
-    near = " and ".join(f"line {row}" for row in (before, after) if row is not None)
-    return f"the selection covers no speech; nearest: {near or 'none'}"
+def _by_half(spoken: Sequence[Spoken], first: int, last: int, chosen: Selection) -> tuple[int, int]:
+    """Without the first or last line where little of it is covered; the lines between them are covered whole."""
+
+    def much(number: int) -> bool:
+        one = spoken[number]
+        covered = min(one.end, chosen.end) - max(one.start, chosen.start)
+        return 2 * covered >= min(one.end - one.start, chosen.end - chosen.start)
+
+    begins, stops = much(first), much(last)
+    if not begins and not stops and last - first < 2:
+        return first, last
+    return first + (not begins), last - (not stops)
+
+
+def _nearest(spoken: Sequence[Spoken], starts: list[int], ends: list[int], chosen: Selection) -> str:
+    before, after = bisect_right(starts, chosen.start) - 1, bisect_left(ends, chosen.end)
+    rows = [spoken[number].line.row for number in sorted({before, after}) if 0 <= number < len(spoken)]
+    near = " and ".join(f"line {row}" for row in rows) or "none"
+    return f"the selection covers no speech, nearest: {near}; coding dropped"
+
+
+def from_utf16(text: str) -> list[int] | None:
+    """Place in the text of each UTF-16 code unit, in which Java and JavaScript count; None: both count alike.
+
+    >>> from_utf16("a😀b")
+    [0, 1, 1, 2, 3]
+    """
+    if not text or max(text) <= "\uffff":
+        return None
+    widths = [2 if letter > "\uffff" else 1 for letter in text]
+    ends = list(accumulate(widths))
+    places = [0] * (ends[-1] + 1)
+    for place, (end, width) in enumerate(zip(ends, widths, strict=True)):
+        places[end - width : end] = [place] * width
+    places[-1] = len(text)
+    return places

@@ -19,6 +19,7 @@ LAYERS = [
         "chunks",
         "targets",
         "decisions",
+        "attention",
         "encode",
         "linear",
         "lexicon",

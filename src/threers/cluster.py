@@ -105,6 +105,11 @@ def choose(device: str, precision: str, *, reduced: bool) -> Hardware:
         return ray.get(there.remote(device, precision, reduced=reduced))
 
 
+def threads(count: int, hardware: Hardware) -> int:
+    """Threads of each of `count` workers on the joined cluster; 0 on GPUs, where they do not matter."""
+    return 0 if hardware.device == "cuda" else int(_shares(count, hardware)[1]["num_cpus"])
+
+
 def score_on_cluster(
     folder: Path, table: Path, count: int, shards: Iterator[Shard], job: Job, stop: threading.Event
 ) -> Finished:
@@ -152,6 +157,7 @@ class Scorer:
     def __init__(self, folder: Path, table: Path, job: Job) -> None:
         self.tagger, self.table, self.job = Tagger.load(folder), table, job
         self.tagger.lower(job.hardware)
+        job.hardware.use_threads()
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, list[str]]:
         """From places (JSON: part, ranges of rows) to the entries of the shards that lie there."""

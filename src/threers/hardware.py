@@ -22,6 +22,13 @@ class Hardware:
     device: str
     precision: str
     reason: str
+    threads: int = 0
+    """Of a CPU's matrix products, per process; with another number the last bits may differ. 0: as PyTorch has them."""
+
+    def use_threads(self) -> None:
+        """Let PyTorch use `threads` from now on."""
+        if self.threads:
+            torch.set_num_threads(self.threads)
 
     @property
     def batch_tokens(self) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from threers import attention
 from threers.encode import piece_means
 from threers.errors import InputError
 from threers.settings import Backbone
@@ -66,7 +67,7 @@ class SpanTagger(nn.Module):
         order = torch.where(owner >= 0, owner, torch.where(place == 0, -1, owner.max() + 1))
         seen = (order[:, None, :] <= order[:, :, None]) & attention_mask[:, None, :].bool()
         seen |= torch.eye(length, dtype=torch.bool, device=owner.device)
-        if self.encoder.config._attn_implementation == "sdpa":
+        if self.encoder.config._attn_implementation in ("sdpa", attention.NAME):
             return seen[:, None]
         # Encoders with attention code of their own add the mask to the scores.
         return torch.where(seen[:, None], 0.0, torch.finfo(torch.float32).min)

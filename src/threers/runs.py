@@ -151,17 +151,17 @@ def score(run: ScoreRun) -> dict[str, Any]:
     tagger = Tagger.load(run.tagger)
     source = Source(run.source, tagger.codebook, run.reader, run.roles, run.columns)
     out = Path(run.out).expanduser()
-    precision = run.precision
-    if precision == "auto" and not run.overwrite:
-        # A run goes on as it began, whatever the machine measures today.
-        precision = begun(out).get("precision", "auto")
-    with engine(replace(run, precision=precision), tagger, source) as (hardware, way):
+    # A run goes on as it began, whatever the machine measures today.
+    before = {} if run.overwrite else begun(out)
+    precision = before.get("precision", "auto") if run.precision == "auto" else run.precision
+    with engine(replace(run, precision=precision), tagger, source, before.get("threads", 0)) as (hardware, way):
         # Whoever scores the shards, their bytes are the same: a run may go on with another engine or more workers.
         identity = {
             "tagger": tagger.hash,
             # Hashed, because a path may name a patient.
             "source": hashlib.sha256(str(source.path.absolute()).encode()).hexdigest(),
             "precision": hardware.precision,
+            "threads": hardware.threads,
             "include_text": run.include_text,
             "segment_minutes": run.segment_minutes,
             "batch_tokens": run.engine.batch_tokens,

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from threers.attention import suit
 from threers.backbones import WEIGHTS, load_encoder, load_tokenizer
 from threers.chunks import Chunker, SessionTokens
 from threers.codebook import Codebook
@@ -93,6 +94,9 @@ class Tagger:
             chunk for number, session in enumerate(sessions) for chunk in reading.chunker.for_scoring(session, number)
         ]
         self.model.eval().to(hardware.device)
+        for own in (self.model, self.pretrained):
+            if own is not None:
+                suit(own.encoder, hardware)
         encoded = encode(self.model.pool, chunks, sessions, reading)
         with torch.inference_mode():
             logits = self.model.classify(encoded.vectors.to(self.model.head.weight.device)).cpu().numpy()

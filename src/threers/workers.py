@@ -10,6 +10,7 @@ from collections.abc import Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -72,9 +73,10 @@ def _pool(folder: Path, count: int, hardware: Hardware) -> Generator[ProcessPool
     numbers = spawn.SimpleQueue()
     for number in range(count):
         numbers.put(number)
-    threads = max(1, torch.get_num_threads() // count)
+    if hardware.device == "cpu" and not hardware.threads:
+        hardware = replace(hardware, threads=max(1, torch.get_num_threads() // count))
     others = set(multiprocessing.active_children())
-    pool = ProcessPoolExecutor(count, spawn, _begin, (folder, hardware, threads, numbers))
+    pool = ProcessPoolExecutor(count, spawn, _begin, (folder, hardware, numbers))
     try:
         yield pool
         pool.shutdown()
@@ -85,7 +87,7 @@ def _pool(folder: Path, count: int, hardware: Hardware) -> Generator[ProcessPool
         raise
 
 
-def _begin(folder: Path, hardware: Hardware, threads: int, numbers: Any) -> None:
+def _begin(folder: Path, hardware: Hardware, numbers: Any) -> None:
     # Both signals reach every process of a terminal or a batch job; what they ask for, the parent decides.
     for asked in (signal.SIGINT, signal.SIGTERM):
         signal.signal(asked, signal.SIG_IGN)
@@ -93,7 +95,7 @@ def _begin(folder: Path, hardware: Hardware, threads: int, numbers: Any) -> None
     number = numbers.get()
     if hardware.device == "cuda":
         torch.cuda.set_device(number % torch.cuda.device_count())
-    torch.set_num_threads(threads)
+    hardware.use_threads()
     global _tagger
     _tagger = Tagger.load(folder)
     _tagger.lower(hardware)

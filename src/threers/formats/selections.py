@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from threers.formats.documents import Document, Mark
-from threers.formats.speech import Spoken
+from threers.formats.documents import Document, Line, Mark
+from threers.formats.speech import Spoken, find_speech
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +22,23 @@ class Selection:
     end: int
     coder: str = ""
     value: str = ""
+
+
+def find_lines(
+    text: str, pattern: re.Pattern[str] | None = None, parts: Iterable[tuple[int, int]] = ()
+) -> list[Spoken]:
+    """Lines of speech in an annotated text; one that names no speaker is cut at `parts`, else at its line breaks."""
+    spoken = find_speech(text, pattern)
+    if any(one.line.speaker for one in spoken):
+        return spoken
+    ends = list(accumulate(len(line) for line in text.splitlines(keepends=True)))
+    found = []
+    for row, (start, end) in enumerate(list(parts) or zip([0, *ends], ends, strict=False), start=1):
+        words = text[start:end]
+        if said := words.strip():
+            start += len(words) - len(words.lstrip())
+            found.append(Spoken(Line(row=row, text=said), start, start + len(said)))
+    return found
 
 
 def marked(spoken: Sequence[Spoken], selections: Iterable[Selection], session: str = "") -> Document:
@@ -67,18 +85,18 @@ def _nearest(spoken: Sequence[Spoken], starts: list[int], ends: list[int], chose
     return f"the selection covers no speech, nearest: {near}; coding dropped"
 
 
-def from_utf16(text: str) -> list[int] | None:
-    """Place in the text of each UTF-16 code unit, in which Java and JavaScript count; None: both count alike.
+def from_utf16(text: str) -> Callable[[int], int]:
+    """From places that Java and JavaScript count, in UTF-16, to places in the text; what lies beyond it is its end.
 
-    >>> from_utf16("a😀b")
-    [0, 1, 1, 2, 3]
+    >>> [from_utf16("a😀b")(unit) for unit in range(6)]
+    [0, 1, 1, 2, 3, 3]
     """
     if not text or max(text) <= "\uffff":
-        return None
-    widths = [2 if letter > "\uffff" else 1 for letter in text]
-    ends = list(accumulate(widths))
-    places = [0] * (ends[-1] + 1)
-    for place, (end, width) in enumerate(zip(ends, widths, strict=True)):
-        places[end - width : end] = [place] * width
-    places[-1] = len(text)
-    return places
+        return lambda unit: min(max(unit, 0), len(text))
+    units = [place for place, letter in enumerate(text) for _ in range(2 if letter > "\uffff" else 1)] + [len(text)]
+    return lambda unit: units[min(max(unit, 0), len(units) - 1)]
+
+
+def clean(text: str) -> str:
+    """Without NUL and half surrogate pairs, which JSON can hold and no file can; as long as before."""
+    return re.sub("[\0\ud800-\udfff]", "\ufffd", text)

@@ -1,0 +1,163 @@
+"""Transcripts of speech recognition in JSON: WhisperX, whisper, Amazon Transcribe, and plain lists of segments."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import groupby, pairwise
+from typing import Any
+
+from threers.errors import InputError
+from threers.formats.captions import Cue, counted_note, merged
+from threers.formats.documents import Context, Document, Format
+from threers.formats.files import File
+
+#: Times beyond are no seconds of a recording.
+_LONGEST = 1e7
+
+
+def fits(file: File) -> bool:
+    """Does the JSON hold segments with a text and a start or an end, or the items of Amazon Transcribe?"""
+    found = file.json
+    segments = _segments(found)
+    first = next((segment for segment in segments if isinstance(segment, dict)), {})
+    return ("text" in first and not first.keys().isdisjoint(("start", "end"))) or bool(_items(found))
+
+
+def read(file: File, context: Context) -> list[Document]:
+    """Read the session; segments of one speaker in succession are one utterance.
+
+    Words that have speakers of their own part a segment. Speakers stay as written, such as SPEAKER_00.
+
+    Raises:
+        InputError: no segment has a text.
+
+    """
+    items = _items(file.json)
+    segments = _sentences(items, _turns(file.json)) if items else _segments(file.json)
+    if not segments:
+        raise InputError('no segments were found; expected JSON such as {"segments": [{"start": 0, "text": "..."}]}')
+    odd = [row for row, one in enumerate(segments, start=1) if not isinstance(one, dict)]
+    whole = [(row, one) for row, one in enumerate(segments, start=1) if isinstance(one, dict)]
+    cues = [cue for row, segment in whole for cue in _cues(row, segment)]
+    untimed = [cue.row for cue in cues if cue.start is None or cue.end is None]
+    notes = counted_note(odd, "segment not readable: it is no JSON object", "left out")
+    notes += counted_note(untimed, "time not readable: a segment lacks its start or its end", "kept without it")
+    return [merged(cues, notes)]
+
+
+def _segments(found: Any) -> list[Any]:
+    segments = found.get("segments") if isinstance(found, dict) else found
+    return segments if isinstance(segments, list) else []
+
+
+def _items(found: Any) -> list[dict[str, Any]]:
+    """Words and punctuation of Amazon Transcribe; empty for other JSON."""
+    results = found.get("results") if isinstance(found, dict) else None
+    items = results.get("items") if isinstance(results, dict) else None
+    whole = [item if isinstance(item, dict) else {} for item in items] if isinstance(items, list) else []
+    return whole if whole and "alternatives" in whole[0] else []
+
+
+def _turns(found: dict[str, Any]) -> dict[object, object]:
+    """Who speaks at which start, which Amazon Transcribe once wrote beside the words only."""
+    labels = found["results"].get("speaker_labels")
+    turns = labels.get("segments") if isinstance(labels, dict) else None
+    listed = [turn.get("items") for turn in turns if isinstance(turn, dict)] if isinstance(turns, list) else []
+    words = [word for items in listed if isinstance(items, list) for word in items if isinstance(word, dict)]
+    return {str(word.get("start_time")): word.get("speaker_label") for word in words}
+
+
+def _sentences(items: Sequence[dict[str, Any]], turns: dict[object, object]) -> list[dict[str, Any]]:
+    """Words and punctuation of Amazon Transcribe to segments that end with a sentence or with the speaker."""
+    segments: list[dict[str, Any]] = []
+    ended = True
+    for item in items:
+        best = item.get("alternatives")
+        said = best[0].get("content") if isinstance(best, list) and best and isinstance(best[0], dict) else None
+        said = said if isinstance(said, str) else ""
+        if item.get("type") == "punctuation" and segments:
+            segments[-1]["texts"].append(said)
+            ended = said in ".?!"
+            continue
+        speaker = item.get("speaker_label") or turns.get(str(item.get("start_time")))
+        if ended or speaker != segments[-1]["speaker"]:
+            segments.append({"texts": [], "start": item.get("start_time"), "speaker": speaker})
+        segments[-1]["texts"].append(f" {said}")
+        segments[-1]["end"] = item.get("end_time")
+        ended = False
+    return [{**segment, "text": "".join(segment["texts"])} for segment in segments]
+
+
+def _cues(row: int, segment: dict[str, Any]) -> list[Cue]:
+    """One cue of a segment, or several where its words have different speakers."""
+    text = segment.get("text")
+    whole = Cue(
+        row=row,
+        text=text if isinstance(text, str) else "",
+        speaker=_name(segment.get("speaker")),
+        start=_time(segment.get("start")),
+        end=_time(segment.get("end")),
+    )
+    listed = segment.get("words")
+    words = [word for word in listed if isinstance(word, dict)] if isinstance(listed, list) else []
+    speakers = _filled([_name(word.get("speaker")) for word in words], whole.speaker)
+    if len(set(speakers)) < 2:
+        return [whole]
+    parts: list[Cue] = []
+    texts = _word_texts(words, whole.text)
+    for speaker, group in groupby(zip(speakers, words, texts, strict=True), key=lambda of: of[0]):
+        members = list(group)
+        starts = [time for _, word, _ in members if (time := _time(word.get("start"))) is not None]
+        ends = [time for _, word, _ in members if (time := _time(word.get("end"))) is not None]
+        said = "".join(text for _, _, text in members)
+        start, end = min(starts, default=None), max(ends, default=None)
+        parts.append(Cue(row=row, text=said, speaker=speaker, start=start, end=end))
+    # The first and the last word may have no time of their own.
+    parts[0] = replace(parts[0], start=whole.start if parts[0].start is None else parts[0].start)
+    parts[-1] = replace(parts[-1], end=whole.end if parts[-1].end is None else parts[-1].end)
+    return parts
+
+
+def _filled(speakers: Sequence[str], usual: str) -> list[str]:
+    """Speakers of words; a word without one, as without times, has that of the word before it, else of the next."""
+    filled: list[str] = []
+    last = next((speaker for speaker in speakers if speaker), usual)
+    for speaker in speakers:
+        last = speaker or last
+        filled.append(last)
+    return filled
+
+
+def _word_texts(words: Sequence[dict[str, Any]], text: str) -> list[str]:
+    """What the segment's text has for each word, with the spaces and marks behind it; else the words with spaces."""
+    said = [str(word.get("word") or word.get("text") or "").strip() for word in words]
+    places: list[int] = []
+    at = 0
+    for word in said:
+        place = text.find(word, at)
+        if place < 0:
+            return [f"{word} " for word in said]
+        places.append(place)
+        at = place + len(word)
+    borders = [0, *places[1:], len(text)]
+    return [text[begin:end] for begin, end in pairwise(borders)]
+
+
+def _name(speaker: object) -> str:
+    return str(speaker) if isinstance(speaker, str | int) and not isinstance(speaker, bool) else ""
+
+
+def _time(value: object) -> float | None:
+    """Seconds of a number, also one written as text; None: not a time."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        time = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return time if math.isfinite(time) and 0 <= time < _LONGEST else None
+
+
+FORMAT = Format(name="asr", title="speech recognition (JSON)", suffixes=(".json",), fits=fits, read=read)

@@ -46,6 +46,8 @@ def _read(file: File, context: Context) -> list[Document]:
                 row=row,
                 text=clean(task["text"]),
                 coder=_coder(task),
+                # One text is asked about once for each label.
+                key=str(task.get("_input_hash", "")),
                 spans=spans,
                 codes=codes,
                 read=not reason,

@@ -297,7 +297,7 @@ def test_files_that_cannot_be_read_are_named(tmp_path):
     good = lines(tmp_path / "a1.csv", *GOOD)
     with pytest.raises(InputError, match=r"b=.*nowhere\.csv: No such file"):
         read_two_tables(good, tmp_path / "nowhere.csv")
-    with pytest.raises(InputError, match=r"format \.docx is not read"):
+    with pytest.raises(InputError, match=r"format \.docx was not recognised"):
         read_two_tables(good, lines(tmp_path / "b.docx", "x"))
     with pytest.raises(InputError, match="no readable workbook"):
         read_two_tables(good, lines(tmp_path / "b.xlsx", "x"))

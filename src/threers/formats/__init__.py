@@ -14,12 +14,14 @@ from typing import Any
 from threers.codebook import Codebook
 from threers.corpus import Corpus
 from threers.errors import InputError, SettingsError
-from threers.formats.binding import Bound, bind, require_somewhere
+from threers.formats.binding import Bound, require_somewhere
 from threers.formats.cells import stack_marks
 from threers.formats.codings import codings_table, column_roles
+from threers.formats.known import without_companions
 from threers.formats.reader import Reader, first_header, shipped_readers
+from threers.formats.reading import headers_of, read_files
 from threers.formats.rejects import Rejects
-from threers.formats.tables import Table, find_files, read_table
+from threers.formats.tables import find_files
 from threers.formats.two_tables import read_two_tables
 from threers.formats.utterances import keep_usable, sessions_table, utterances_table
 
@@ -48,15 +50,14 @@ def import_files(
 
     """
     rejects = Rejects()
-    files = find_files(source)
+    files = without_companions(find_files(source))
     if isinstance(reader, Reader):
         reader = reader.override(columns, roles)
     else:
         reader = choose_reader(files, reader, roles, columns)
     codebook = _load_codebook(codebook, reader)
     reader.require_fit(codebook)
-    tables = _read_all(files, reader, rejects)
-    bound = _bind_all(tables, reader, codebook, rejects)
+    bound = read_files(files, reader, codebook, rejects)
     require_somewhere(reader, columns or {}, bound)
 
     rows, marks = stack_marks(bound, reader, codebook)
@@ -67,11 +68,10 @@ def import_files(
         raise InputError(f"source {source}: no utterance could be imported; {rejects.most_common()}")
     sessions = sessions_table(usable, utterances["session_id"], rejects)
     codings = codings_table(marks, usable, utterances, reader, codebook, rejects)
-    torn = sum(row is not None for table in tables for row, _ in table.notes)
     manifest = {
         **_settings(reader, codebook, bound),
         "files": {"found": len(files), "imported": len(bound)},
-        "rows": {"read": len(rows) + torn, "used": len(usable)},
+        "rows": {"read": len(rows) + sum(one.torn for one in bound), "used": len(usable)},
     }
     return Corpus(
         utterances=utterances.reset_index(drop=True),
@@ -104,17 +104,16 @@ def _detect(files: list[Path], columns: Mapping[str, Any] | None) -> str:
     readers = {name: Reader.load(name).override(columns) for name in shipped_readers()}
     long = readers["long"]
     code, order = long.codes[0].headers, (*long.columns["order"], *long.columns["unit_id"])
+    tables = False
     for path in files:
-        try:
-            headers = list(read_table(path).frame.columns)
-        except InputError:
-            continue
+        headers = headers_of(path)
+        tables = tables or bool(headers)
         for name, reader in readers.items():
             if reader.codebook is not None and reader.fits(headers):
                 return name
         if first_header(code, headers) and first_header(order, headers):
             return "long"
-    return "wide"
+    return "wide" if tables else "transcript"
 
 
 def _load_codebook(given: str | Path | Codebook | None, reader: Reader) -> Codebook:
@@ -123,37 +122,6 @@ def _load_codebook(given: str | Path | Codebook | None, reader: Reader) -> Codeb
     if not given and reader.codebook is None:
         raise SettingsError(f"reader {reader.name} names no codebook; name the coders', as in codebook=3rs-2015")
     return Codebook.load(given or str(reader.codebook))
-
-
-def _read_all(files: list[Path], reader: Reader, rejects: Rejects) -> list[Table]:
-    tables = []
-    for path in files:
-        try:
-            table = read_table(path, reader.records)
-        except InputError as error:
-            if len(files) == 1:
-                raise InputError(f"{path}: {error}") from error
-            rejects.add(path.name, None, f"file not read: {error}")
-            continue
-        tables.append(table)
-        for row, reason in table.notes:
-            rejects.add(path.name, row, reason)
-    if not tables:
-        raise InputError(f"none of {len(files)} files could be read; {rejects.most_common()}")
-    return tables
-
-
-def _bind_all(tables: list[Table], reader: Reader, codebook: Codebook, rejects: Rejects) -> list[Bound]:
-    bound = []
-    for table in tables:
-        try:
-            bound.append(bind(table, reader, codebook))
-        except InputError as error:
-            last = f"{table.path.name}: {error}"
-            rejects.add(table.path.name, None, str(error))
-    if not bound:
-        raise InputError(last if len(tables) == 1 else f"none of {len(tables)} files fits reader {reader.name}; {last}")
-    return bound
 
 
 def _settings(reader: Reader, codebook: Codebook, bound: list[Bound]) -> dict[str, Any]:

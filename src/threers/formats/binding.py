@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -30,7 +31,7 @@ class Bound:
     """One file, its headers understood.
 
     `rows`: columns `file`, `row`, `sha256`, the fields of `FIELDS`, `further:NAME` for further ones, and what the file
-    has (`has_text`, `has_order`, `has_coder`); cells are trimmed str, empty where the file has no such column.
+    has (`has_text`, `has_order`, `has_coder`, `own_lines`: the row's order counts the utterances of its own file); cells are trimmed str, empty where the file has no such column.
     `cells`: the code columns by position in `columns`, on the same index. `have`: fields that the file has. `unused`:
     headers that mean nothing here.
     """
@@ -41,6 +42,8 @@ class Bound:
     have: set[str]
     headers: list[str]
     unused: list[str]
+    torn: int = 0
+    """Rows of the file that could not be made cells."""
 
 
 def bind(table: Table, reader: Reader, codebook: Codebook) -> Bound:
@@ -51,7 +54,7 @@ def bind(table: Table, reader: Reader, codebook: Codebook) -> Bound:
 
     """
     headers = [header for header in table.frame.columns if header]
-    named = _from_file_name(table, reader)
+    named = from_file_name(table.path, reader)
     alternatives = {**reader.columns, **{f"further:{name}": names for name, names in reader.further.items()}}
     found = {name: first_header(names, headers) for name, names in alternatives.items() if name not in named}
     taken = {header for header in found.values() if header is not None}
@@ -69,17 +72,20 @@ def bind(table: Table, reader: Reader, codebook: Codebook) -> Bound:
     if "session" not in have:
         rows["session"] = table.path.stem
     if "order" not in have:
-        rows["order"] = rows["unit_id"] if "unit_id" in have and "text" not in have else table.rows.astype(str)
+        rows["order"] = rows["unit_id"] if "text" not in have else table.rows.astype(str)
     rows["unit"] = rows["unit"].str.casefold()
     rows = rows.astype({name: "str" for name in rows.columns if name != "row"})
     cells = {number: table.frame[column.header].str.strip() for number, column in enumerate(columns)}
     return Bound(
-        rows=rows.assign(has_text="text" in have, has_order="order" in have, has_coder="coder" in have),
+        rows=rows.assign(
+            has_text="text" in have, has_order="order" in have, has_coder="coder" in have, own_lines=False
+        ),
         cells=pd.DataFrame(cells, index=rows.index),
         columns=columns,
         have=have,
         headers=headers,
         unused=[header for header in headers if header not in taken | {column.header for column in columns}],
+        torn=sum(row is not None for row, _ in table.notes),
     )
 
 
@@ -98,11 +104,16 @@ def require_somewhere(reader: Reader, columns: Mapping[str, Any], bound: list[Bo
         raise InputError(f"columns: {name.removeprefix('further:')}: no file has {asked[name]!r}; there are {exist}")
 
 
-def _from_file_name(table: Table, reader: Reader) -> dict[str, str]:
-    """Fields that the file's name gives; a part of it that is no field is a further column of the session."""
+def from_file_name(path: Path, reader: Reader) -> dict[str, str]:
+    """Fields that the file's name gives; a part of it that is no field is a further column of the session.
+
+    Raises:
+        InputError: the name does not look as the reader says.
+
+    """
     if reader.file_name is None:
         return {}
-    match = template(reader.file_name).fullmatch(table.path.stem)
+    match = template(reader.file_name).fullmatch(path.stem)
     if match is None:
         raise InputError(f"wrong file name: reader {reader.name} expects it to look like {reader.file_name!r}")
     parts = match.groupdict().items()
@@ -139,5 +150,5 @@ def _require(
     keyed = bool(have & {"order", "unit_id"})
     if "text" in have and reader.layout != "wide" and not keyed:
         raise InputError(f"no column for order, by which layout {reader.layout} tells utterances apart")
-    if "text" not in have and not (columns and keyed) and not have & set(SESSION_FIELDS):
+    if "text" not in have and not (columns and (keyed or "start" in have)) and not have & set(SESSION_FIELDS):
         raise InputError(f"no {' or '.join(alternatives.get('text', ('text',)))} (text); name it: columns={{text: …}}")

@@ -7,6 +7,7 @@ import pandas as pd
 
 from threers.codebook import UNITS, Codebook, require_fit
 from threers.corpus import conform
+from threers.formats.by_time import place_by_time
 from threers.formats.reader import Reader
 from threers.formats.rejects import Rejects, quote
 
@@ -46,15 +47,21 @@ def codings_table(
         InputError: the codebook knows none of the codes.
 
     """
-    cells = rows[["file", "row", *_KEY, "has_coder", "coder", "unit", "unit_id", "value"]]
-    cells = cells.rename(columns={name: f"{name}_cell" for name in ("coder", "unit", "unit_id", "value")})
+    cells = rows[["file", "row", *_KEY, "has_coder", "coder", "unit", "unit_id", "value", "start", "end"]]
+    names = ("coder", "unit", "unit_id", "value", "start", "end")
+    cells = cells.rename(columns={name: f"{name}_cell" for name in names})
     marks = marks.join(cells, on="at", how="inner").reset_index(drop=True)
     if marks.empty:
         return conform(pd.DataFrame(columns=[*_UNIT, "code", "value"]), "codings")
     _require_some_fit(marks, codebook)
     marks = _add_coder(marks, reader)
     marks = _add_value(marks, codebook)
-    marks = _add_unit(marks, utterances.join(rows["order_number"]), codebook)
+    placed = utterances.join(rows["order_number"])
+    marks, crossed = place_by_time(marks, placed, reader, codebook)
+    rejects.add_rows(
+        crossed, ["crosses utterances: the code was given to those that share half with it"] * len(crossed)
+    )
+    marks = _add_unit(marks, placed, codebook)
     marks = _refuse_illegal_roles(marks, codebook)
     marks = _refuse_repeated(marks, codebook)
     bad = marks["problem"] != ""

@@ -1,4 +1,4 @@
-"""One file in the ways that formats look at it: bytes, text, JSON, XML, zip members. Guarded against hostile content."""
+"""One file in the ways that formats look at it: text, JSON, XML, zip members. Guarded against hostile content."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class File:
             return "utf-8-sig"
         except UnicodeDecodeError:
             pass
-        if b"\0" in content[:HEAD]:
+        if b"\0" in content[:HEAD] and content[:HEAD].count(0) > len(content[:HEAD]) // 100:
             raise InputError("not a text file; expected text in UTF-8, UTF-16, Windows-1252 or Mac Roman")
         # What tells them apart are the letters beyond ASCII, so lines without any would only slow the search.
         telling = b"\n".join(line[:HEAD] for line in content.split(b"\n") if not line.isascii())[:HEAD]
@@ -86,6 +86,20 @@ class File:
 
         """
         return self.content.decode(self.encoding, errors="replace").replace("\0", "")
+
+    @property
+    def notes(self) -> list[tuple[None, str]]:
+        """What was done to read the text, as far as it was read: an unusual encoding, NUL characters."""
+        notes: list[tuple[None, str]] = []
+        if "text" not in vars(self):
+            return notes
+        if self.encoding in _OTHER_ENCODINGS:
+            notes.append((None, f"encoding: not UTF-8; read as {self.encoding}"))
+        if "utf-16" not in self.encoding and b"\0" in self.content:
+            notes.append((None, f"NUL characters: {self.content.count(0)} of them; left out"))
+        if "\ufffd" in self.text:
+            notes.append((None, f"unreadable characters: {self.text.count(chr(0xFFFD))} of them; shown as U+FFFD"))
+        return notes
 
     @cached_property
     def head(self) -> str:
@@ -165,7 +179,7 @@ class File:
         """
         if self._zip is None:
             raise InputError("not a zip archive, or a damaged one")
-        self._require_harmless(self._zip)
+        self.require_harmless()
         try:
             with self._zip.open(name) as member:
                 content = member.read(MEMBER_LIMIT + 1)
@@ -188,8 +202,14 @@ class File:
         except Exception:
             return None
 
-    def _require_harmless(self, archive: zipfile.ZipFile) -> None:
-        infos = archive.infolist()
+    def require_harmless(self) -> None:
+        """Refuse a zip that is too large or names files outside of itself; for libraries that unpack one themselves.
+
+        Raises:
+            InputError: it is hostile.
+
+        """
+        infos = self._zip.infolist() if self._zip else []
         for info in infos:
             path = PurePosixPath(info.filename.replace("\\", "/"))
             if path.is_absolute() or ".." in path.parts or re.match(r"[A-Za-z]:", info.filename):

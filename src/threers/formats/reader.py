@@ -22,10 +22,13 @@ FIELDS = (*ROW_FIELDS, *SESSION_FIELDS)
 LAYOUTS = ("wide", "rater_rows", "long")
 #: What a coder has read: the units with a row, every utterance of a session that they coded, only what they marked.
 READ = ("rows", "sessions", "marks")
+#: How a stretch of time finds utterances: see `formats.by_time`.
+TIME_MATCHES = ("half", "any", "start")
 _SEPARATORS = (";", "|", ",", "\n")
 _KEYS = (
     *("name", "codebook", "layout", "records", "file_name", "columns", "optional", "further"),
     *("roles", "codes", "coder", "missing", "unmarked", "separators", "read", "longest_hours"),
+    *("speaker_pattern", "code_tiers", "time_match", "segment_minutes"),
 )
 
 
@@ -51,7 +54,9 @@ class Reader:
     `columns`: field of `FIELDS` -> alternative headers; what is not in `optional` must be in every file. `records`: in
     JSON, the key of the list of rows inside each record. `file_name`: template of a file's name, `{field}` standing for
     a field or a further column of the session. `further`: columns of the sessions table -> headers. `roles`: speaker as
-    written, or a pattern with `*` -> role. `longest_hours`: see `formats.utterances.utterances_table`.
+    written, or a pattern with `*` -> role. `longest_hours`: see `formats.utterances.utterances_table`. For files that are
+    no tables: `speaker_pattern` and `code_tiers`, see `formats.documents.Context`. `time_match`, `segment_minutes`: see
+    `formats.by_time`.
     """
 
     name: str
@@ -70,6 +75,10 @@ class Reader:
     separators: tuple[str, ...] = _SEPARATORS
     read: str = "rows"
     longest_hours: float = 4.0
+    speaker_pattern: re.Pattern[str] | None = None
+    code_tiers: tuple[str, ...] = ()
+    time_match: str = "half"
+    segment_minutes: float = 5.0
 
     @classmethod
     def load(cls, name_or_path: str | Path) -> Reader:
@@ -102,9 +111,8 @@ class Reader:
         layout, read = str(raw["layout"]), str(raw.get("read", "rows"))
         _one_of(layout, LAYOUTS, f"{where}: layout")
         _one_of(read, READ, f"{where}: read")
-        hours = raw.get("longest_hours", 4.0)
-        if isinstance(hours, bool) or not isinstance(hours, int | float) or hours <= 0:
-            raise SettingsError(f"{where}: longest_hours: found {hours!r}; expected a number above 0")
+        match = str(raw.get("time_match", "half"))
+        _one_of(match, TIME_MATCHES, f"{where}: time_match")
         return cls(
             name=str(raw["name"]),
             layout=layout,
@@ -121,7 +129,11 @@ class Reader:
             unmarked=_strings(raw.get("unmarked", []), f"{where}: unmarked"),
             separators=_strings(raw.get("separators", list(_SEPARATORS)), f"{where}: separators"),
             read=read,
-            longest_hours=float(hours),
+            longest_hours=_positive(raw, "longest_hours", 4.0, where),
+            speaker_pattern=_pattern(raw.get("speaker_pattern"), f"{where}: speaker_pattern"),
+            code_tiers=_strings(raw.get("code_tiers", []), f"{where}: code_tiers"),
+            time_match=match,
+            segment_minutes=_positive(raw, "segment_minutes", 5.0, where),
         )
 
     def override(self, columns: Mapping[str, Any] | None = None, roles: Mapping[str, str] | None = None) -> Reader:
@@ -203,6 +215,25 @@ def first_header(alternatives: Iterable[str], headers: Iterable[str]) -> str | N
 
 def _plain(written: str) -> str:
     return written.strip().casefold()
+
+
+def _positive(raw: Mapping[str, Any], key: str, default: float, where: str) -> float:
+    value = raw.get(key, default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+        raise SettingsError(f"{where}: {key}: found {value!r}; expected a number above 0")
+    return float(value)
+
+
+def _pattern(raw: Any, where: str) -> re.Pattern[str] | None:
+    if not raw:
+        return None
+    try:
+        pattern = re.compile(str(raw))
+    except re.error as error:
+        raise SettingsError(f"{where}: found {raw!r}; expected a regular expression ({error})") from error
+    if "speaker" not in pattern.groupindex:
+        raise SettingsError(f"{where}: found {raw!r}; expected a group (?P<speaker>…)")
+    return pattern
 
 
 def _codes(raw: Any, where: str) -> tuple[CodeColumn, ...]:

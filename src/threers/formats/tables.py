@@ -1,13 +1,13 @@
-"""Table files (CSV, TSV, XLSX, XLS, ODS, Parquet, JSON, JSON Lines) to tables of strings, each row with its number."""
+"""Table files (CSV, TSV, XLSX, XLS, ODS, SAV, Parquet, JSON) to tables of strings, each row with its number."""
 
 from __future__ import annotations
 
 import csv
 import datetime
 import glob
-import hashlib
 import io
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +17,15 @@ import numpy as np
 import pandas as pd
 
 from threers.errors import InputError
+from threers.formats import spss
+from threers.formats.files import File
 from threers.formats.times import clock
 
-WORKBOOKS = (".xlsx", ".xlsm", ".xls", ".ods")
-SUFFIXES = (".csv", ".tsv", *WORKBOOKS, ".parquet", ".jsonl", ".ndjson", ".json")
+_WORKBOOKS = (".xlsx", ".xlsm", ".xls", ".ods")
+SUFFIXES = (".csv", ".tsv", *_WORKBOOKS, ".sav", ".zsav", ".parquet", ".jsonl", ".ndjson", ".json")
 _DELIMITERS = (",", ";", "\t")
+#: Beginnings of an old Office file and of Parquet.
+_OLE, _PARQUET = b"\xd0\xcf\x11\xe0", b"PAR1"
 
 
 @dataclass(kw_only=True)
@@ -61,39 +65,84 @@ def find_files(source: str | Path) -> list[Path]:
     return sorted(found)
 
 
-def read_table(path: Path, records: str | None = None) -> Table:
+def is_table(file: File) -> bool:
+    """Is this a workbook, an SPSS or a Parquet file, or delimited text by its name, whose content is no web page?"""
+    if file.suffix in (".csv", ".tsv"):
+        return not _is_binary(file.content) and not file.head.lstrip()[:1] == "<"
+    return _is_workbook(file) or spss.is_sav(file.content) or file.content.startswith(_PARQUET)
+
+
+def read_table(path: Path | File, records: str | None = None) -> Table:
     """Read one file.
 
     Args:
-        path: the file; its suffix tells the format.
+        path: the file; its content tells the format, and its suffix where several would do.
         records: in JSON, the key of the list of rows inside each record; the record's other keys become columns too.
 
     Raises:
-        InputError: the file cannot be read, is empty, or has another format than its suffix says.
+        InputError: the file cannot be read, is empty, or is no table.
 
     """
-    suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise InputError(f"format {suffix or 'without a suffix'} is not read as a table; known: {', '.join(SUFFIXES)}")
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{error.strerror or error}") from error
-    if not content.strip():
-        raise InputError("the file is empty")
+    file = path if isinstance(path, File) else File(path)
     notes: list[tuple[int | None, str]] = []
-    if suffix in (".csv", ".tsv"):
-        frame, rows = _from_lines(_read_delimited(content, "\t" if suffix == ".tsv" else None), notes)
-    elif suffix in WORKBOOKS:
-        frame, rows = _from_lines(_read_workbook(content, notes), notes)
-    elif suffix == ".parquet":
-        frame, rows = _read_parquet(content)
-    else:
-        numbered = _json_lines(content, notes) if suffix in (".jsonl", ".ndjson") else _json_records(content, records)
-        frame, rows = _from_records(numbered)
+    frame, rows = _read(file, records, notes)
     if frame.empty:
         raise InputError(f"the file has no rows; its header: {', '.join(frame.columns) or 'none'}")
-    return Table(path=path, sha256=hashlib.sha256(content).hexdigest(), frame=frame, rows=rows, notes=notes)
+    return Table(path=file.path, sha256=file.sha256, frame=frame, rows=rows, notes=[*file.notes, *notes])
+
+
+def read_headers(file: File) -> list[str]:
+    """The headers of a table, of a delimited one without reading it whole.
+
+    Raises:
+        InputError: as `read_table`.
+
+    """
+    if file.suffix in (".csv", ".tsv") and is_table(file):
+        lines = _read_delimited(file.head.rpartition("\n")[0] or file.head, "\t" if file.suffix == ".tsv" else None)
+        return _unique(next((line for line in lines if any(cell.strip() for cell in line)), []))
+    return list(_read(file, None, [])[0].columns)
+
+
+def _read(file: File, records: str | None, notes: list[tuple[int | None, str]]) -> tuple[pd.DataFrame, np.ndarray]:
+    if spss.is_sav(file.content):
+        frame = spss.read_sav(file.content)
+        return frame, np.arange(1, len(frame) + 1)
+    if file.content.startswith(_PARQUET) or file.suffix == ".parquet":
+        return _read_parquet(file.content)
+    if _is_workbook(file) or file.suffix in _WORKBOOKS:
+        return _from_lines(_read_workbook(file, notes), notes)
+    if file.suffix not in SUFFIXES and not _looks_delimited(file):
+        kind = f"format {file.suffix}" if file.suffix else "a file without a suffix"
+        raise InputError(
+            f"{kind} was not recognised by its content; expected a transcript, annotations or a table (README, Formats)"
+        )
+    if file.suffix in (".jsonl", ".ndjson"):
+        return _from_records(_json_lines(file, notes))
+    if file.suffix == ".json":
+        return _from_records(_json_records(file, records))
+    if _is_binary(file.content):
+        raise InputError(f"not a readable {file.suffix[1:].upper()} file; is it damaged, or of another kind?")
+    return _from_lines(_read_delimited(file.text, "\t" if file.suffix == ".tsv" else None), notes)
+
+
+def _is_binary(content: bytes) -> bool:
+    return content.startswith((b"PK\3\4", _OLE, _PARQUET))
+
+
+def _is_workbook(file: File) -> bool:
+    if file.content.startswith(_OLE):
+        return file.suffix == ".xls"
+    if "xl/workbook.xml" in file.members or "xl/workbook.bin" in file.members:
+        return True
+    return "content.xml" in file.members and b"opendocument.spreadsheet" in file.content[:200]
+
+
+def _looks_delimited(file: File) -> bool:
+    """Do the first lines have the same number of tabs or semicolons?"""
+    lines = [line for line in file.head.splitlines()[:20] if line.strip()]
+    counts = [{line.count(mark) for line in lines} for mark in ("\t", ";")]
+    return len(lines) > 1 and any(len(found) == 1 and found != {0} for found in counts)
 
 
 def cell_text(value: Any) -> str:
@@ -124,31 +173,9 @@ def _hidden(path: Path) -> bool:
     return any(part.startswith((".", "~$")) for part in path.parts)
 
 
-def _decode(content: bytes) -> str:
-    """Decode UTF-8 or UTF-16 (byte order mark or not), else Windows-1252.
-
-    Raises:
-        InputError: none of them fits, as with a binary file.
-
-    """
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        encodings: tuple[str, ...] = ("utf-16",)
-    elif content[1:2] == b"\0" or content[:1] == b"\0":
-        encodings = ("utf-16-le",) if content[1:2] == b"\0" else ("utf-16-be",)
-    else:
-        encodings = ("utf-8-sig", "cp1252")
-    for encoding in encodings:
-        try:
-            text = content.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        if "\0" not in text:
-            return text
-    raise InputError("not text in UTF-8, UTF-16 or Windows-1252; save it again as CSV in UTF-8")
-
-
-def _read_delimited(content: bytes, delimiter: str | None) -> list[list[str]]:
-    text = _decode(content)
+def _read_delimited(text: str, delimiter: str | None) -> list[list[str]]:
+    if found := re.match(r"sep=(.)\r?\n", text):  # what Excel is told in the first line
+        text, delimiter = text[found.end(1) :], found[1]
     csv.field_size_limit(2**31 - 1)
     if delimiter is None:
         first = text.lstrip("\r\n").splitlines()[0]
@@ -160,11 +187,12 @@ def _read_delimited(content: bytes, delimiter: str | None) -> list[list[str]]:
         raise InputError(f"not a well-formed table: line {lines.line_num}: {error}") from error
 
 
-def _read_workbook(content: bytes, notes: list[tuple[int | None, str]]) -> list[list[str]]:
+def _read_workbook(file: File, notes: list[tuple[int | None, str]]) -> list[list[str]]:
     from python_calamine import CalamineWorkbook
 
+    file.require_harmless()
     try:
-        book = CalamineWorkbook.from_filelike(io.BytesIO(content))
+        book = CalamineWorkbook.from_filelike(io.BytesIO(file.content))
         sheets = [(name, book.get_sheet_by_name(name).to_python(skip_empty_area=False)) for name in book.sheet_names]
     except Exception as error:
         raise InputError(f"no readable workbook ({error}); is it damaged or protected by a password?") from error
@@ -211,15 +239,9 @@ def _read_parquet(content: bytes) -> tuple[pd.DataFrame, np.ndarray]:
     return frame.reset_index(drop=True), np.arange(1, len(frame) + 1)
 
 
-def _json_lines(content: bytes, notes: list[tuple[int | None, str]]) -> list[tuple[int, dict[str, Any]]]:
+def _json_lines(file: File, notes: list[tuple[int | None, str]]) -> list[tuple[int, dict[str, Any]]]:
     numbered = []
-    for number, line in enumerate(_decode(content).split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            record = json.loads(line)
-        except ValueError:
-            record = None
+    for number, record in file.json_lines():
         if isinstance(record, dict):
             numbered.append((number, record))
         else:
@@ -227,10 +249,10 @@ def _json_lines(content: bytes, notes: list[tuple[int | None, str]]) -> list[tup
     return numbered
 
 
-def _json_records(content: bytes, records: str | None) -> list[tuple[int, dict[str, Any]]]:
+def _json_records(file: File, records: str | None) -> list[tuple[int, dict[str, Any]]]:
     try:
-        raw = json.loads(_decode(content))
-    except ValueError as error:
+        raw = json.loads(file.text)
+    except (ValueError, RecursionError) as error:
         raise InputError(f"not valid JSON: {error}") from error
     raw = [raw] if isinstance(raw, dict) else raw
     if not isinstance(raw, list) or not all(isinstance(record, dict) for record in raw):

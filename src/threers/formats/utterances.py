@@ -43,6 +43,10 @@ def keep_usable(rows: pd.DataFrame, reader: Reader, rejects: Rejects) -> pd.Data
     holder = rows.loc[other_file, "session"].map(texts["file"])
     reasons = [f"duplicate key: {file} holds this session, and no column gives an order" for file in holder]
     rows = _drop(rows, other_file, reasons, rejects)
+    # Places in a file's own utterances mean nothing where another file has those of the session.
+    strange = rows["own_lines"] & (rows["sha256"] != rows["session"].map(texts["sha256"]))
+    holder = rows.loc[strange, "session"].map(texts["file"])
+    rows = _drop(rows, strange, [f"other utterances: {file} holds those of this session" for file in holder], rejects)
 
     rows = rows.assign(first=_first_spoken(rows))
     elsewhere = rows["first"].notna() & (reader.layout != "wide")

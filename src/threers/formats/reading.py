@@ -1,0 +1,123 @@
+"""One file after the other, whatever its format, to rows and cells that hold codes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from threers.codebook import Codebook
+from threers.errors import InputError
+from threers.formats.binding import Bound, BoundColumn, bind, from_file_name
+from threers.formats.documents import Context, Document
+from threers.formats.files import File
+from threers.formats.known import recognise
+from threers.formats.reader import FIELDS, CodeColumn, Reader
+from threers.formats.rejects import Rejects
+from threers.formats.tables import read_headers, read_table
+
+#: The one column of a document's rows that holds codes.
+_CODE = BoundColumn(header="code", spec=CodeColumn(headers=("code",)))
+_SPOKEN = ("speaker", "text", "start", "end")
+
+
+def read_files(paths: Iterable[Path], reader: Reader, codebook: Codebook, rejects: Rejects) -> list[Bound]:
+    """Read files; one that cannot be read, or does not fit the reader, is listed in `rejects`.
+
+    Of two documents of one session, the first has the utterances; what coders marked in a second one counts where it
+    has the same utterances.
+
+    Raises:
+        InputError: no file could be read, or the only one cannot.
+
+    """
+    paths = list(paths)
+    context = Context(find=codebook.find, speaker=reader.speaker_pattern, code_tiers=reader.code_tiers)
+    found: list[Bound] = []
+    held: dict[str, tuple[str, list[str]]] = {}
+    unread = 0
+    for path in paths:
+        try:
+            file = File(path)
+            known = recognise(file)
+            if known is None:
+                table = read_table(file, reader.records)
+                notes = table.notes
+                unread += 1
+                found.append(bind(table, reader, codebook))
+                unread -= 1
+            else:
+                documents = known.read(file, context)
+                notes = [note for document in documents for note in document.notes] + list(file.notes)
+                found += [_bound(document, file, reader, held) for document in documents]
+        except InputError as error:
+            if len(paths) == 1:
+                raise InputError(f"{path}: {error}") from error
+            begins = "" if str(error).startswith(("wrong columns", "wrong file name")) else "file not read: "
+            rejects.add(path.name, None, f"{begins}{error}")
+            last = f"{path.name}: {error}"
+            continue
+        for row, reason in notes:
+            rejects.add(path.name, row, reason)
+    if not found:
+        if unread:
+            raise InputError(f"none of {len(paths)} files fits reader {reader.name}; {last}")
+        raise InputError(f"none of {len(paths)} files could be read; {rejects.most_common()}")
+    return found
+
+
+def headers_of(path: Path) -> list[str]:
+    """The headers of a table; none where the file is no table, or cannot be read."""
+    try:
+        file = File(path)
+        return [] if recognise(file) else read_headers(file)
+    except InputError:
+        return []
+
+
+def _bound(document: Document, file: File, reader: Reader, held: dict[str, tuple[str, list[str]]]) -> Bound:
+    """A document's rows: one per line of speech, then one per mark and line, or per mark that has no line."""
+    named = from_file_name(file.path, reader)
+    session = document.session or named.pop("session", "") or file.path.stem
+    texts = [line.text for line in document.lines]
+    holder, first = held.setdefault(session, (file.path.name, texts)) if texts else ("", [])
+    again = holder != file.path.name and texts == first
+    lines = [
+        {"row": line.row, "order": str(number), "speaker": line.speaker, "text": line.text}
+        | {"start": _written(line.start), "end": _written(line.end)}
+        for number, line in enumerate(document.lines)
+    ]
+    spoken = [] if again else lines
+    cells = [""] * len(spoken)
+    marks = []
+    for mark in document.marks:
+        own = {"row": mark.row, "coder": mark.coder, "value": mark.value}
+        if mark.lines is not None:
+            places = range(mark.lines[0], mark.lines[1] + 1)
+            marks += [own | {"order": str(place), "own_lines": not again} for place in places]
+        else:
+            places = range(1)
+            marks.append(own | {"start": _written(mark.start), "end": _written(mark.end)})
+        cells += [mark.code] * len(places)
+    rows = pd.DataFrame([*spoken, *marks], columns=["row", "own_lines", *FIELDS])
+    rows = rows.astype({"own_lines": "boolean"}).fillna({"own_lines": False}).fillna("")
+    rows = rows.assign(file=file.path.name, sha256=file.sha256, session=session)
+    for name, value in {**document.facts, **named}.items():
+        rows[name] = rows[name].replace("", value) if name in rows else value
+    kinds = {name: "str" for name in rows if name not in ("row", "own_lines")}
+    rows = rows.astype({**kinds, "row": "int64", "own_lines": "bool"})
+    is_line = pd.Series(range(len(rows))) < len(spoken)
+    have = {"session", "text", "speaker", *(name for name in rows if name in FIELDS and (rows[name] != "").any())}
+    return Bound(
+        rows=rows.assign(has_text=is_line, has_order=False, has_coder=False),
+        cells=pd.DataFrame({0: pd.Series(cells, index=rows.index, dtype="str")}),
+        columns=[_CODE] if document.marks else [],
+        have=have | ({"code"} if document.marks else set()),
+        headers=[],
+        unused=[],
+    )
+
+
+def _written(time: float | None) -> str:
+    return "" if time is None else repr(float(time))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+import string
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -205,10 +206,10 @@ def _voices(cue: Cue) -> list[Cue]:
     speaker, at = "", 0
     for tag in [*_VOICE.finditer(cue.text), None]:
         said = plain(cue.text[at : tag.start() if tag else len(cue.text)])
-        if said.strip():
+        if said.strip(_DIRECTION + string.whitespace):
             parts.append(replace(cue, text=said, speaker=speaker))
         if tag:
-            speaker, at = folded(plain(tag["name"] or "")).strip(_DIRECTION + " "), tag.end()
+            speaker, at = folded(plain(tag["name"] or "")).strip(_DIRECTION + string.whitespace), tag.end()
     return parts or [replace(cue, text="")]
 
 
@@ -254,7 +255,9 @@ def _speakers(found: dict[tuple[int, int], re.Match[str]], cues: int) -> set[str
 
 def _name(prefix: re.Match[str]) -> str:
     groups = prefix.groupdict()
-    name = folded(groups.get("speaker") or groups.get("label") or groups.get("name") or "").strip(_DIRECTION + " ")
+    name = folded(groups.get("speaker") or groups.get("label") or groups.get("name") or "").strip(
+        _DIRECTION + string.whitespace
+    )
     return name if "speaker" in groups or len(name.split()) <= 6 else ""
 
 

@@ -27,7 +27,7 @@ _USUAL = {
     "begin", "end", "utf8", "languages", "participants", "id", "options", "media", "coder", "pid", "font", "window",
     "color words",
 }  # fmt: skip
-_RECORD = re.compile(r"(?P<kind>[@*%])(?P<name>[^:\t]{0,60})(?::|$)\s?(?P<text>.*)", re.DOTALL)
+_RECORD = re.compile(r"(?P<kind>[@*%])(?P<name>[^:\t]{0,60})(?P<mark>[:\t]|$)\s?(?P<text>.*)", re.DOTALL)
 #: Times in milliseconds, between NAK characters or what CLAN shows in their place.
 _BULLET = re.compile(r"[\x15•][^\x15•]{0,300}?(\d{1,9})_(\d{1,9})-?[\x15•]")
 _POSTCODE = re.compile(r"\[\+\s([^\[\]]{1,100})\]")
@@ -46,7 +46,7 @@ _SIGNS = [
         (r'(?<!\S)\+"?/?\.(?!\S)', "."),
         (r"[<>]", ""),
         (r"(?<!\S)&\*(\w{1,10})[:=](\S+)", "\x02\\1: \\2\x03"),
-        (r"(?<!\S)&=(\S+)", "\x02\\1\x03"),
+        (r"(?<!\S)&=(\S+)", lambda found: f"\x02{found[1].replace(':', ' ')}\x03"),
         (r"(?<!\S)&[{}]\S*", ""),
         (r"(?<!\S)&[-~+]?(?=\w)", ""),
         (r"(?<!\S)0[^\W\d_]\S*", ""),
@@ -136,7 +136,7 @@ def readable(said: str) -> str:
 
     Repeats, fillers and fragments stay (`&-um` becomes `um`), and so do pauses, `xxx`, and in brackets what was heard
     beside words (`&=laughs` becomes `[laughs]`) and what another said meanwhile. `(be)cause` becomes `because`. An
-    utterance that trails off ends with `...`, one that is broken off with `-`. Explanations, replacements, errors, marks
+    utterance that trails off ends with `...`, one broken off with `-`. Explanations, replacements, errors, marks
     of overlap and of second languages, words that were left out (`0is`) and signs of intonation are taken away.
 
     >>> readable("<I want> [//] &-um I don't (.) wanna [: want to] (be)cause +/.")
@@ -156,11 +156,12 @@ def _records(text: str) -> tuple[list[Record], list[int]]:
         if not line.strip():
             continue
         found = _RECORD.match(line)
-        if found:
+        if found and (found["mark"] or found["kind"] == "@"):
             records.append(Record(row, found["kind"], found["name"].strip(), [found["text"]]))
-        elif records:
+            continue
+        if records:
             records[-1].texts.append(line.strip())
-        if not found and line[0] not in " \t":
+        if line[0] not in " \t":
             odd.append(row)
     return records, odd
 
@@ -212,9 +213,10 @@ def _codes(text: str, context: Context) -> Iterator[tuple[str, str]]:
     """Codes of a tier with their values: words with spaces or `$` between; `<w1>` only says for which words one is."""
     text = folded(_BULLET.sub("", text))
     for word in [text] if context.find(text) else re.sub(r"<[^<>]*>", " ", text).replace("$", " ").split():
+        word = word if context.find(word) else word.rstrip(".,;")
         code, rated, value = ("", "", "") if context.find(word) else word.rpartition("=")
-        if word.strip(".,;"):
-            yield (code, value) if rated and code else (word.rstrip(".,;"), "")
+        if word:
+            yield (code, value) if rated and code else (word, "")
 
 
 def _add_marks(

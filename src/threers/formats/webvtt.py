@@ -147,9 +147,11 @@ def _own(found: Captions, comment: str) -> Document:
     labels: list[tuple[int, str]] = []
     for number, cue in enumerate(found.cues):
         texts = cue.text.split("\n")
+        below: list[str] = []
         while len(texts) > 1 and (codes := _CODES.fullmatch(texts[-1])):
             texts.pop()
-            labels.append((number, plain(codes[1])))
+            below.append(plain(codes[1]))
+        labels += [(number, label) for label in reversed(below)]
         session.lines.append(_line(cue, "\n".join(texts)))
     session.marks, session.notes = _shown_marks(labels, found.cues)
     hidden = _parsed(comment)

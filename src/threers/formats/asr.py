@@ -13,6 +13,8 @@ from threers.formats.captions import Cue, counted_note, merged
 from threers.formats.documents import Context, Document, Format
 from threers.formats.files import File
 
+#: What a segment in a plain list may have. With any other field the list is a table, whose columns may be codes.
+_FIELDS = {"id", "start", "end", "speaker", "text", "words", "confidence", "score", "duration", "language", "channel"}
 #: Times beyond are no seconds of a recording.
 _LONGEST = 1e7
 
@@ -22,7 +24,8 @@ def fits(file: File) -> bool:
     found = file.json
     segments = _segments(found)
     first = next((segment for segment in segments if isinstance(segment, dict)), {})
-    return ("text" in first and not first.keys().isdisjoint(("start", "end"))) or bool(_items(found))
+    spoken = "text" in first and not first.keys().isdisjoint(("start", "end"))
+    return (spoken and (isinstance(found, dict) or first.keys() <= _FIELDS)) or bool(_items(found))
 
 
 def read(file: File, context: Context) -> list[Document]:

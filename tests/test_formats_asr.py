@@ -128,8 +128,11 @@ def test_json_without_speech_is_an_error(found):
         asr.read(File(EXAMPLES / "x.json", json.dumps(found).encode()), CONTEXT)
 
 
+TABLE = b'[{"start": 1, "end": 2, "speaker": "P", "text": "a", "code": "W2"}]'
+
+
 @pytest.mark.parametrize(
-    "content", [b'{"text": "a", "label": []}', b'[{"start": 1}]', b"[[[", b"WEBVTT", b"[" * 100_000]
+    "content", [b'{"text": "a", "label": []}', TABLE, b'[{"start": 1}]', b"[[[", b"WEBVTT", b"[" * 100_000]
 )
 def test_other_json_does_not_fit(content):
     assert not asr.FORMAT.fits(File(EXAMPLES / "x.json", content))

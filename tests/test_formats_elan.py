@@ -114,6 +114,17 @@ def test_a_tier_of_text_and_codes_is_speech_and_the_codes_are_counted():
     ]
 
 
+def test_separators_alone_are_no_codes():
+    assert [line.text for line in read(eaf(tier("P", (1, 2, ";"), (2, 3, "W1")))).lines] == [";", "W1"]
+
+
+def test_a_file_nested_a_hundred_thousand_times_is_refused_when_it_should_be_written():
+    deep = eaf("<a>" * 100_000 + "</a>" * 100_000 + tier("P", (1, 2, "hm")))
+    document = read(deep)
+    with pytest.raises(InputError, match="nested too deeply"):
+        FORMAT.write([document], replace(OUTPUT, original=file(deep)))
+
+
 def test_a_reference_tier_gives_way_to_the_speech_below_it():
     tiers = tier("ref", (1, 2, ".001"), (2, 3, ".002")) + tier("said", ("ref0", "hm"), ("ref1", "no"), PARENT_REF="ref")
     document = read(eaf(tiers))
@@ -184,6 +195,17 @@ def test_what_is_written_is_read_the_same(document):
     assert coded(back) == coded(document)
     assert back.notes == []
     assert FORMAT.write([back], OUTPUT) == FORMAT.write([document], OUTPUT)
+
+
+@settings(max_examples=40, deadline=None)
+@given(documents())
+def test_what_is_added_to_a_file_is_read_the_same_however_often(document):
+    speech = FORMAT.write([replace(document, marks=[])], OUTPUT)
+    once = FORMAT.write([document], replace(OUTPUT, original=file(speech)))
+    back = read(once)
+    assert said(back) == said(document)
+    assert coded(back) == coded(document)
+    assert FORMAT.write([back], replace(OUTPUT, original=file(once))) == once
 
 
 def test_annotations_of_one_tier_never_overlap():

@@ -135,6 +135,17 @@ def test_what_is_written_is_read_the_same(document):
     assert FORMAT.write([back], OUTPUT) == FORMAT.write([document], OUTPUT)
 
 
+@settings(max_examples=40, deadline=None)
+@given(documents())
+def test_what_is_added_to_a_file_is_read_the_same_however_often(document):
+    speech = FORMAT.write([replace(document, marks=[])], OUTPUT)
+    once = FORMAT.write([document], replace(OUTPUT, original=file(speech)))
+    back = read(once)
+    assert said(back) == said(document)
+    assert coded(back) == coded(document)
+    assert FORMAT.write([back], replace(OUTPUT, original=file(once))) == once
+
+
 def test_intervals_of_a_written_tier_cover_all_of_the_time():
     lines = [
         Line(row=1, text='"so"', speaker="P", start=1.5, end=2),

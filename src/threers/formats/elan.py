@@ -208,7 +208,7 @@ def _merge_slots(root: Element, slots: list[Element]) -> None:
     if order is None:
         order = Element("TIME_ORDER")
         root.insert(_after(root, "HEADER", "LICENSE"), order)
-    slots = sorted(slots, key=lambda slot: _slot_time(slot) or 0, reverse=True)
+    slots = sorted(slots, key=lambda slot: _slot_time(slot) or 0)[::-1]
     merged: list[Element] = []
     for slot in order:
         time = _slot_time(slot)

@@ -175,7 +175,8 @@ def _coder(tier: Tier, find: Find, patterns: Sequence[re.Pattern[str]]) -> str |
 
 
 def _only_codes(value: str, find: Find) -> bool:
-    return len(value) <= _LONGEST and all(find(code) for code, _ in read_cell(value, find))
+    codes = read_cell(value, find) if len(value) <= _LONGEST else []
+    return bool(codes) and all(find(code) for code, _ in codes)
 
 
 def _speech(
@@ -217,11 +218,12 @@ def _speech_above(tiers: Sequence[Tier], order: Sequence[int], speech: Sequence[
     """For each tier that hangs below one of speech, the place of the nearest such."""
     nearest: dict[str, int] = {}
     above: dict[int, int] = {}
+    spoken = set(speech)
     for n in order:
         if tiers[n].parent in nearest:
             above[n] = nearest[tiers[n].parent]
-        if n in speech or n in above:
-            nearest[tiers[n].name] = n if n in speech else above[n]
+        if n in spoken or n in above:
+            nearest[tiers[n].name] = n if n in spoken else above[n]
     return above
 
 

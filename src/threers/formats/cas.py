@@ -15,7 +15,16 @@ from typing import Any
 from threers.errors import InputError
 from threers.formats.documents import Context, Document, Format
 from threers.formats.files import File
-from threers.formats.inception import Feature, annotated, annotator, coder_named, document_named, holds, read_all
+from threers.formats.inception import (
+    Feature,
+    annotated,
+    annotator,
+    coder_named,
+    document_named,
+    holds,
+    layer_named,
+    read_all,
+)
 from threers.formats.selections import clean, from_utf16
 
 _SEGMENTATION = "de.tudarmstadt.ukp.dkpro.core.api.segmentation.type."
@@ -70,12 +79,16 @@ def _read_one(file: File, path: PurePath, context: Context) -> Document:
         Feature(row=one.row, layer=one.type, name=name, value=value, start=start, end=end)
         for one, start, end in spans
         if not one.type.startswith(_NO_LAYERS)
-        for name, values in one.features.items()
-        if name not in _NO_FEATURES
-        for value in values
-        if value
+        for name, value in _values(one)
     ]
     return annotated(text, features, context, _who(structures, path), sentences)
+
+
+def _values(one: _Structure) -> list[tuple[str, str]]:
+    """Features and their values; an annotation without any has its layer's name for one."""
+    given = one.features.items()
+    values = [(name, value) for name, values in given if name not in _NO_FEATURES for value in values if value]
+    return values or [("", layer_named(one.type))]
 
 
 def _spans(structures: list[_Structure], sofa: _Structure) -> Iterator[tuple[_Structure, int, int]]:

@@ -58,6 +58,11 @@ def coder_named(name: str) -> str:
     return "" if name == _NOBODY else name
 
 
+def layer_named(layer: str) -> str:
+    """The short name of a layer; labs may have a layer for each code."""
+    return layer.rpartition(".")[2]
+
+
 def annotated(
     text: str,
     features: Sequence[Feature],
@@ -92,8 +97,8 @@ def _codings(
         taken = values if 2 * len(known) >= len(values) else known
         chosen += taken
         if len(taken) < len(values):
-            reason = f"feature {name} of layer {layer}, {len(values) - len(taken)} values; left out"
-            notes.append((None, f"not a code: {reason}"))
+            where = f"feature {name} of layer {layer}" if name else f"layer {layer} without a feature"
+            notes.append((None, f"not a code: {where}, {len(values) - len(taken)} values; left out"))
     chosen.sort(key=lambda one: (one.start, one.end, one.row))
     return [Selection(row=one.row, code=one.value, coder=coder, start=one.start, end=one.end) for one in chosen], notes
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePath
@@ -10,7 +11,7 @@ from pathlib import PurePath
 from threers.errors import InputError
 from threers.formats.documents import Context, Document, Format
 from threers.formats.files import File
-from threers.formats.inception import Feature, annotated, annotator, holds, read_all
+from threers.formats.inception import Feature, annotated, annotator, holds, layer_named, read_all
 from threers.formats.selections import from_utf16
 
 _TOKEN = re.compile(r"(\d{1,9}-\d{1,9}(?:\.\d{1,9})?)\t(\d{1,9})-(\d{1,9})\t([^\t]*)(?:\t(.*))?")
@@ -66,7 +67,7 @@ def _parse(
     sentences: list[_Sentence] = []
     tokens: list[_Token] = []
     notes: list[tuple[int | None, str]] = []
-    in_text = False
+    in_text = links = False
     for row, line in enumerate(content.lstrip("\ufeff").split("\n"), start=1):
         line = line.rstrip("\r")
         was_in_text, in_text = in_text, line.startswith("#Text=")
@@ -76,6 +77,8 @@ def _parse(
             sentences[-1].lines.append(_plain(line.removeprefix("#Text=")))
         elif line.startswith("#T_SP="):
             columns += _columns(line.removeprefix("#T_SP="))
+        elif line.startswith(("#T_RL=", "#T_CH=")):
+            links = True
         elif (found := _TOKEN.fullmatch(line)) and sentences:
             token = _Token(row, found[1], int(found[2]), int(found[3]), (found[5] or "").split("\t"))
             tokens.append(token)
@@ -85,6 +88,8 @@ def _parse(
             notes.append((row, "not readable: no token of WebAnno TSV 3; row dropped"))
     if not tokens:
         raise InputError("no text with tokens; expected the lines #Text= and tokens of WebAnno TSV 3")
+    if links:
+        notes.append((None, "not a coding: layers of relations or chains; left out"))
     return columns, sentences, tokens, notes
 
 
@@ -126,8 +131,12 @@ def _text(sentences: list[_Sentence], longest: int) -> tuple[str, list[tuple[int
 def _values(
     columns: list[tuple[str, str] | None], tokens: list[_Token]
 ) -> Iterator[tuple[int, str, str, str, int, int]]:
-    """Row, layer, feature, value, start and end of each annotation; tokens with one number in brackets are one."""
-    found: dict[tuple[str, str, str], tuple[int, str, int, int]] = {}
+    """Row, layer, feature, value, start and end of each annotation; tokens with one number in brackets are one.
+
+    An annotation without any value has its layer's name for one.
+    """
+    places: dict[tuple[str, str], tuple[int, int, int]] = {}
+    values: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
     for token in tokens:
         for column, cell in zip(columns, token.cells, strict=False):
             if column is None or cell in ("_", ""):
@@ -135,13 +144,14 @@ def _values(
             for number, stacked in enumerate(_STACKED.findall(cell)):
                 known = _ID.search(stacked)
                 value = stacked[: known.start()] if known else stacked
-                if value == "*":
-                    continue
-                key = (*column, f"[{known[1]}]" if known else f"{token.id}/{number}")
-                row, _, start, end = found.get(key, (token.row, "", token.start, token.end))
-                found[key] = row, _plain(value), min(start, token.start), max(end, token.end)
-    for (layer, name, _), (row, value, start, end) in found.items():
-        yield row, layer, name, value, start, end
+                key = (column[0], f"[{known[1]}]" if known else f"{token.id}/{number}")
+                row, start, end = places.get(key, (token.row, token.start, token.end))
+                places[key] = row, min(start, token.start), max(end, token.end)
+                if value != "*":
+                    values[key][column[1]] = _plain(value)
+    for (layer, number_of), (row, start, end) in places.items():
+        for name, value in (values[layer, number_of] or {"": layer_named(layer)}).items():
+            yield row, layer, name, value, start, end
 
 
 def _plain(written: str) -> str:

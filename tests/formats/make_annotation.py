@@ -3,13 +3,9 @@
     python make_annotation.py label_studio   label-studio 1.23.2: a project of its own, exported through its API
     python make_annotation.py doccano        doccano 1.8.4: projects of its own, exported by its export task
     python make_annotation.py cas            dkpro-cassis 0.12.0, with layers as INCEpTION has them
-    python make_annotation.py written        by hand
 
-By hand means that the tool could not be had: brat, INCEpTION (WebAnno TSV 3.3) and Prodigy are a CGI program, a Java
-server and a commercial program. Their files are laid out as the makers' documentation says (brat's page on its
-standoff format, the chapter on WebAnno TSV 3.3 in INCEpTION's user guide, Prodigy's pages on annotation interfaces and
-named sessions), with places computed here. The zip of a project is laid out as INCEpTION's user guide says. What was
-said is invented.
+doccano needs marshmallow<4 and numpy<2 beside it. The zip of a project with a CAS of each annotator is laid out as
+INCEpTION's user guide says. What was said is invented.
 """
 
 import io
@@ -33,7 +29,6 @@ DIALOGUE = [
 TEXT = "".join(f"{speaker}: {said}\n" for speaker, said, *_ in DIALOGUE)
 #: What anna and ben marked: code, and the words.
 ANNA = [("W2", "Fine, I guess. 🙂 Nothing new."), ("C1", "This isn't helping me!"), ("R1", "Let us look at it.")]
-REMARK = "not sure\\; see \\[2\\]"
 BEN = [("W2", "Nothing new."), ("C2", "You always ask the same."), ("C1", "the same. This isn't helping me!\nT: I")]
 
 
@@ -251,80 +246,5 @@ def cas() -> None:
         project.writestr("exportedproject.json", "{}")
 
 
-def written() -> None:
-    brat = [f"T{n}\t{code} {' '.join(map(str, place(words)))}\t{words}" for n, (code, words) in enumerate(ANNA, 1)]
-    (first, _), (_, last) = place("You always"), place("This isn't helping me!")
-    brat.append(f"T4\tC2 {first} {first + 10};{last - 3} {last}\tYou always me!")
-    brat += [
-        "A1\tIntensity T2 4",
-        "A2\tUnsure T1",
-        "#1\tAnnotatorNotes T1\tsee the video",
-        "R1\tLeads_to Arg1:T1 Arg2:T2",
-    ]
-    (HERE / "brat.ann").write_text("\n".join(brat) + "\n", encoding="utf-8")
-    (HERE / "brat.txt").write_text(TEXT, encoding="utf-8")
-    (HERE / "webanno.tsv").write_text(webanno(), encoding="utf-8")
-    prodigy()
-
-
-def webanno() -> str:
-    """A sentence per line; the layer Rupture has a code and a remark, the layer POS is there as INCEpTION has it."""
-    head = ["#FORMAT=WebAnno TSV 3.3", "#T_SP=de.tudarmstadt.ukp.dkpro.core.api.lexmorph.type.pos.POS|PosValue"]
-    rows = [*head, "#T_SP=webanno.custom.Rupture|code|remark", ""]
-    marks = [(code, *place(words)) for code, words in ANNA + BEN[1:]]
-    at = 0
-    for number, line in enumerate(TEXT.splitlines(keepends=True), 1):
-        rows += ["", "#Text=" + line.rstrip("\n").replace("\\", "\\\\")]
-        for token, found in enumerate(re.finditer(r"\w+|[^\w\s]", line), 1):
-            start, end = at + found.start(), at + found.end()
-            on = [(n, code) for n, (code, a, b) in enumerate(marks, 1) if a < end and start < b]
-            codes = "|".join(f"{code}[{n}]" for n, code in on) or "_"
-            remarks = "|".join(f"{REMARK if n == 1 else '*'}[{n}]" for n, _ in on) or "_"
-            place_in_java = f"{utf16(TEXT[:start])}-{utf16(TEXT[:end])}"
-            pos = "V" if found[0] == "look" else "_"
-            rows.append(f"{number}-{token}\t{place_in_java}\t{found[0]}\t{pos}\t{codes}\t{remarks}\t")
-        at += len(line)
-    return "\n".join(rows) + "\n"
-
-
-def prodigy() -> None:
-    """Utterances by `choice` and by the binary `classification`, and a session by `spans_manual`."""
-    options = [{"id": code, "text": code} for code in ("W2", "C1", "C2")]
-    chosen = {"lab-anna": {1: ["W2"], 3: ["C1"]}, "lab-ben": {1: ["W2"], 3: ["C1", "C2"]}}
-    tasks = []
-    for coder, given in chosen.items():
-        for number, (speaker, said, *_) in enumerate(DIALOGUE):
-            answer = "ignore" if coder == "lab-ben" and number == 5 else "accept"
-            common = {"text": said, "meta": {"session": "s1", "speaker": speaker, "turn": number}}
-            hashes = {"_input_hash": -1000 - number, "_task_hash": -2000 - number, "_is_binary": False}
-            view = {"options": options, "_view_id": "choice", "config": {"choice_style": "multiple"}}
-            who = {"_timestamp": 1700000000 + number, "_annotator_id": coder, "_session_id": coder}
-            tasks.append({**common, **hashes, **view, "accept": given.get(number, []), "answer": answer, **who})
-    lines("prodigy_choice.jsonl", tasks)
-    tasks = []
-    for number, code, answer in (
-        (1, "W2", "accept"),
-        (1, "C1", "reject"),
-        (3, "W2", "reject"),
-        (3, "C1", "accept"),
-        (5, "C1", "reject"),
-    ):
-        common = {
-            "text": DIALOGUE[number][1],
-            "label": code,
-            "_input_hash": number,
-            "_task_hash": number * 100 + int(code[1]),
-        }
-        tasks.append({**common, "_view_id": "classification", "answer": answer, "_annotator_id": "lab-anna"})
-    lines("prodigy_binary.jsonl", tasks)
-    spans = [{"start": start, "end": end, "label": code} for code, words in ANNA for start, end in [place(words)]]
-    view = {"_view_id": "spans_manual", "answer": "accept", "_annotator_id": "lab-anna", "_session_id": "lab-anna"}
-    lines("prodigy_spans.jsonl", [{"text": TEXT, "_input_hash": 5, "_task_hash": 6, "spans": spans, **view}])
-
-
-def lines(name: str, objects: list[dict]) -> None:
-    (HERE / name).write_text("".join(json.dumps(one, ensure_ascii=False) + "\n" for one in objects), encoding="utf-8")
-
-
 if __name__ == "__main__":
-    {"label_studio": label_studio, "doccano": doccano, "cas": cas, "written": written}[sys.argv[1]]()
+    {"label_studio": label_studio, "doccano": doccano, "cas": cas}[sys.argv[1]]()

@@ -30,8 +30,9 @@ class BoundColumn:
 class Bound:
     """One file, its headers understood.
 
-    `rows`: columns `file`, `row`, `sha256`, the fields of `FIELDS`, `further:NAME` for further ones, and what the file
-    has (`has_text`, `has_order`, `has_coder`, `own_lines`: the row's order counts the utterances of its own file); cells are trimmed str, empty where the file has no such column.
+    `rows`: columns `file`, `row`, `sha256`, the fields of `FIELDS`, `further:NAME` for further ones, what the file has
+    (`has_text`, `has_order`, `has_coder`), and `own_lines`: the row's order counts the utterances of its own file.
+    Cells are trimmed str, empty where the file has no such column.
     `cells`: the code columns by position in `columns`, on the same index. `have`: fields that the file has. `unused`:
     headers that mean nothing here.
     """

@@ -58,9 +58,8 @@ def codings_table(
     marks = _add_value(marks, codebook)
     placed = utterances.join(rows["order_number"])
     marks, crossed = place_by_time(marks, placed, reader, codebook)
-    rejects.add_rows(
-        crossed, ["crosses utterances: the code was given to those that share half with it"] * len(crossed)
-    )
+    crosses = "crosses utterances: given to those that share half with it, else to the one that shares most"
+    rejects.add_rows(crossed, [crosses] * len(crossed))
     marks = _add_unit(marks, placed, codebook)
     marks = _refuse_illegal_roles(marks, codebook)
     marks = _refuse_repeated(marks, codebook)

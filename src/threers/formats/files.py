@@ -119,7 +119,11 @@ class File:
         if self.head.lstrip()[:1] not in ("{", "["):
             return None
         try:
-            return json.loads(self.text)
+            found = json.loads(self.text)
+            if "\\ud" in self.text.lower():
+                # Halves of characters, which no file of text can hold.
+                found = json.loads(json.dumps(found, ensure_ascii=False).encode("utf-8", "replace"))
+            return found
         except (ValueError, RecursionError):
             return None
 

@@ -54,9 +54,9 @@ class Reader:
     `columns`: field of `FIELDS` -> alternative headers; what is not in `optional` must be in every file. `records`: in
     JSON, the key of the list of rows inside each record. `file_name`: template of a file's name, `{field}` standing for
     a field or a further column of the session. `further`: columns of the sessions table -> headers. `roles`: speaker as
-    written, or a pattern with `*` -> role. `longest_hours`: see `formats.utterances.utterances_table`. For files that are
-    no tables: `speaker_pattern` and `code_tiers`, see `formats.documents.Context`. `time_match`, `segment_minutes`: see
-    `formats.by_time`.
+    written, or a pattern with `*` -> role. `longest_hours`: see `formats.utterances.utterances_table`. See
+    `formats.documents.Context` for `speaker_pattern` and `code_tiers`, `formats.by_time` for `time_match` and
+    `segment_minutes`.
     """
 
     name: str

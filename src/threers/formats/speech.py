@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 from threers.formats.documents import Line
-from threers.formats.times import seconds
+from threers.formats.speakers import SPEAKER, Prefix, find_prefix, find_speakers, is_like_a_name, time_of
 
-#: `T:`, `Th.:`, `Patient 2:`, `Therapist -`, `[00:01:02] P:`; f4's `#00:01:02-5#` stands at the end of a line.
-_STAMP = r"[\[(#]?(?P<start>\d{1,2}:\d{2}(?::\d{2})?(?:[.,-]\d{1,3})?)[\])#]?"
-SPEAKER = re.compile(
-    rf"^\s*(?:{_STAMP}\s*)?(?P<speaker>[^\W\d_](?:[\w .'’-]{{0,38}}[\w.])?)\s*(?:\([^)]*\)\s*)?(?::(?!\d)|\s[-–—]\s|\t)\s*"
+__all__ = ["SPEAKER", "Speech", "Spoken", "find_speech", "read_speech"]
+
+_TIME = r"(?:\d{1,3}:)?\d{1,2}:\d{2}(?:[.,-]\d{1,3})?"
+#: f4 puts the time at which a paragraph ends behind it.
+_BEHIND = re.compile(rf"\s*#(?P<end>{_TIME})#\s*$")
+#: A time in front of speech that names nobody.
+_FRONT = re.compile(
+    rf"\s*(?:[\[(#]\s?(?P<in>{_TIME})\s?[\])#]|(?P<bare>\d{{1,3}}:\d{{2}}:\d{{2}}(?:[.,]\d{{1,3}})?)(?=\s|$))\s*"
 )
+_BEHIND_REACH = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,28 +31,163 @@ class Spoken:
     end: int
 
 
+@dataclass(kw_only=True)
+class Speech:
+    """The lines of speech in a text, and notes on what was left out, as in `documents.Document`."""
+
+    spoken: list[Spoken] = field(default_factory=list)
+    notes: list[tuple[int | None, str]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Turn:
+    row: int
+    speaker: str
+    start: str
+    end: str
+    words: list[str]
+    first: int = -1
+    last: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A line of the text: from `begin`, what is said in it, from the place `at`, and what stands around that."""
+
+    row: int
+    begin: int
+    said: str
+    prefix: Prefix | None
+    behind: str
+
+
 def find_speech(text: str, pattern: re.Pattern[str] | None = None) -> list[Spoken]:
     """Lines of speech in a text; a line without a speaker goes on with what the speaker before said.
 
+    What stands before the first speaker is no speech. Where no line has a speaker, every line is one of its own.
     `pattern`: what stands in front of speech, in place of SPEAKER, with the group `speaker` and perhaps `start`, `end`.
     """
-    found: list[Spoken] = []
+    return read_speech(text, pattern).spoken
+
+
+def read_speech(text: str, pattern: re.Pattern[str] | None = None) -> Speech:
+    """Read the lines of speech with notes; see `find_speech`."""
+    rows = list(_rows(text, pattern))
+    prefixes = [row.prefix for row in rows if row.prefix]
+    chosen = {(one.style, one.key) for one in prefixes} if pattern else find_speakers(prefixes, len(rows))
+    speech = Speech()
+    if not chosen:
+        why = "no line fits speaker_pattern" if pattern else "no line begins with one"
+        speech.notes.append((None, f"no speakers: {why}; every line kept as an utterance of nobody"))
+    else:
+        rows = _without_header(rows, chosen, speech)
+        _note_unsure(rows, chosen, speech)
+    turns = _turns(rows, chosen)
+    silent = [turn.row for turn in turns if not turn.words]
+    speech.notes += _counted(silent, "no text: a speaker says nothing", "left out")
+    spoken = [turn for turn in turns if turn.words]
+    unread = [one.row for one in spoken for time in (one.start, one.end) if time and time_of(time) is None]
+    speech.notes += _counted(unread, "time not readable", "utterance kept without it")
+    speech.spoken = [_spoken(turn) for turn in spoken]
+    return speech
+
+
+def _rows(text: str, pattern: re.Pattern[str] | None) -> Iterator[_Row]:
+    """Lines that are not empty."""
     at = 0
     for row, raw in enumerate(text.splitlines(keepends=True), start=1):
         begin, at = at, at + len(raw)
         said = raw.rstrip()
-        prefix = (pattern or SPEAKER).match(said)
-        words = said[prefix.end() if prefix else 0 :]
-        if not words.strip():
+        if not said:
             continue
-        start = begin + len(said) - len(words.lstrip())
-        if prefix is None and found:
-            last = found[-1]
-            joined = Line(row=last.line.row, text=f"{last.line.text} {words.strip()}", speaker=last.line.speaker)
-            found[-1] = Spoken(joined, last.start, begin + len(said))
-            continue
-        named = prefix.groupdict() if prefix else {}
-        stamp = seconds(named.get("start") or "")
-        line = Line(row=row, text=words.strip(), speaker=(named.get("speaker") or "").strip(), start=stamp)
-        found.append(Spoken(line, start, begin + len(said)))
-    return found
+        cut = max(0, len(said) - _BEHIND_REACH)
+        behind = _BEHIND.search(said, cut)
+        said = said[: behind.start()].rstrip() if behind else said
+        yield _Row(row, begin, said, find_prefix(said, pattern), behind["end"] if behind else "")
+
+
+def _without_header(rows: list[_Row], chosen: set[tuple[str, str]], speech: Speech) -> list[_Row]:
+    """Rows from the first speaker on. `Patient: 12` above the first speaker who comes back is no speech either."""
+    counts = Counter((row.prefix.style, row.prefix.key) for row in rows if row.prefix)
+    back = {one for one in chosen if counts[one] > 1}
+    first = 0
+    for place, row in enumerate(rows):
+        key = (row.prefix.style, row.prefix.key) if row.prefix else None
+        if key in (back if len(back) > 1 else chosen):
+            break
+        if key in chosen and row.prefix is not None and not _is_entry(row.said[row.prefix.length :]):
+            break
+        first = place + 1
+    speech.notes += _counted([row.row for row in rows[:first]], "header: text before the first speaker", "left out")
+    return rows[first:]
+
+
+def _is_entry(words: str) -> bool:
+    """May it be an entry of a form, such as a name, a number or a date?"""
+    return len(words) < 60 and len(words.split()) <= 5 and not words.rstrip().endswith((".", "?", "!", "\u2026"))
+
+
+def _note_unsure(rows: list[_Row], chosen: set[tuple[str, str]], speech: Speech) -> None:
+    unsure = [
+        row.row
+        for row in rows
+        if row.prefix
+        and row.prefix.style in ("colon", "alone")
+        and (row.prefix.style, row.prefix.key) not in chosen
+        and is_like_a_name(row.prefix.speaker)
+    ]
+    speech.notes += _counted(unsure, "perhaps a speaker: a line begins like one, too rarely", "kept as text")
+
+
+def _turns(rows: list[_Row], chosen: set[tuple[str, str]]) -> list[_Turn]:
+    turns: list[_Turn] = []
+    waiting = ""
+    for row in rows:
+        prefix = row.prefix if row.prefix and (row.prefix.style, row.prefix.key) in chosen else None
+        front = _FRONT.match(row.said[:_BEHIND_REACH]) if prefix is None else None
+        length = prefix.length if prefix else front.end() if front else 0
+        words = row.said[length:]
+        if prefix is not None:
+            turns.append(_Turn(row.row, prefix.speaker, prefix.start or waiting, prefix.end, []))
+            waiting = ""
+            _say(turns[-1], prefix.comment)
+        elif not chosen and words.strip():
+            turns.append(_Turn(row.row, "", _time(front) or waiting, "", []))
+            waiting = ""
+        elif not words.strip() and front:
+            waiting = _time(front)
+        if words.strip() and turns:
+            turn = turns[-1]
+            at = row.begin + len(row.said) - len(words.lstrip())
+            turn.first, turn.last = (at if turn.first < 0 else turn.first), row.begin + len(row.said)
+            _say(turn, words)
+        if row.behind:
+            waiting = row.behind
+            if turns:
+                turns[-1].end = row.behind
+    return turns
+
+
+def _say(turn: _Turn, words: str) -> None:
+    if words.strip():
+        turn.words.append(" ".join(words.split()))
+
+
+def _time(front: re.Match[str] | None) -> str:
+    return (front["in"] or front["bare"]) if front else ""
+
+
+def _spoken(turn: _Turn) -> Spoken:
+    line = Line(
+        row=turn.row,
+        text=" ".join(turn.words),
+        speaker=turn.speaker,
+        start=time_of(turn.start) if turn.start else None,
+        end=time_of(turn.end) if turn.end else None,
+    )
+    return Spoken(line, turn.first, turn.last)
+
+
+def _counted(rows: list[int], what: str, done: str) -> list[tuple[int | None, str]]:
+    """Make one note at the first of the rows; none without rows."""
+    return [(rows[0], f"{what} ({len(rows)} such in this session); {done}")] if rows else []

@@ -184,6 +184,14 @@ def test_texts_and_selections_that_cannot_be_used_are_told():
     ]
 
 
+def test_what_stands_before_the_first_speaker_is_told_and_users_of_one_name_are_one():
+    users = '<Users><User guid="a" name="anna"/><User guid="b" name="anna"/></Users>'
+    text = b"Interview of 3 May\n\nT: One.\nP: Two.\nT: Three.\nP: Four.\n"
+    sessions = read(project(users + source((text.index(b"Two"), text.index(b"Two") + 4, "")), {"A.txt": text}))
+    assert marked_lines(sessions) == [("W1", (1, 1))]
+    assert [reason.partition(":")[0] for reason in reasons(sessions)] == ["header", "user stands twice"]
+
+
 def test_sources_of_the_same_name_are_kept_apart():
     inside = source((3, 4, "")).replace("</Sources>", "").removeprefix("<Sources>")
     sessions = read(project(f"<Sources>{inside}{inside}</Sources>", {"A.txt": b"T: a\nP: b"}))

@@ -14,7 +14,8 @@ from threers.formats.files import File, local
 from threers.formats.refi_places import counted, timed
 from threers.formats.refi_project import Notes, Project, children, every, key, number
 from threers.formats.refi_write import Layout, read_paragraphs, write
-from threers.formats.selections import Selection, find_lines, marked
+from threers.formats.selections import Selection, marked
+from threers.formats.speech import Speech, read_speech
 
 _IGNORED = {"Note": "notes", "Link": "links", "Set": "sets", "Graph": "graphs", "PictureSource": "pictures"}
 
@@ -54,6 +55,8 @@ def _read(file: File, context: Context) -> list[Document]:
     if not documents:
         reason = notes[0][1] if notes else "it has no sources"
         raise InputError(f"no session in this REFI-QDA project; {reason}")
+    if len(set(project.users.values())) < len(project.users):
+        notes.append((None, "user stands twice: users of the same name; taken as one coder"))
     _name_apart(documents)
     documents[0].notes += notes
     return documents
@@ -108,7 +111,8 @@ def _session(source: Element, element: Element, name: str, project: Project, cod
     place, counting = counted(text, known, project.atlas)
     notes += [(None, counting)] if counting else []
     layout = Layout.read(_description(element) or _description(source))
-    spoken = read_paragraphs(text, layout) if layout else find_lines(text, project.context.speaker)
+    speech = Speech(spoken=read_paragraphs(text, layout)) if layout else read_speech(text, project.context.speaker)
+    spoken, notes = speech.spoken, notes + speech.notes
     if points:
         times = [(number(point.get("position")), number(point.get("timeStamp"))) for point in points.values()]
         spoken = timed(spoken, [(place(at), ms / 1000) for at, ms in times if at is not None and ms is not None])

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from threers.formats.documents import Line
 from threers.formats.speakers import SPEAKER, Prefix, find_prefix, find_speakers, is_like_a_name, time_of
 
-__all__ = ["SPEAKER", "Speech", "Spoken", "find_speech", "read_speech"]
+__all__ = ["SPEAKER", "Speech", "Spoken", "begins_with_speakers", "find_speech", "read_speech"]
 
 _TIME = r"(?:\d{1,3}:)?\d{1,2}:\d{2}(?:[.,-]\d{1,3})?"
 #: f4 puts the time at which a paragraph ends behind it.
@@ -90,6 +90,14 @@ def read_speech(text: str, pattern: re.Pattern[str] | None = None) -> Speech:
     speech.notes += _counted(unread, "time not readable", "utterance kept without it")
     speech.spoken = [_spoken(turn) for turn in spoken]
     return speech
+
+
+def begins_with_speakers(head: str) -> bool:
+    """Do speakers stand in front of a good share of the lines at the beginning of a text?"""
+    rows = list(_rows(head, None))
+    prefixes = [row.prefix for row in rows if row.prefix]
+    chosen = find_speakers(prefixes, len(rows))
+    return 5 * sum((prefix.style, prefix.key) in chosen for prefix in prefixes) >= len(rows) > 0
 
 
 def _rows(text: str, pattern: re.Pattern[str] | None) -> Iterator[_Row]:

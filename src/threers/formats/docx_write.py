@@ -38,6 +38,7 @@ def write(documents: Sequence[Document], output: Output) -> bytes:
     runs = [_add_paragraph(made, UTTERANCE, _parts(line)) for line in document.lines]
     for mark in document.marks:
         if mark.code:
+            first, last = mark.lines or (0, 0)
             on = [runs[first][0], runs[last][-1]] if mark.lines else heading
             coder = _plain(mark.coder)
             initials = "".join(word[0] for word in coder.split())[:3]

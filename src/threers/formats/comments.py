@@ -14,7 +14,7 @@ Find = Callable[[str], str | None]
 _TIMES = re.compile(r"\[(?P<start>[\d:.]{4,15})? ?\u2013 ?(?P<end>[\d:.]{4,15})?\] ?")
 _WITH_TITLE = re.compile(r"(?P<code>[^()]+?)\s*\((?P<title>[^()]*)\)")
 #: Looks like a code, mistyped or of another codebook.
-_ALIKE = re.compile(r"[A-Za-z]{1,3}\d{1,3}[a-z]?")
+_ALIKE = re.compile(r"[A-Za-z]{1,3}\d{1,3}[a-z]?(?=\s|$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def codes_in(comment: str, find: Find) -> tuple[list[Coded], bool]:
             found += [Coded(code, "", start, end) for code in codes]
             others += [rest] if rest else []
     if found:
-        found += [Coded(other) for other in others if _ALIKE.fullmatch(other)]
+        found += [Coded(other.split()[0]) for other in others if _ALIKE.match(other)]
         others = [other for other in others if not _ALIKE.fullmatch(other)]
     return found, bool(others)
 

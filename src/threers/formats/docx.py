@@ -66,6 +66,8 @@ def _read(file: File, context: Context) -> list[Document]:
     content = _content(parse_xml(file.member(main)), Page(context.find))
     text = content.page.text
     rows = list(accumulate((len(line) for line in text.splitlines(keepends=True)), initial=0))
+    # What stands at the very end is on the last line.
+    rows[-1] += 1
     notes = content.page.notes()
     if any(own.kind == UTTERANCE for own in content.own):
         spoken = list(_own_lines(content, rows))
@@ -241,8 +243,7 @@ def _on_speech(start: int, end: int, spoken: Sequence[Spoken], rows: Sequence[in
     touches = bisect_right(spoken, start, key=lambda one: one.end) < bisect_left(spoken, end, key=lambda one: one.start)
     if touches and start < end:
         return start, end
-    below = bisect_right(rows, end)
-    return rows[max(0, bisect_right(rows, start) - 1)], rows[below] if below < len(rows) else end
+    return rows[bisect_right(rows, start) - 1], rows[bisect_right(rows, end)]
 
 
 FORMAT = Format(name="docx", title="Word document", suffixes=(".docx", ".doc"), fits=_fits, read=_read, write=write)

@@ -19,6 +19,8 @@ _TAG = re.compile(
 _BEGINS = re.compile(r"\s*(?:<!DOCTYPE\s+html|<(?:html|head|body|p|div|table|span|br|h[1-6]|center|font|meta)\b)", re.I)
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});?")
 _CHARSET = re.compile(rb"""charset\s{0,9}=\s{0,9}["']?([\w.:-]{1,40})""", re.IGNORECASE)
+#: Footnotes and their signs, as LibreOffice writes them.
+_FOOTNOTE = re.compile(r"""<(?:a|div)\s[^>]{0,99}?(?:id|class)=["']?sd(?:foot|end)note""", re.IGNORECASE)
 _BLOCKS = frozenset(
     "address article aside blockquote body center dd div dl dt figure footer form h1 h2 h3 h4 h5 h6 header hr li main"
     " nav ol p pre section table tbody ul".split()
@@ -46,7 +48,7 @@ def _read(file: File, context: Context) -> list[Document]:
     document = document_of(page, context)
     document.notes += notes
     if struck:
-        document.notes.append((None, f"struck out: {struck} deletions; left out"))
+        document.notes.append((None, f"struck out: {struck} in this file; left out"))
     return [document]
 
 
@@ -148,7 +150,8 @@ def _tokens(text: str) -> Iterator[tuple[str, str, bool]]:
             continue
         name, closes = (tag["name"] or "").lower(), bool(tag["close"])
         at = tag.end()
-        if name in _UNSAID - unclosed and not closes and text[at - 2] != "/":
+        unsaid = name in _UNSAID or (name in ("a", "div") and _FOOTNOTE.match(text, begin))
+        if unsaid and name not in unclosed and not closes and text[at - 2] != "/":
             end_tag = re.compile(f"</{name}\\b", re.IGNORECASE).search(text, at)
             if end_tag is None:
                 unclosed.add(name)

@@ -32,7 +32,7 @@ def _read(file: File, context: Context) -> list[Document]:
     page = Page(context.find)
     left_out = _fill(page, _root(file))
     document = document_of(page, context)
-    document.notes += [(None, f"{what}: {count} in this document; left out") for what, count in left_out.items()]
+    document.notes += [(None, f"{what}: {count} in this file; left out") for what, count in left_out.items()]
     return [document]
 
 

@@ -46,7 +46,8 @@ class Page:
 
     def say(self, words: str) -> None:
         """Add words to the line; white space in front of a line is left out."""
-        if words and not ((self._breaks or self._fresh) and words.isspace()):
+        words = words.lstrip() if self._breaks or self._fresh else words
+        if words:
             self._flush()
             self._append(words)
             self._fresh = False
@@ -62,8 +63,7 @@ class Page:
         if len(self._rows) == _DEPTH:
             self._deeper += 1
             return
-        if not self._rows:
-            self._flush()
+        self._flush()
         self._rows.append([])
 
     def begin_cell(self) -> None:
@@ -93,14 +93,13 @@ class Page:
     def _take_codes(self, cells: list[int]) -> None:
         ends = [*cells[1:], len(self.pieces)]
         texts = ["".join(self.pieces[start:end]).strip() for start, end in zip(cells, ends, strict=True)]
-        named = [place for place, text in enumerate(texts) if not _NUMBER.fullmatch(text)][1:]
-        speech = max(named, key=lambda place: len(texts[place]), default=-1)
-        for place in named:
-            if place != speech and self._is_coded(texts[place]):
-                self.coded_cells += 1
-                for number in range(cells[place], ends[place]):
-                    # Spaces keep the places of what stands behind.
-                    self.pieces[number] = " " * len(self.pieces[number])
+        said = [place for place, text in enumerate(texts) if not (text and _NUMBER.fullmatch(text))][1:]
+        coded = [place for place in said if texts[place] and self._is_coded(texts[place])]
+        for place in coded if len(coded) < len(said) else coded[1:]:
+            self.coded_cells += 1
+            for number in range(cells[place], ends[place]):
+                # Spaces keep the places of what stands behind.
+                self.pieces[number] = " " * len(self.pieces[number])
 
     def _is_coded(self, text: str) -> bool:
         return self.find(text) is not None or all(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections import Counter
 from dataclasses import dataclass, field, replace
 
 from threers.formats.documents import Context, Document, Format
@@ -24,6 +25,7 @@ _UNSAID = frozenset(
     " latentstyles listtable listoverridetable nonesttables objclass objdata operator pict pntext revtbl rsidtbl rxe"
     " stylesheet subject tc template themedata title txe userprops xe xmlnstbl".split()
 )
+_COUNTED = {b"annotation": "comments", b"footnote": "footnotes"}
 _SIGNS = {b"~": " ", b"_": "-", b"-": "", b"\\": "\\", b"{": "{", b"}": "}"}
 _WORDS = {
     **{b"tab": "\t", b"emdash": "\u2014", b"endash": "\u2013", b"emspace": " ", b"enspace": " ", b"qmspace": " "},
@@ -59,7 +61,7 @@ class _Reading:
     units: list[int] = field(default_factory=list)
     standing_in: int = 0
     in_row: bool = False
-    deleted: int = 0
+    left_out: Counter[str] = field(default_factory=Counter)
 
 
 def _fits(file: File) -> bool:
@@ -81,8 +83,7 @@ def _read(file: File, context: Context) -> list[Document]:
     document = document_of(reading.page, context)
     if reading.stack:
         document.notes.append((None, "damaged: the file ends in the middle; read up to there"))
-    if reading.deleted:
-        document.notes.append((None, f"tracked deletions: {reading.deleted} in this document; left out"))
+    document.notes += [(None, f"{what}: {count} in this file; left out") for what, count in reading.left_out.items()]
     return [document]
 
 
@@ -126,7 +127,8 @@ def _take_word(reading: _Reading, word: bytes, number: int | None) -> None:
     elif word == b"uc":
         reading.state = replace(state, skip=max(0, number or 0))
     elif word == b"deleted":
-        reading.deleted += number != 0 and not state.deleted
+        if number != 0 and not state.deleted:
+            reading.left_out["tracked deletions"] += 1
         _flush(reading)
         reading.state = replace(state, deleted=number != 0)
     elif word == b"plain":
@@ -137,6 +139,8 @@ def _take_word(reading: _Reading, word: bytes, number: int | None) -> None:
     elif word.decode() in _UNSAID:
         _flush(reading)
         reading.state = replace(state, unsaid=True)
+        if word in _COUNTED:
+            reading.left_out[_COUNTED[word]] += 1
     else:
         _take_font(reading, word, number)
         if not state.unsaid:

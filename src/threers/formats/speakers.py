@@ -28,7 +28,7 @@ SPEAKER = re.compile(
     rf"\[?(?P<speaker>{_NAME})\]?\*{{0,2}}"
     rf"\s{{0,9}}(?:[\[(#]?(?P<later>{_CLOCK})[\])#]?\s{{0,9}}|(?P<comment>\([^()]{{1,60}}\))\s?)?"
     rf"(?:(?P<colon>(?<!\d)[{_COLON}]|[{_COLON}](?![\d/]))(?!//)\*{{0,2}}|(?P<dash>(?<=\s)[{_DASH}](?=\s))"
-    r"|(?P<tab>(?<=\t)(?=\S))|(?P<alone>$))"
+    r"|(?P<tab>\t(?=\s*\S|$))|(?P<alone>(?(later)|(?(start)|(?!)))$))"
     rf"(?:\s*[\[#](?P<last>{_CLOCK})[\]#])?\s*"
 )
 _STYLES = ("colon", "dash", "tab", "alone")
@@ -68,7 +68,7 @@ def find_prefix(line: str, pattern: re.Pattern[str] | None = None) -> Prefix | N
     """Find what may be a speaker in front of a line of speech; `pattern`: a lab's own, in place of SPEAKER."""
     begin = line[:REACH]
     found = (pattern or SPEAKER).match(begin)
-    if pattern is None and (found is None or (found["alone"] is not None and not _is_alone(found, line))):
+    if pattern is None and (found is None or (found["alone"] is not None and len(line) > REACH)):
         found = _DOTTED.match(begin)
     if found is None:
         return None
@@ -92,21 +92,20 @@ def find_speakers(prefixes: Sequence[Prefix], lines: int) -> set[tuple[str, str]
     for style in dict.fromkeys(style for style, _ in counts):
         of_style = {one: count for one, count in counts.items() if one[0] == style}
         like = {one for one in of_style if is_like_a_name(names[one])}
-        likely = sum(of_style[one] for one in like)
-        most = likely > 1 and 2 * likely > lines
         taken = {
             one
             for one, count in of_style.items()
-            if _ROLE.fullmatch(one[1])
-            or (one in like and (most or _is_short(names[one])))
-            or _is_back(one in like, count, lines)
+            if _ROLE.fullmatch(one[1]) or (one in like and _is_short(names[one])) or _is_back(one in like, count, lines)
         }
-        named = sum(of_style[one] for one in taken)
+        named, likely = (sum(of_style[one] for one in some) for some in (taken, like))
+        if 2 * named <= lines < 2 * likely and likely > 1:
+            taken, named = taken | like, sum(of_style[one] for one in taken | like)
         back = sum(of_style[one] > 1 for one in taken)
         # One line among many that happens to begin like a speaker's is no evidence that the text names its speakers.
         if named > weight and (20 * named >= lines or (back > 1 and 100 * named >= lines)):
             best, weight = taken, named
-    return best
+    # A text may go on in a table.
+    return best | {("tab", key) for _, key in best}
 
 
 def is_like_a_name(name: str) -> bool:
@@ -119,11 +118,6 @@ def is_like_a_name(name: str) -> bool:
 def time_of(written: str) -> float | None:
     """Seconds of a time in front of or behind speech; f4 parts the tenths by a dash."""
     return seconds(written.replace("-", "."))
-
-
-def _is_alone(found: re.Match[str], line: str) -> bool:
-    """Does the name stand on a line of its own, with a time?"""
-    return len(line) <= REACH and bool(found["start"] or found["later"])
 
 
 def _is_short(name: str) -> bool:

@@ -20,6 +20,8 @@ _FRONT = re.compile(
     rf"\s*(?:[\[(#]\s?(?P<in>{_TIME})\s?[\])#]|(?P<bare>\d{{1,3}}:\d{{2}}:\d{{2}}(?:[.,]\d{{1,3}})?)(?=\s|$))\s*"
 )
 _BEHIND_REACH = 30
+#: The end of a sentence, and not of initials.
+_SENTENCE = re.compile(r"(?:[?!\u2026]|(?<!\b[^\W\d_])\.)\s*$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,9 @@ def _rows(text: str, pattern: re.Pattern[str] | None) -> Iterator[_Row]:
         cut = max(0, len(said) - _BEHIND_REACH)
         behind = _BEHIND.search(said, cut)
         said = said[: behind.start()].rstrip() if behind else said
-        yield _Row(row, begin, said, find_prefix(said, pattern), behind["end"] if behind else "")
+        # A name before a tab with nothing behind it: in a table, the cell of its speech is empty.
+        prefix = find_prefix(f"{said}\t" if raw.startswith("\t", len(said)) else said, pattern)
+        yield _Row(row, begin, said, prefix, behind["end"] if behind else "")
 
 
 def _without_header(rows: list[_Row], chosen: set[tuple[str, str]], speech: Speech) -> list[_Row]:
@@ -126,13 +130,21 @@ def _without_header(rows: list[_Row], chosen: set[tuple[str, str]], speech: Spee
         if key in chosen and row.prefix is not None and not _is_entry(row.said[row.prefix.length :]):
             break
         first = place + 1
-    speech.notes += _counted([row.row for row in rows[:first]], "header: text before the first speaker", "left out")
-    return rows[first:]
+    times = [row for row in rows[:first] if _is_time(row)]
+    header = [row.row for row in rows[:first] if not _is_time(row)]
+    speech.notes += _counted(header, "header: text before the first speaker", "left out")
+    return times + rows[first:]
+
+
+def _is_time(row: _Row) -> bool:
+    """Does the row hold a time alone?"""
+    front = _FRONT.match(row.said)
+    return front is not None and front.end() == len(row.said)
 
 
 def _is_entry(words: str) -> bool:
     """May it be an entry of a form, such as a name, a number or a date?"""
-    return len(words) < 60 and len(words.split()) <= 5 and not words.rstrip().endswith((".", "?", "!", "\u2026"))
+    return len(words) < 60 and len(words.split()) <= 5 and _SENTENCE.search(words) is None
 
 
 def _note_unsure(rows: list[_Row], chosen: set[tuple[str, str]], speech: Speech) -> None:

@@ -147,6 +147,12 @@ def test_one_line_like_a_speakers_among_many_does_not_swallow_the_text():
     assert len(find_speech("just words\n" * 50 + "Patient: 12\n" + "just words\n" * 50)) == 101
 
 
+def test_words_that_come_back_with_a_colon_are_no_speaker_by_themselves():
+    text = "I said: no\nSo we talked\nand more\n" * 30
+    assert len(find_speech(text)) == 90
+    assert len(find_speech(text + "mother: a\nfather: b\n" * 99)) > 190
+
+
 def test_a_form_above_the_speech_is_a_header():
     text = "Interview\nDate: 3 May\nPatient: 12\nTherapist: A. B.\n\nT: a\nP: b\nT: c\nP: d\n"
     speech = read_speech(text)

@@ -101,8 +101,10 @@ def find_speakers(prefixes: Sequence[Prefix], lines: int) -> set[tuple[str, str]
         if 2 * named <= lines < 2 * likely and likely > 1:
             taken, named = taken | like, sum(of_style[one] for one in taken | like)
         back = sum(of_style[one] > 1 for one in taken)
-        # One line among many that happens to begin like a speaker's is no evidence that the text names its speakers.
-        if named > weight and (20 * named >= lines or (back > 1 and 100 * named >= lines)):
+        # Few lines among many that happen to begin like a speaker's are no evidence that the text names its speakers.
+        enough = 20 * named >= lines or (back > 1 and 100 * named >= lines)
+        sure = any(one in like or _ROLE.fullmatch(one[1]) for one in taken) or (back > 1 and 2 * named > lines)
+        if named > weight and enough and sure:
             best, weight = taken, named
     # A text may go on in a table.
     return best | {("tab", key) for _, key in best}

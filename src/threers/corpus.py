@@ -53,7 +53,7 @@ TABLES: dict[str, dict[str, str]] = {
     },
 }
 #: Rows per group of a Parquet file, so that a reader need not hold more.
-ROWS_AT_ONCE = 32_768
+ROWS_AT_ONCE = 4_096
 REJECT_COLUMNS = ("file", "row", "reason")
 _KEYS = {
     "utterances": ["session_id", "utterance_id"],

@@ -152,7 +152,10 @@ class File:
     @cached_property
     def root_name(self) -> str:
         """Name of the XML root element as written, without its prefix; empty where the file is not XML."""
-        head = re.sub(r"<\?.*?\?>|<!--.*?-->", "", self.head, flags=re.DOTALL).lstrip()
+        head = self.head.lstrip()
+        for begin, end in (("<?", "?>"), ("<!--", "-->")) * 3:
+            while head.startswith(begin):
+                head = head.partition(end)[2].lstrip()
         head = re.sub(r"<!DOCTYPE[^>\[]*(\[.*?\])?\s*>", "", head, count=1, flags=re.DOTALL | re.IGNORECASE).lstrip()
         found = re.match(r"<(?:[\w.-]+:)?([\w.-]+)[\s/>]", head)
         return found[1] if found else ""

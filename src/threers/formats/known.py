@@ -13,8 +13,8 @@ from threers.formats.files import File
 
 #: In the order in which they are tried: what is told by a signature first, plain text last.
 _MODULES = (
-    *("cas", "webanno", "brat", "elan", "textgrid", "webvtt", "srt", "chat"),
-    *("label_studio", "doccano", "prodigy", "convokit", "asr"),
+    *("docx", "odt", "refi", "cas", "webanno", "brat", "elan", "textgrid", "webvtt", "srt", "chat", "rtf", "html"),
+    *("label_studio", "doccano", "prodigy", "convokit", "asr", "plain"),
 )
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from threers.errors import InputError
-from threers.formats import spss
+from threers.formats import spreadsheets, spss
 from threers.formats.files import File
 from threers.formats.times import clock
 
@@ -68,7 +68,7 @@ def find_files(source: str | Path) -> list[Path]:
 def is_table(file: File) -> bool:
     """Is this a workbook, an SPSS or a Parquet file, or delimited text by its name, whose content is no web page?"""
     if file.suffix in (".csv", ".tsv"):
-        return not _is_binary(file.content) and not file.head.lstrip()[:1] == "<"
+        return not _is_binary(file.content) and not file.head.startswith(("<", "#FORMAT=WebAnno"))
     return _is_workbook(file) or spss.is_sav(file.content) or file.content.startswith(_PARQUET)
 
 
@@ -86,6 +86,8 @@ def read_table(path: Path | File, records: str | None = None) -> Table:
     file = path if isinstance(path, File) else File(path)
     notes: list[tuple[int | None, str]] = []
     frame, rows = _read(file, records, notes)
+    if spreadsheets.is_ours(list(frame.columns)):
+        frame = frame.map(spreadsheets.unescape)
     if frame.empty:
         raise InputError(f"the file has no rows; its header: {', '.join(frame.columns) or 'none'}")
     return Table(path=file.path, sha256=file.sha256, frame=frame, rows=rows, notes=[*file.notes, *notes])

@@ -156,7 +156,8 @@ class File:
         for begin, end in (("<?", "?>"), ("<!--", "-->")) * 3:
             while head.startswith(begin):
                 head = head.partition(end)[2].lstrip()
-        head = re.sub(r"<!DOCTYPE[^>\[]*(\[.*?\])?\s*>", "", head, count=1, flags=re.DOTALL | re.IGNORECASE).lstrip()
+        if kind := re.match(r"<!DOCTYPE[^>\[]*(\[.*?\])?\s*>", head, flags=re.DOTALL | re.IGNORECASE):
+            head = head[kind.end() :].lstrip()
         found = re.match(r"<(?:[\w.-]+:)?([\w.-]+)[\s/>]", head)
         return found[1] if found else ""
 

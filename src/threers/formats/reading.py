@@ -90,8 +90,8 @@ def _bound(document: Document, file: File, reader: Reader, held: dict[str, tuple
     ]
     spoken = [] if again else lines
     cells = [""] * len(spoken)
-    marks = []
-    for mark in document.marks:
+    marks: list[dict[str, object]] = []
+    for mark in dict.fromkeys(document.marks):
         own = {"row": mark.row, "coder": mark.coder, "value": mark.value}
         if mark.lines is not None:
             places = range(mark.lines[0], mark.lines[1] + 1)
@@ -100,9 +100,9 @@ def _bound(document: Document, file: File, reader: Reader, held: dict[str, tuple
             places = range(1)
             marks.append(own | {"start": _written(mark.start), "end": _written(mark.end)})
         cells += [mark.code] * len(places)
-    rows = pd.DataFrame([*spoken, *marks], columns=["row", "own_lines", *FIELDS])
-    rows = rows.astype({"own_lines": "boolean"}).fillna({"own_lines": False}).fillna("")
-    rows = rows.assign(file=file.path.name, sha256=file.sha256, session=session)
+    blank = dict.fromkeys(FIELDS, "") | {"session": session, "own_lines": False}
+    rows = pd.DataFrame([blank | row for row in (*spoken, *marks)], columns=["row", "own_lines", *FIELDS])
+    rows = rows.assign(file=file.path.name, sha256=file.sha256)
     for name, value in {**document.facts, **named}.items():
         rows[name] = rows[name].replace("", value) if name in rows else value
     kinds = {name: "str" for name in rows if name not in ("row", "own_lines")}

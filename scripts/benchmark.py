@@ -5,6 +5,7 @@
     .venv/bin/python scripts/benchmark.py scoring --tagger TAGGER --corpus CORPUS [--sessions 20]
     .venv/bin/python scripts/benchmark.py growth --corpus CORPUS [--plot docs/growth.svg]
     .venv/bin/python scripts/benchmark.py kills --tagger TAGGER --corpus CORPUS [--runs 50]
+    .venv/bin/python scripts/benchmark.py importing
 
 What each compares stands at the top of its file in scripts/benchmarks.
 """
@@ -27,6 +28,7 @@ NEEDS = {
     "scoring": ["tagger", "corpus"],
     "growth": ["corpus"],
     "kills": ["tagger", "corpus"],
+    "importing": [],
 }
 
 

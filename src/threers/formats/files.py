@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import re
+import string
 import zipfile
 from collections.abc import Iterator
 from functools import cached_property
@@ -25,6 +26,7 @@ MEMBER_LIMIT, ZIP_LIMIT = 2**28, 2**30
 HEAD = 2**16
 #: Texts without a byte order mark that are not UTF-8: Western Windows and old Macintosh.
 _OTHER_ENCODINGS = ["cp1252", "mac_roman"]
+_UNMARKED = ("utf-16-be", "utf-16-le")
 
 
 class File:
@@ -43,7 +45,7 @@ class File:
                 content = path.read_bytes()
             except OSError as error:
                 raise InputError(f"{error.strerror or error}") from error
-        if not content.strip():
+        if not content.strip(b"\0" + string.whitespace.encode()):
             raise InputError("the file is empty")
         self.content = content
 
@@ -63,8 +65,8 @@ class File:
         content = self.content
         if content.startswith((b"\xff\xfe", b"\xfe\xff")):
             return "utf-16"
-        if b"\0" in content[:2]:
-            return "utf-16-le" if content[1:2] == b"\0" else "utf-16-be"
+        if found := _unmarked_utf16(content[:HEAD]):
+            return found
         try:
             content.decode("utf-8")
             return "utf-8-sig"
@@ -103,15 +105,13 @@ class File:
 
     @cached_property
     def head(self) -> str:
-        """The text at the file's beginning, without raising; empty where there is none."""
+        """The text at the file's beginning, without NUL characters and without raising; empty where there is none."""
         start = self.content[:HEAD]
-        if b"\0" in start and not start.startswith((b"\xff\xfe", b"\xfe\xff")) and b"\0" not in start[:2]:
-            return ""
         try:
             encoding = self.encoding
         except InputError:
             return ""
-        return start.decode(encoding, errors="ignore").lstrip("\ufeff")
+        return start.decode(encoding, errors="ignore").lstrip("\ufeff").replace("\0", "")
 
     @cached_property
     def json(self) -> Any:
@@ -119,11 +119,7 @@ class File:
         if self.head.lstrip()[:1] not in ("{", "["):
             return None
         try:
-            found = json.loads(self.text)
-            if "\\ud" in self.text.lower():
-                # Halves of characters, which no file of text can hold.
-                found = json.loads(json.dumps(found, ensure_ascii=False).encode("utf-8", "replace"))
-            return found
+            return load_json(self.text)
         except (ValueError, RecursionError):
             return None
 
@@ -133,7 +129,7 @@ class File:
         found = self.json
         if found is None and self.head.lstrip()[:1] == "{":
             try:
-                found = json.loads(self.head.lstrip().split("\n", 1)[0])
+                found = load_json(self.head.lstrip().split("\n", 1)[0])
             except (ValueError, RecursionError):
                 found = None
         if isinstance(found, list):
@@ -145,7 +141,7 @@ class File:
         for number, line in enumerate(self.text.split("\n"), start=1):
             if line.strip():
                 try:
-                    yield number, json.loads(line)
+                    yield number, load_json(line)
                 except (ValueError, RecursionError):
                     yield number, None
 
@@ -224,6 +220,35 @@ class File:
                 raise InputError("the archive names a file outside of itself; not read")
         if any(i.file_size > MEMBER_LIMIT for i in infos) or sum(i.file_size for i in infos) > ZIP_LIMIT:
             raise InputError(f"the archive unpacks to more than {MEMBER_LIMIT // 2**20} MB; not read")
+
+
+def _unmarked_utf16(start: bytes) -> str | None:
+    """UTF-16 by its NUL bytes: one in nearly every Latin letter, and in the line ends of every script."""
+    # The last character may have been cut in two.
+    start = start[: max(len(start) // 2 * 2 - 2, 2)]
+    nul = [start[half::2].count(0) for half in (0, 1)]
+    if 50 * min(nul) > max(nul) or not max(nul):
+        return None
+    encoding = _UNMARKED[0] if nul[0] > nul[1] else _UNMARKED[1]
+    text = start.decode(encoding, errors="replace")
+    if "\ufffd" in text:
+        return None
+    ends = text.count("\n") + text.count("\r")
+    lone = start.count(b"\n") + start.count(b"\r") - ends
+    return encoding if 4 * max(nul) > len(start) or ends > 9 * lone else None
+
+
+def load_json(text: str) -> Any:
+    """Parse JSON; halves of characters, which no file of text can hold, become `?`.
+
+    Raises:
+        ValueError, RecursionError: it is not JSON, or nested too deep.
+
+    """
+    found = json.loads(text)
+    if "\\ud" in text or "\\uD" in text:
+        found = json.loads(json.dumps(found, ensure_ascii=False).encode("utf-8", "replace"))
+    return found
 
 
 def parse_xml(content: bytes) -> Element:

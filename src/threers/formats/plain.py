@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-from threers.errors import InputError
+import re
+
 from threers.formats.documents import Context, Document, Format
-from threers.formats.files import HEAD, File
+from threers.formats.files import File
 from threers.formats.paragraphs import require_speech
 from threers.formats.speech import begins_with_speakers, read_speech
 
 _SUFFIXES = (".txt", ".text", ".md")
+#: Characters that no text has; many of them are a binary file's.
+_CONTROL = re.compile(r"[\x01-\x08\x0e-\x1a\x1c-\x1f]")
 
 
 def _fits(file: File) -> bool:
     """Is it text, but no markup or records, with the name of a text file or with speakers in front of many lines?"""
-    head = file.head.lstrip() or _with_nul(file).lstrip()
-    if not head or head.startswith(("{", "[{", '["', "%PDF")) or file.root_name:
+    head = file.head.lstrip()
+    if not head or head.startswith(("{", "[{", '["', "%PDF", "PK\3\4")) or file.root_name:
+        return False
+    if 200 * len(_CONTROL.findall(head)) > len(head):
         return False
     return file.suffix in _SUFFIXES or begins_with_speakers(head)
-
-
-def _with_nul(file: File) -> str:
-    """The beginning of a text in which few characters are NUL; empty for a binary file."""
-    try:
-        return file.content[:HEAD].replace(b"\0", b"").decode(file.encoding, errors="replace")
-    except InputError:
-        return ""
 
 
 def _read(file: File, context: Context) -> list[Document]:

@@ -8,7 +8,7 @@ import glob
 import io
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,8 @@ import pandas as pd
 
 from threers.errors import InputError
 from threers.formats import spreadsheets, spss
-from threers.formats.files import File
+from threers.formats.files import File, load_json
+from threers.formats.rejects import list_headers
 from threers.formats.times import clock
 
 _WORKBOOKS = (".xlsx", ".xlsm", ".xls", ".ods")
@@ -89,7 +90,7 @@ def read_table(path: Path | File, records: str | None = None) -> Table:
     if spreadsheets.is_ours(list(frame.columns)):
         frame = frame.map(spreadsheets.unescape)
     if frame.empty:
-        raise InputError(f"the file has no rows; its header: {', '.join(frame.columns) or 'none'}")
+        raise InputError(f"the file has no rows; its header: {list_headers(frame.columns) or 'none'}")
     return Table(path=file.path, sha256=file.sha256, frame=frame, rows=rows, notes=[*file.notes, *notes])
 
 
@@ -101,7 +102,8 @@ def read_headers(file: File) -> list[str]:
 
     """
     if file.suffix in (".csv", ".tsv") and is_table(file):
-        lines = _read_delimited(file.head.rpartition("\n")[0] or file.head, "\t" if file.suffix == ".tsv" else None)
+        # The beginning of a file may end inside of a cell, so no more than the header is asked for.
+        lines = _delimited(file.head or file.text, "\t" if file.suffix == ".tsv" else None)
         return _unique(next((line for line in lines if any(cell.strip() for cell in line)), []))
     return list(_read(file, None, [])[0].columns)
 
@@ -114,6 +116,9 @@ def _read(file: File, records: str | None, notes: list[tuple[int | None, str]]) 
         return _read_parquet(file.content)
     if _is_workbook(file) or file.suffix in _WORKBOOKS:
         return _from_lines(_read_workbook(file, notes), notes)
+    file.require_harmless()
+    if file.suffix not in SUFFIXES and file.content.startswith(b"PK") and not file.members:
+        raise InputError("a damaged zip archive, as DOCX, ODT and QDPX files are; is it cut off?")
     if file.suffix not in SUFFIXES and not _looks_delimited(file):
         kind = f"format {file.suffix}" if file.suffix else "a file without a suffix"
         raise InputError(
@@ -125,7 +130,7 @@ def _read(file: File, records: str | None, notes: list[tuple[int | None, str]]) 
         return _from_records(_json_records(file, records))
     if _is_binary(file.content):
         raise InputError(f"not a readable {file.suffix[1:].upper()} file; is it damaged, or of another kind?")
-    return _from_lines(_read_delimited(file.text, "\t" if file.suffix == ".tsv" else None), notes)
+    return _from_lines(_delimited(file.text, "\t" if file.suffix == ".tsv" else None), notes)
 
 
 def _is_binary(content: bytes) -> bool:
@@ -175,16 +180,17 @@ def _hidden(path: Path) -> bool:
     return any(part.startswith((".", "~$")) for part in path.parts)
 
 
-def _read_delimited(text: str, delimiter: str | None) -> list[list[str]]:
-    if found := re.match(r"sep=(.)\r?\n", text):  # what Excel is told in the first line
+def _delimited(text: str, delimiter: str | None) -> Iterator[list[str]]:
+    if found := re.match(r'sep=([^\w"\r\n])\r?\n', text):  # what Excel is told in the first line
         text, delimiter = text[found.end(1) :], found[1]
     csv.field_size_limit(2**31 - 1)
     if delimiter is None:
-        first = text.lstrip("\r\n").splitlines()[0]
-        delimiter = max(_DELIMITERS, key=lambda mark: len(next(csv.reader([first], delimiter=mark))))
+        first = re.match(r"[\r\n]*([^\r\n]*)", text)
+        line = [first[1] if first else ""]
+        delimiter = max(_DELIMITERS, key=lambda mark: len(next(csv.reader(line, delimiter=mark))))
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
-        return list(lines)
+        yield from lines
     except csv.Error as error:
         raise InputError(f"not a well-formed table: line {lines.line_num}: {error}") from error
 
@@ -206,7 +212,7 @@ def _read_workbook(file: File, notes: list[tuple[int | None, str]]) -> list[list
     return [[cell_text(cell) for cell in line] for line in filled[0][1]]
 
 
-def _from_lines(lines: list[list[str]], notes: list[tuple[int | None, str]]) -> tuple[pd.DataFrame, np.ndarray]:
+def _from_lines(lines: Iterable[list[str]], notes: list[tuple[int | None, str]]) -> tuple[pd.DataFrame, np.ndarray]:
     numbered = [(number, line) for number, line in enumerate(lines, start=1) if any(cell.strip() for cell in line)]
     if not numbered:
         raise InputError("the file is empty")
@@ -253,7 +259,7 @@ def _json_lines(file: File, notes: list[tuple[int | None, str]]) -> list[tuple[i
 
 def _json_records(file: File, records: str | None) -> list[tuple[int, dict[str, Any]]]:
     try:
-        raw = json.loads(file.text)
+        raw = load_json(file.text)
     except (ValueError, RecursionError) as error:
         raise InputError(f"not valid JSON: {error}") from error
     raw = [raw] if isinstance(raw, dict) else raw

@@ -231,7 +231,7 @@ def _unmarked_utf16(start: bytes) -> str | None:
         return None
     encoding = _UNMARKED[0] if nul[0] > nul[1] else _UNMARKED[1]
     text = start.decode(encoding, errors="replace")
-    if "\ufffd" in text:
+    if 100 * text.count("\ufffd") > len(text):
         return None
     ends = text.count("\n") + text.count("\r")
     lone = start.count(b"\n") + start.count(b"\r") - ends

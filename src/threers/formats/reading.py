@@ -81,8 +81,8 @@ def _bound(document: Document, file: File, reader: Reader, held: dict[str, tuple
     named = from_file_name(file.path, reader)
     session = document.session or named.pop("session", "") or file.path.stem
     texts = [line.text for line in document.lines]
-    holder, first = held.setdefault(session, (file.path.name, texts)) if texts else ("", [])
-    again = holder != file.path.name and texts == first
+    holder, first = held.setdefault(session, (str(file.path), texts)) if texts else ("", [])
+    again = holder != str(file.path) and texts == first
     lines = [
         {"row": line.row, "order": str(number), "speaker": line.speaker, "text": line.text}
         | {"start": _written(line.start), "end": _written(line.end)}

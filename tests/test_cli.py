@@ -247,7 +247,11 @@ def test_an_output_that_is_there_is_not_written_over(table, corpus_folder, tiny_
 
 def test_no_coded_utterance_has_a_legal_role(table, tiny_folder, tmp_path):
     words = ["import", f"source={table}", f"corpus={tmp_path / 'c'}", "reader=long", "codebook=annomi"]
-    assert threers(*words).returncode == 0
+    done = threers(*words)
+    assert refused(done, "2 speakers have no role, so nothing was written", "roles=roles.csv")
+    assert "share of words" in done.stdout
+    assert not (tmp_path / "c").exists()
+    assert threers(*words, 'roles={*: unknown}').returncode == 0
     before = {path.name for path in tmp_path.iterdir()}
     done = threers("train", f"corpus={tmp_path / 'c'}", f"tagger={tmp_path / 't'}", *local(tiny_folder))
     assert refused(done, "no codings of utterances", "roles found: unknown", "roles={")

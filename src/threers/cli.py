@@ -123,8 +123,13 @@ def _jobs() -> dict[str, tuple[Callable[[Any], None], Any]]:
 
 def _import(run: Any) -> None:
     from threers import runs, screen
+    from threers.formats import UnknownSpeakersError
 
-    corpus = runs.import_corpus(run)
+    try:
+        corpus = runs.import_corpus(run)
+    except UnknownSpeakersError as error:
+        screen.show_speakers(error.speakers)
+        raise
     screen.show_import(corpus, run.corpus)
 
 

@@ -46,7 +46,7 @@ def import_corpus(run: ImportRun) -> Corpus:
     out = Path(run.corpus).expanduser()
     if out.exists() and not run.overwrite:
         raise OutputExistsError(f"corpus={out}: exists already; name another folder or say overwrite=true")
-    corpus = import_files(run.source, run.reader, run.codebook or None, run.roles, run.columns)
+    corpus = import_files(run.source, run.reader, run.codebook or None, run.roles, run.columns, every_role=True)
     corpus.save(out, overwrite=run.overwrite)
     return corpus
 

@@ -14,6 +14,8 @@ from threers import agreement
 from threers.codebook import Codebook
 from threers.corpus import Corpus
 
+#: Rows of the table of speakers that fit a screen.
+SPEAKERS_SHOWN = 30
 SYNTHETIC = "SYNTHETIC data: these figures say nothing about real therapy."
 
 
@@ -40,6 +42,26 @@ def show_import(corpus: Corpus, folder: str) -> None:
             "several sessions, name that column: 'columns={patient: …}'"
         )
     console.print(f"corpus: {Path(folder)}")
+
+
+def show_speakers(speakers: pd.DataFrame) -> None:
+    """Everyone who speaks, file by file, with what helps to say who is who; of many files the first."""
+    shown = speakers.head(SPEAKERS_SHOWN)
+    show_rows(
+        [
+            {
+                "file": row.file,
+                "speaker": row.speaker,
+                "role": row.role if row.role != "unknown" else "?",
+                "utterances": str(row.utterances),
+                "share of words": f"{row.share_of_words:.0%}",
+                "with a question": f"{row.share_with_question:.0%}",
+            }
+            for row in shown.itertuples()
+        ]
+    )
+    if len(speakers) > len(shown):
+        Console(highlight=False, markup=False).print(f"and {len(speakers) - len(shown)} more")
 
 
 def show_agreement(table: pd.DataFrame, codebook: Codebook) -> None:

@@ -182,7 +182,8 @@ class ImportRun:
     reader: str = "auto"
     codebook: str = ""
     """Name or YAML file; empty: the one that the reader names."""
-    roles: dict[str, str] = field(default_factory=dict)
+    roles: dict[str, str] | str = field(default_factory=dict)
+    """Speaker -> role, or the path of a table with columns file, speaker, role."""
     columns: dict[str, Any] = field(default_factory=dict)
     overwrite: bool = False
 
@@ -240,7 +241,8 @@ class ScoreRun:
     include_text: bool = False
     segment_minutes: float = 5.0
     reader: str = "auto"
-    roles: dict[str, str] = field(default_factory=dict)
+    roles: dict[str, str] | str = field(default_factory=dict)
+    """Speaker -> role, or the path of a table with columns file, speaker, role."""
     columns: dict[str, Any] = field(default_factory=dict)
     overwrite: bool = False
 
@@ -378,6 +380,8 @@ def _convert(hint: Any, value: Any, key: str, where: Callable[[str], str]) -> An
             raise SettingsError(f"{where(key)}: found {value!r}; expected a mapping such as {{A: b}}")
         return {str(k): v for k, v in value.items()}
     if origin in (typing.Union, types.UnionType):
+        if typing.get_args(hint)[1] is str:  # a mapping, or the path of a file that holds one
+            return value if isinstance(value, str) else _convert(typing.get_args(hint)[0], value, key, where)
         raise TypeError(f"{key}: settings have one plain type each")
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)

@@ -68,7 +68,7 @@ class Source:
         path: str | Path,
         codebook: Codebook,
         reader: str = "auto",
-        roles: Mapping[str, str] | None = None,
+        roles: Mapping[str, str] | str | None = None,
         columns: Mapping[str, Any] | None = None,
     ) -> None:
         self.path = Path(path).expanduser()

@@ -21,19 +21,31 @@ from threers.formats.known import without_companions
 from threers.formats.reader import Reader, first_header, shipped_readers
 from threers.formats.reading import headers_of, read_files
 from threers.formats.rejects import Rejects
+from threers.formats.roles import UnknownSpeakersError, require_roles
 from threers.formats.tables import find_files
 from threers.formats.two_tables import read_two_tables
 from threers.formats.utterances import keep_usable, sessions_table, utterances_table
 
-__all__ = ["Reader", "Rejects", "choose_reader", "find_files", "import_files", "read_two_tables", "shipped_readers"]
+__all__ = [
+    "Reader",
+    "Rejects",
+    "UnknownSpeakersError",
+    "choose_reader",
+    "find_files",
+    "import_files",
+    "read_two_tables",
+    "shipped_readers",
+]
 
 
 def import_files(
     source: str | Path,
     reader: str | Path | Reader = "auto",
     codebook: str | Path | Codebook | None = None,
-    roles: Mapping[str, str] | None = None,
+    roles: Mapping[str, str] | str | Path | None = None,
     columns: Mapping[str, Any] | None = None,
+    *,
+    every_role: bool = False,
 ) -> Corpus:
     """Read transcript and coding files into a corpus; what cannot be used is listed in `corpus.rejects`.
 
@@ -41,10 +53,13 @@ def import_files(
         source: a file, a folder (with what is below it) or a glob pattern.
         reader: a shipped reader's name, a YAML file, a `Reader`, or `auto`: the shipped one whose columns are there.
         codebook: a shipped codebook's name, a YAML file or a `Codebook`; None: the one that the reader names.
-        roles: speaker as written (or a pattern with `*`) -> role; goes before the reader's own.
+        roles: speaker as written (or a pattern with `*`) -> role, or the path of a table with the columns `file`,
+            `speaker`, `role`; goes before the reader's own.
         columns: field -> header or headers, instead of the reader's own (see `Reader.override`).
+        every_role: refuse speakers whose role nobody said; else they are `unknown`.
 
     Raises:
+        UnknownSpeakersError: with `every_role`, a speaker without a role.
         InputError: nothing is there, nothing could be read, no column fits in any file, or no code is in the codebook.
         SettingsError: a fault in the reader, the codebook, the roles or the columns.
 
@@ -68,6 +83,8 @@ def import_files(
         raise InputError(f"source {source}: no utterance could be imported; {rejects.most_common()}")
     sessions = sessions_table(usable, utterances["session_id"], rejects)
     codings = codings_table(marks, usable, utterances, reader, codebook, rejects)
+    if every_role:
+        require_roles(utterances, usable, reader.every_role, codebook)
     manifest = {
         **_settings(reader, codebook, bound),
         "files": {"found": len(files), "imported": len(bound)},
@@ -86,7 +103,7 @@ def import_files(
 def choose_reader(
     files: list[Path],
     reader: str | Path = "auto",
-    roles: Mapping[str, str] | None = None,
+    roles: Mapping[str, str] | str | Path | None = None,
     columns: Mapping[str, Any] | None = None,
 ) -> Reader:
     """The reader that is named, or the one that fits the files, with these roles and columns.

@@ -30,9 +30,9 @@ class BoundColumn:
 class Bound:
     """One file, its headers understood.
 
-    `rows`: columns `file`, `row`, `sha256`, the fields of `FIELDS`, `further:NAME` for further ones, what the file has
-    (`has_text`, `has_order`, `has_coder`), and `own_lines`: the row's order counts the utterances of its own file.
-    Cells are trimmed str, empty where the file has no such column.
+    `rows`: columns `folder`, `file`, `row`, `sha256`, the fields of `FIELDS`, `further:NAME` for further ones, what
+    the file has (`has_text`, `has_order`, `has_coder`), and `own_lines`: the row's order counts the utterances of its
+    own file. Cells are trimmed str, empty where the file has no such column.
     `cells`: the code columns by position in `columns`, on the same index. `have`: fields that the file has. `unused`:
     headers that mean nothing here.
     """
@@ -67,7 +67,8 @@ def bind(table: Table, reader: Reader, codebook: Codebook) -> Bound:
         raise InputError(f"wrong columns: {error}; this file has {list_headers(headers)}") from error
 
     cell = {name: table.frame[header].str.strip() for name, header in found.items() if header is not None}
-    rows = pd.DataFrame({"file": table.path.name, "row": table.rows, "sha256": table.sha256}, index=table.frame.index)
+    source = {"folder": table.path.parent.name, "file": table.path.name, "sha256": table.sha256}
+    rows = pd.DataFrame(source | {"row": table.rows}, index=table.frame.index)
     for name in (*FIELDS, *(name for name in {**alternatives, **named} if name.startswith("further:"))):
         rows[name] = cell.get(name, named.get(name, ""))
     if "session" not in have:

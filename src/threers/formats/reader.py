@@ -12,6 +12,7 @@ from typing import Any
 from threers.codebook import EXTRA_ROLES, Codebook
 from threers.corpus import TABLES
 from threers.errors import SettingsError
+from threers.formats.roles import Role, read_roles
 from threers.shipped import read_yaml, shipped_names
 
 #: What a column can mean: something about the row, or about its session.
@@ -69,6 +70,8 @@ class Reader:
     optional: tuple[str, ...] = ()
     further: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     roles: Mapping[str, str] = field(default_factory=dict)
+    file_roles: tuple[Role, ...] = ()
+    """Roles from a table, for some files or for all; they go before `roles`."""
     coder: str = "coder"
     missing: tuple[str, ...] = ()
     unmarked: tuple[str, ...] = ()
@@ -136,11 +139,19 @@ class Reader:
             segment_minutes=_positive(raw, "segment_minutes", 5.0, where),
         )
 
-    def override(self, columns: Mapping[str, Any] | None = None, roles: Mapping[str, str] | None = None) -> Reader:
+    @property
+    def every_role(self) -> tuple[Role, ...]:
+        """Who is who, the most telling first."""
+        return (*self.file_roles, *(Role(speaker, role) for speaker, role in self.roles.items()))
+
+    def override(
+        self, columns: Mapping[str, Any] | None = None, roles: Mapping[str, str] | str | Path | None = None
+    ) -> Reader:
         """Return the reader with a caller's own columns and roles in front of its own.
 
         `columns` takes the fields of `FIELDS`, `code` (header or headers of the columns that hold codes) and `further`.
-        A header that holds codes by the caller's word is no field of the reader's own.
+        A header that holds codes by the caller's word is no field of the reader's own. `roles`: speaker -> role, or the
+        path of a table (see `roles.read_roles`).
 
         Raises:
             SettingsError: an unknown field or a value of another shape.
@@ -155,7 +166,9 @@ class Reader:
         if "further" in given:
             further = {**further, **_further(given.pop("further"), "columns: further")}
         own = _columns(given, "columns")
-        mine = {_plain(name) for name in roles or {}}
+        told = read_roles(roles) if isinstance(roles, str | Path) and str(roles) else ()
+        roles = {} if isinstance(roles, str | Path) else roles or {}
+        mine = {_plain(name) for name in roles}
         kept = {name: role for name, role in self.roles.items() if _plain(name) not in mine}
         return replace(
             self,
@@ -163,7 +176,8 @@ class Reader:
             optional=(*self.optional, *(name for name in own if name not in self.columns)),
             codes=codes,
             further=further,
-            roles={**_pairs(dict(roles or {}), "roles"), **kept},
+            roles={**_pairs(dict(roles), "roles"), **kept},
+            file_roles=(*told, *self.file_roles),
         )
 
     def require_fit(self, codebook: Codebook) -> None:

@@ -102,7 +102,7 @@ def _bound(document: Document, file: File, reader: Reader, held: dict[str, tuple
         cells += [mark.code] * len(places)
     blank = dict.fromkeys(FIELDS, "") | {"session": session, "own_lines": False}
     rows = pd.DataFrame([blank | row for row in (*spoken, *marks)], columns=["row", "own_lines", *FIELDS])
-    rows = rows.assign(file=file.path.name, sha256=file.sha256)
+    rows = rows.assign(folder=file.path.parent.name, file=file.path.name, sha256=file.sha256)
     for name, value in {**document.facts, **named}.items():
         rows[name] = rows[name].replace("", value) if name in rows else value
     kinds = {name: "str" for name in rows if name not in ("row", "own_lines")}

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
 
-from threers.codebook import EXTRA_ROLES, Codebook
+from threers.codebook import Codebook
 from threers.corpus import conform
-from threers.errors import SettingsError
 from threers.formats.reader import SESSION_FIELDS, Reader
 from threers.formats.rejects import Rejects, quote
+from threers.formats.roles import map_roles
 from threers.formats.times import clock, seconds
 
 _KEY = ["session", "order_number"]
@@ -72,7 +72,7 @@ def utterances_table(rows: pd.DataFrame, reader: Reader, codebook: Codebook, rej
     own = own.assign(start=_times(own, "start", rejects), end=_times(own, "end", rejects))
     own = _minutes_typed_as_hours(own, reader.longest_hours, rejects)
     _note_backwards(own, rejects)
-    role = map_roles(own["speaker"], reader.roles, codebook)
+    role = map_roles(own, reader.every_role, codebook)
     frame = pd.DataFrame(
         {
             "session_id": own["session"],
@@ -115,34 +115,6 @@ def sessions_table(rows: pd.DataFrame, session_ids: Iterable[str], rejects: Reje
         }
     )
     return conform(frame.rename_axis("session_id").reset_index(), "sessions")
-
-
-def map_roles(speakers: pd.Series, roles: Mapping[str, str], codebook: Codebook) -> pd.Series:
-    """Give each speaker the role that the mapping says, else the role whose name it is, else the empty string.
-
-    An exact name goes before a pattern with `*`; case and outer spaces do not count.
-
-    Raises:
-        SettingsError: a role that the codebook does not know.
-
-    """
-    known = (*codebook.roles, *EXTRA_ROLES)
-    for speaker, role in roles.items():
-        if role not in known:
-            raise SettingsError(f"roles: {speaker}: found {role!r}; codebook {codebook.name} has {', '.join(known)}")
-    exact = {role.casefold(): role for role in known}
-    exact |= {speaker.strip().casefold(): role for speaker, role in roles.items() if "*" not in speaker}
-    patterns = [
-        (re.compile(".*".join(map(re.escape, speaker.strip().casefold().split("*"))), re.DOTALL), role)
-        for speaker, role in roles.items()
-        if "*" in speaker
-    ]
-
-    def role_of(speaker: str) -> str:
-        name = speaker.strip().casefold()
-        return exact.get(name) or next((role for pattern, role in patterns if pattern.fullmatch(name)), "")
-
-    return speakers.map({speaker: role_of(speaker) for speaker in speakers.unique()}).astype("str")
 
 
 def read_numbers(written: pd.Series) -> pd.Series:

@@ -376,6 +376,11 @@ TIMES = [
 
 NUL = [f"a \0{CANARY} came\0 in", f"no {CANARY} here", "and then"]
 MANY = [f"{CANARY} number {n}" for n in range(10_000)]
+# Near the depth at which a parser gives up, what comes after it must too.
+DEEP = [
+    Case("bad.json", lambda d=depth: b'{"a":' + b"[" * d + b"]" * d + b"}", None, "", f"{depth} deep")
+    for depth in range(985, 1000)
+]
 ODD = [
     *(
         Case(f"bad.{suffix}", lambda m=make: m(NUL).encode(), SAID, "NUL characters: 2", "NUL bytes")

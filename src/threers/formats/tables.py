@@ -276,6 +276,9 @@ def _json_records(file: File, records: str | None) -> list[tuple[int, dict[str, 
 
 def _from_records(numbered: list[tuple[int, dict[str, Any]]]) -> tuple[pd.DataFrame, np.ndarray]:
     headers = list(dict.fromkeys(key for _, record in numbered for key in record))
-    cells = [[cell_text(record.get(key)) for key in headers] for _, record in numbered]
+    try:
+        cells = [[cell_text(record.get(key)) for key in headers] for _, record in numbered]
+    except RecursionError as error:
+        raise InputError("not valid JSON: lists are nested too deep") from error
     frame = pd.DataFrame(cells, columns=_unique(headers), dtype="str")
     return frame, np.array([number for number, _ in numbered], dtype=np.int64)

@@ -98,7 +98,7 @@ def _columns(declared: str) -> Iterator[tuple[str, str] | None]:
 
     Chains and relations stand to the right of all spans, so their columns need no count.
     """
-    layer, *features = [name for name in declared.split("|") if name]
+    layer, *features = [name for name in declared.split("|") if name] or [""]
     if not features:
         yield layer, ""
     link = False

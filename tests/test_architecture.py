@@ -11,7 +11,7 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "threers"
 LAYERS = [
     {"errors", "shipped", "codebook", "settings", "configs"},
-    {"corpus", "splits", "scores", "journal", "streams", "shards", "formats", "agreement"},
+    {"corpus", "splits", "scores", "journal", "streams", "shards", "formats", "export", "agreement"},
     {
         "backbones",
         "ranks",

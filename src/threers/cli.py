@@ -18,6 +18,7 @@ VERBS = {
     "train": "train a tagger on a corpus",
     "evaluate": "cross-validate on patients the tagger never saw, and compare it with the coders",
     "score": "tag transcripts or a corpus with a tagger",
+    "export": "write tags back into the files of coders' tools",
     "agree": "compare coders and models with each other",
     "doctor": "show what is installed and what would be used",
     "demo": "go the whole way on the bundled synthetic sessions",
@@ -115,6 +116,7 @@ def _jobs() -> dict[str, tuple[Callable[[Any], None], Any]]:
         "train": (_train, settings.TrainRun),
         "evaluate": (_evaluate, settings.EvaluateRun),
         "score": (_score, settings.ScoreRun),
+        "export": (_export, settings.ExportRun),
         "agree": (_agree, settings.AgreeRun),
         "doctor": (_doctor, settings.DoctorRun),
         "demo": (_demo, settings.DemoRun),
@@ -158,6 +160,14 @@ def _score(run: Any) -> None:
     from threers import runs, screen
 
     screen.show_scores(runs.score(run), run.out)
+
+
+def _export(run: Any) -> None:
+    from threers import runs
+
+    files, codings = runs.export(run)
+    where = files[0] if len(files) == 1 else f"{files[0].parent} ({len(files)} files)"
+    _say(f"{codings} codings written: {where}")
 
 
 def _agree(run: Any) -> None:

@@ -31,7 +31,7 @@ from threers.scores import (
     write_parquet,
     write_parquet_parts,
 )
-from threers.settings import AgreeRun, Backbone, EvaluateRun, ImportRun, ScoreRun, TrainRun
+from threers.settings import AgreeRun, Backbone, EvaluateRun, ExportRun, ImportRun, ScoreRun, TrainRun
 from threers.streams import Source
 from threers.summary import summarise_segments, summarise_sessions
 
@@ -218,6 +218,35 @@ def agree(run: AgreeRun) -> tuple[pd.DataFrame, Codebook]:
     identity = {"corpus": corpus.hash, "scores": [table_hash(m.fillna("")) for m in machines]}
     with owned(out, identity, "out", run.overwrite):
         return _agree(corpus, machines, probabilities, out, run), corpus.codebook
+
+
+def export(run: ExportRun) -> tuple[list[Path], int]:
+    """Tags of a scores folder, or the codings of a corpus, to files for coders' tools. Returns the files and how many
+    codings they hold.
+    """
+    from threers.export import to_documents, write_documents
+    from threers.formats.known import writer
+
+    to = Path(run.to).expanduser()
+    form, corpus = writer(run.format, to), Corpus.load(run.corpus)
+    codings = [corpus.codings] if run.coders or not run.scores else []
+    if run.scores:
+        scores, manifest = read_scores(run.scores)
+        if manifest.get("codebook_sha256") != corpus.codebook.hash:
+            raise InputError(
+                f"scores {run.scores}: made with codebook {manifest.get('codebook')}, not with the corpus's "
+                f"{corpus.codebook.name}"
+            )
+        scores = scores[scores["session_id"].isin(corpus.sessions["session_id"])]
+        if scores.empty:
+            raise InputError(f"scores {run.scores}: no session in common with corpus {run.corpus}")
+        corpus = corpus.select(scores["session_id"].unique())
+        codings = [table[table["session_id"].isin(scores["session_id"])] for table in codings]
+        codings.append(scores_to_codings(scores, corpus.codebook, f"model:{manifest['name']}"))
+    codings = pd.concat(codings, ignore_index=True)
+    documents = list(to_documents(corpus, codings))
+    files = write_documents(documents, form, to, corpus, run.originals, run.overwrite)
+    return files, int(codings["code"].notna().sum())
 
 
 def _require_learnable(corpus: Corpus, backbone: Backbone) -> None:

@@ -256,6 +256,26 @@ class ScoreRun:
 
 
 @dataclass(kw_only=True, frozen=True)
+class ExportRun:
+    """`threers export`: tags, or coders' codings, back into the formats of coders' tools."""
+
+    corpus: str
+    to: str
+    scores: str = ""
+    """Empty: the codings of the corpus are written."""
+    format: str = ""
+    """Empty: what the suffix of `to` means."""
+    coders: bool = False
+    """True: beside the tags of `scores`, the coders' own codings."""
+    originals: str = ""
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        _require_given("corpus", self.corpus)
+        _require_given("to", self.to)
+
+
+@dataclass(kw_only=True, frozen=True)
 class VerdictRules:
     """Limits of the verdict per code; conventions, to be set before one looks at the figures."""
 

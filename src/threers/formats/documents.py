@@ -89,7 +89,8 @@ class Format:
 
     `fits`: does the file's content look like it? It must be cheap and never raise. `read`: its sessions; raises
     InputError for a damaged file. `write`: sessions to the content of a file, None where that is not offered; with
-    `together` one file holds all sessions, else one each.
+    `together` one file holds all sessions, else one each. `settings`: XML that the tool must be set up with for the
+    codes of such a file, None where it needs none.
     """
 
     name: str
@@ -99,3 +100,4 @@ class Format:
     read: Callable[[File, Context], list[Document]]
     write: Callable[[Sequence[Document], Output], bytes] | None = None
     together: bool = False
+    settings: Callable[[Sequence[str]], str] | None = None

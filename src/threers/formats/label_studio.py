@@ -288,4 +288,5 @@ FORMAT = Format(
     read=_read,
     write=write,
     together=True,
+    settings=config,
 )

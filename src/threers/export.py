@@ -1,0 +1,134 @@
+"""Tags and codings back into the formats of the tools that coders know. Layer 1, no torch."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from threers.corpus import Corpus
+from threers.errors import InputError, OutputExistsError
+from threers.formats import find_files
+from threers.formats.documents import Document, Format, Line, Mark, Output
+from threers.formats.files import File
+
+logger = logging.getLogger(__name__)
+
+_FACTS = {"patient": "patient_id", "therapist": "therapist_id", "session_number": "session_number"}
+
+
+def to_documents(corpus: Corpus, codings: pd.DataFrame) -> Iterator[Document]:
+    """One document per session of the corpus, with these codings of utterances and sessions.
+
+    Codings of segments have no place in a transcript; how many there are is logged.
+    """
+    segments = int((codings["unit"] == "segment").sum())
+    if segments:
+        logger.warning("%d codings of segments are not written: a transcript has no place for them", segments)
+    own = {str(session): part for session, part in codings[codings["unit"] != "segment"].groupby("session_id")}
+    facts = corpus.sessions.set_index("session_id")
+    for session, spoken in corpus.utterances.groupby("session_id", sort=False):
+        place = {number: at for at, number in enumerate(spoken["utterance_id"])}
+        lines = [
+            Line(
+                row=at + 1,
+                text=row.text,
+                speaker=row.speaker or (row.role if row.role != "unknown" else ""),
+                start=None if pd.isna(row.start) else row.start,
+                end=None if pd.isna(row.end) else row.end,
+            )
+            for at, row in enumerate(spoken.itertuples())
+        ]
+        marks = [
+            Mark(
+                row=at + 1,
+                code="" if pd.isna(row.code) else row.code,
+                coder=row.coder_id,
+                value="" if pd.isna(row.code) or row.value == 1 else f"{row.value:g}",
+                lines=(place[row.unit_id],) * 2 if row.unit == "utterance" else None,
+            )
+            for at, row in enumerate(own[str(session)].itertuples() if str(session) in own else ())
+        ]
+        known = {name: facts.at[session, column] for name, column in _FACTS.items()}
+        said = {name: str(value) for name, value in known.items() if not pd.isna(value)}
+        yield Document(session=str(session), lines=lines, marks=marks, facts=said)
+
+
+def write_documents(
+    documents: Sequence[Document], form: Format, to: Path, corpus: Corpus, originals: str = "", overwrite: bool = False
+) -> list[Path]:
+    """Write sessions to one file, or, where the format has one session per file, to a folder of files.
+
+    `originals`: where the files lie that the corpus was imported from, for formats that add to them. Each file appears
+    whole or not at all. Returns the files.
+
+    Raises:
+        OutputExistsError: a file is there already and `overwrite` is false; nothing is written then.
+        InputError: the format cannot hold a session, or an original is not there or has been changed.
+
+    """
+    assert form.write is not None
+    titles = {code.name: code.title for code in corpus.codebook.codes.values()}
+    targets = [to.with_suffix(form.suffixes[0])] if form.together else _names(documents, to, form.suffixes[0])
+    taken = [path for path in targets if path.exists()]
+    if taken and not overwrite:
+        raise OutputExistsError(f"to={taken[0]}: exists already; name another place or say overwrite=true")
+    sources = _originals(corpus, originals) if originals else {}
+    parts = [documents] if form.together else [[document] for document in documents]
+    for path, part in zip(targets, parts, strict=True):
+        output = Output(titles=titles, roles=corpus.codebook.roles, original=sources.get(part[0].session))
+        try:
+            content = form.write(part, output)
+        except InputError as error:
+            where = "" if form.together else f"session {part[0].session!r}: "
+            raise InputError(f"format={form.name}: {where}{error}") from error
+        _write(path, content)
+    if form.settings is not None:
+        beside = to.with_suffix(".config.xml")
+        _write(beside, form.settings(list(titles)).encode())
+        targets.append(beside)
+    return targets
+
+
+def _names(documents: Sequence[Document], folder: Path, suffix: str) -> list[Path]:
+    """A file per session, called as it is; what no file name may hold becomes an underscore."""
+    seen: dict[str, int] = {}
+    names = []
+    for document in documents:
+        name = re.sub(r'[\x00-\x1f<>:"/\\|?*]', "_", document.session).strip(". ") or "_"
+        seen[name.casefold()] = seen.get(name.casefold(), 0) + 1
+        again = seen[name.casefold()]
+        names.append(folder / f"{name}{f' ({again})' if again > 1 else ''}{suffix}")
+    return names
+
+
+def _originals(corpus: Corpus, source: str) -> dict[str, File]:
+    """By session the file that it was imported from."""
+    files = {path.name: path for path in find_files(source)}
+    found = {}
+    for row in corpus.sessions.itertuples():
+        path = files.get(row.source_file)
+        if path is None:
+            raise InputError(f"originals={source}: {row.source_file} is not there; expected the files of the import")
+        file = File(path)
+        if file.sha256 != row.source_sha256:
+            raise InputError(f"originals={source}: {path.name} was changed after the import; import it again")
+        found[str(row.session_id)] = file
+    return found
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    scratch = path.with_name(f".{path.name}.tmp")
+    try:
+        with scratch.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        scratch.replace(path)
+    finally:
+        scratch.unlink(missing_ok=True)

@@ -41,7 +41,7 @@ def writer(name: str, path: Path) -> Format:
     known = writers()
     if name in known:
         return known[name]
-    by_suffix = {suffix: one for one in reversed(known.values()) for suffix in one.suffixes}
+    by_suffix = {suffix.lower(): one for one in reversed(known.values()) for suffix in one.suffixes}
     if not name and path.suffix.lower() in by_suffix:
         return by_suffix[path.suffix.lower()]
     found = f"format: found {name!r}" if name else f"to={path}: no format has the suffix {path.suffix!r}"

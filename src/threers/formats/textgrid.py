@@ -158,4 +158,4 @@ def _number(seconds: float) -> str:
     return repr(seconds).removesuffix(".0")
 
 
-FORMAT = Format(name="textgrid", title="Praat TextGrid", suffixes=(".textgrid",), fits=_fits, read=_read, write=_write)
+FORMAT = Format(name="textgrid", title="Praat TextGrid", suffixes=(".TextGrid",), fits=_fits, read=_read, write=_write)

@@ -1,0 +1,149 @@
+"""What is exported and imported again is the same corpus, for every format that is written."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.conftest import make_corpus
+from threers import runs
+from threers.codebook import Codebook
+from threers.corpus import Corpus, conform
+from threers.errors import InputError, OutputExistsError, SettingsError
+from threers.export import to_documents, write_documents
+from threers.formats import import_files
+from threers.formats.known import writer, writers
+from threers.scores import score_table, write_json, write_parquet
+from threers.settings import ExportRun
+
+BOOK = Codebook.load("3rs-2015")
+ROLES = {"T": "therapist", "P": "patient"}
+PATIENT, THERAPIST = ("W", "W1", "C2", "C3"), ("R", "R1", "R4")
+WORDS = st.sampled_from(["well", "=no", "-", "P: no", "@home", "fine", "שלום", "🙂", "<b>", "a|b", "it's", "W2", "ünï"])
+TEXTS = st.lists(WORDS, min_size=1, max_size=5).map(" ".join)
+
+
+@st.composite
+def corpora(draw):
+    utterances, codings = [], []
+    for session in draw(st.sampled_from([("s1",), ("s1", "s 2")])):
+        number = draw(st.integers(2, 6))
+        for at in range(number):
+            role = ("therapist", "patient")[(at + draw(st.integers(0, 1))) % 2]
+            utterances.append((session, at, role, role[0].upper(), at * 4 + 0.5, at * 4 + 3.25, draw(TEXTS)))
+            for coder in ("anna", "model:ours"):
+                codes = draw(st.sets(st.sampled_from(PATIENT if role == "patient" else THERAPIST), max_size=2))
+                codings += [(session, "utterance", at, coder, code, 1.0) for code in sorted(codes)]
+    names = ["session_id", "utterance_id", "role", "speaker", "start", "end", "text"]
+    sessions = pd.DataFrame({"session_id": list(dict.fromkeys(row[0] for row in utterances))})
+    sessions = sessions.assign(group_id=sessions["session_id"], source_file="x", source_sha256="x")
+    marks = pd.DataFrame(codings, columns=["session_id", "unit", "unit_id", "coder_id", "code", "value"])
+    corpus = Corpus(
+        utterances=conform(pd.DataFrame(utterances, columns=names), "utterances"),
+        sessions=conform(sessions, "sessions"),
+        codings=conform(marks, "codings"),
+        codebook=BOOK,
+    )
+    corpus.check()
+    return corpus
+
+
+def spoken(corpus):
+    table = corpus.utterances.sort_values(["session_id", "utterance_id"], ignore_index=True)
+    return table.assign(start=table["start"].round(3), end=table["end"].round(3))
+
+
+def marked(corpus):
+    table = corpus.codings.dropna(subset="code").drop(columns="unit")
+    return sorted(table.itertuples(index=False, name=None))
+
+
+@pytest.mark.parametrize("name", ["csv", "xlsx", "docx", "refi", "elan", "textgrid", "webvtt", "label_studio"])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(corpus=corpora())
+def test_export_and_import_give_the_same_corpus(name, corpus, tmp_path_factory):
+    form = writer(name, tmp_path_factory.getbasetemp())
+    to = tmp_path_factory.mktemp("out") / "out"
+    documents = list(to_documents(corpus, corpus.codings))
+    files = write_documents(documents, form, to, corpus)
+    source = files[0] if form.together else to
+    again = import_files(source, "long" if name in ("csv", "xlsx") else "auto", BOOK, ROLES, every_role=True)
+    pd.testing.assert_frame_equal(spoken(again), spoken(corpus))
+    assert marked(again) == marked(corpus)
+
+
+def test_every_writer_is_tested_above():
+    assert set(writers()) == {"csv", "xlsx", "docx", "refi", "elan", "textgrid", "webvtt", "label_studio"}
+
+
+@pytest.fixture
+def scored(tmp_path):
+    """A corpus folder, and scores of half of its sessions that tag every third patient's line."""
+    corpus = make_corpus(4)
+    folder = corpus.save(tmp_path / "corpus")
+    rows = corpus.utterances[corpus.utterances["session_id"].isin(corpus.sessions["session_id"][:2])]
+    codes = corpus.codebook.tag_codes()
+    tags = np.zeros((len(rows), len(codes)), dtype=bool)
+    legal = corpus.codebook.legal_mask(rows["role"])
+    tags[np.arange(len(rows)), legal.argmax(axis=1)] = legal.any(axis=1)
+    scores = tmp_path / "scores"
+    table = score_table(rows, tags.astype(np.float32), tags, corpus.codebook)
+    write_parquet(table, scores / "utterances" / "part-00000.parquet")
+    write_json(
+        {"name": "ours", "codebook": "annomi", "codebook_sha256": corpus.codebook.hash}, scores / "manifest.json"
+    )
+    return corpus, folder, scores, tags
+
+
+def test_tags_are_written_with_the_model_as_a_coder_of_its_own(scored, tmp_path):
+    corpus, folder, scores, tags = scored
+    files, codings = runs.export(ExportRun(corpus=str(folder), scores=str(scores), to=str(tmp_path / "tags.csv")))
+    assert codings == tags.sum()
+    again = import_files(files[0], "long", "annomi", {"T": "therapist", "C": "client"})
+    assert again.coders == ["model:ours"]
+    assert again.utterances["session_id"].nunique() == 2
+    run = ExportRun(corpus=str(folder), scores=str(scores), to=str(tmp_path / "both.csv"), coders=True)
+    again = import_files(runs.export(run)[0][0], "long", "annomi", {"T": "therapist", "C": "client"})
+    assert set(again.coders) == {"model:ours", *corpus.coders}
+
+
+def test_what_is_there_is_not_written_over(scored, tmp_path):
+    _, folder, _, _ = scored
+    run = {"corpus": str(folder), "to": str(tmp_path / "codings.csv")}
+    runs.export(ExportRun(**run))
+    before = (tmp_path / "codings.csv").read_bytes()
+    with pytest.raises(OutputExistsError, match="exists already"):
+        runs.export(ExportRun(**run))
+    runs.export(ExportRun(**run, overwrite=True))
+    assert (tmp_path / "codings.csv").read_bytes() == before
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_what_cannot_be_exported_is_said(scored, tmp_path):
+    _, folder, scores, _ = scored
+    with pytest.raises(SettingsError, match=r"no format has the suffix '\.abc'; expected format= one of csv"):
+        runs.export(ExportRun(corpus=str(folder), to=str(tmp_path / "x.abc")))
+    manifest = scores / "manifest.json"
+    write_json({"name": "ours", "codebook": "other", "codebook_sha256": "0"}, manifest)
+    with pytest.raises(InputError, match="made with codebook other"):
+        runs.export(ExportRun(corpus=str(folder), scores=str(scores), to=str(tmp_path / "x.csv")))
+    with pytest.raises(InputError, match=r"originals=.*is not there"):
+        (tmp_path / "in").mkdir()
+        (tmp_path / "in" / "other.eaf").write_text("x")
+        run = ExportRun(corpus=str(folder), to=str(tmp_path / "x"), format="elan", originals=str(tmp_path / "in"))
+        runs.export(run)
+
+
+def test_tiers_are_added_to_the_labs_own_file(tmp_path):
+    from tests.lab_tables import marks
+
+    source = "tests/formats/session.eaf"
+    first = import_files(source, codebook="3rs-2015", roles={"*": "patient"})
+    folder = first.save(tmp_path / "corpus")
+    run = ExportRun(corpus=str(folder), to=str(tmp_path / "out"), format="elan", originals="tests/formats/session.eaf")
+    files, _ = runs.export(run)
+    assert [path.name for path in files] == ["session.eaf"]
+    again = import_files(files[0], codebook="3rs-2015", roles={"*": "patient"})
+    assert again.utterances["text"].tolist() == first.utterances["text"].tolist()
+    assert [mark for mark in marks(again) if mark[3]] == [mark for mark in marks(first) if mark[3]]

@@ -9,8 +9,8 @@ needs LibreOffice Writer (made with 7.4.7 of Debian 12: `apt-get install libreof
   comment, a tracked deletion and a tracked insertion.
 - `coded.docx` is written by python-docx: a transcript as a lab types it, with comments of two coders.
 - `page.doc` is typed here: a web page with the name of a Word file, as some services export it, in Windows-1252.
-- `f4.txt` is typed here after the manual of f4transkript (time at the end of a paragraph); f4 was not at hand.
-- `teams.txt` is typed here after transcripts of Microsoft Teams as pasted from its window; Teams was not at hand.
+- `f4.txt` is typed here in the layout of f4transkript (time at the end of a paragraph); f4 was not at hand.
+- `teams.txt` is typed here in the layout of transcripts pasted from Microsoft Teams; Teams was not at hand.
 - `windows.txt`, `macintosh.txt` and `utf16.txt` are typed here, encoded by Python.
 
 All that is said in them is invented.

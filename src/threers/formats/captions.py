@@ -197,7 +197,8 @@ def _take_identifier(lines: list[str], web: bool) -> str:
 
 
 def _next_counter(cue: Cue) -> str:
-    return str(int(cue.identifier) + 1) if cue.identifier.isdecimal() else ""
+    # Python refuses to read numbers of thousands of digits.
+    return str(int(cue.identifier) + 1) if re.fullmatch(r"\d{1,9}", cue.identifier) else ""
 
 
 def _voices(cue: Cue) -> list[Cue]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _CLOCK = re.compile(r"(?:(?P<hours>\d{1,3}):(?=\d\d?:))?(?P<minutes>\d{1,3}):(?P<seconds>\d{1,2}(?:[.,]\d+)?)")
-_SECONDS = re.compile(r"\d+(?:[.,]\d+)?")
+_SECONDS = re.compile(r"\d{1,15}(?:[.,]\d+)?")  # more digits may be no finite number
 
 
 def seconds(written: str) -> float | None:

@@ -382,6 +382,13 @@ DEEP = [
     for depth in range(985, 1000)
 ]
 ODD = [
+    Case(
+        "bad.csv",
+        lambda: f"speaker,start,text\nP,{'9' * 400},{SAID[0]}\n".encode(),
+        SAID[:1],
+        "time not readable",
+        "time beyond all numbers",
+    ),
     *(
         Case(f"bad.{suffix}", lambda m=make: m(NUL).encode(), SAID, "NUL characters: 2", "NUL bytes")
         for suffix, make in {
@@ -445,6 +452,7 @@ CASES = [
     *UNMARKED,
     *SCRIPTS,
     *TIMES,
+    *DEEP,
     *ODD,
 ]
 

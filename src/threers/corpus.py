@@ -77,6 +77,8 @@ class Corpus:
     codebook: Codebook
     rejects: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(REJECT_COLUMNS)))
     manifest: dict[str, Any] = field(default_factory=dict)
+    identifiers: pd.DataFrame | None = None
+    """Where the import found what may identify a person, see `formats.privacy`; None: it did not look."""
 
     @classmethod
     def load(cls, path: str | Path) -> Corpus:
@@ -125,6 +127,8 @@ class Corpus:
                 getattr(self, name).to_parquet(made / f"{name}.parquet", index=False, row_group_size=ROWS_AT_ONCE)
             self.codebook.save(made / "codebook.yaml")
             self.rejects.to_csv(made / "rejects.csv", index=False)
+            if self.identifiers is not None:
+                self.identifiers.to_csv(made / "identifiers.csv", index=False)
             manifest = json.dumps(self.describe(), indent=2, ensure_ascii=False)
             (made / "manifest.json").write_text(manifest + "\n", encoding="utf-8")
             for file in made.iterdir():
@@ -162,11 +166,18 @@ class Corpus:
                 "coders": len(self.coders),
                 "roles": {str(k): int(v) for k, v in self.utterances["role"].value_counts().items()},
                 "rejects": dict(kinds.most_common()),
+                **self._identifiers(),
             },
             "hashes": {**{name: table_hash(getattr(self, name)) for name in TABLES}, "codebook": self.codebook.hash},
             "versions": {name: metadata.version(name) for name in ("threers", "pandas", "pyarrow", "numpy")},
         }
         return {**self.manifest, **now}
+
+    def _identifiers(self) -> dict[str, Any]:
+        if self.identifiers is None:
+            return {}
+        by_kind = self.identifiers.groupby("kind")["count"].sum()
+        return {"identifiers": {str(kind): int(count) for kind, count in by_kind.items()}}
 
     def select(self, session_ids: Iterable[str]) -> Corpus:
         """Return the corpus with these sessions only; rejects and manifest stay as they were at import.

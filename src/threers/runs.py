@@ -19,6 +19,7 @@ from threers.corpus import Corpus, coded_sessions, grouped_folds, require_disjoi
 from threers.doctor import versions
 from threers.errors import InputError, LeakError, OutputExistsError
 from threers.formats import import_files, read_two_tables
+from threers.formats.privacy import find_identifiers, read_names, summarise
 from threers.scores import (
     PARTS,
     begun,
@@ -47,6 +48,11 @@ def import_corpus(run: ImportRun) -> Corpus:
     if out.exists() and not run.overwrite:
         raise OutputExistsError(f"corpus={out}: exists already; name another folder or say overwrite=true")
     corpus = import_files(run.source, run.reader, run.codebook or None, run.roles, run.columns, every_role=True)
+    if run.privacy != "off":
+        corpus.identifiers = find_identifiers(corpus.utterances, read_names(run.names) if run.names else ())
+        if run.privacy == "refuse" and len(corpus.identifiers):
+            found = "; ".join(summarise(corpus.identifiers))
+            raise InputError(f"source={run.source}: {found}. Nothing was written; mask them, or say privacy=warn")
     corpus.save(out, overwrite=run.overwrite)
     return corpus
 

@@ -13,6 +13,7 @@ from rich.table import Table
 from threers import agreement
 from threers.codebook import Codebook
 from threers.corpus import Corpus
+from threers.formats import privacy
 
 #: Rows of the table of speakers that fit a screen.
 SPEAKERS_SHOWN = 30
@@ -36,6 +37,10 @@ def show_import(corpus: Corpus, folder: str) -> None:
             console.print(f"  {number:>6}  {reason}")
     else:
         console.print("no row rejected")
+    if corpus.identifiers is not None and len(corpus.identifiers):
+        console.print("texts may identify persons (identifiers.csv says where, without the text):")
+        for line in privacy.summarise(corpus.identifiers):
+            console.print(f"        {line}")
     if corpus.manifest.get("grouped_by") == "session":
         console.print(
             "note: no column says who the patient is, so every session counts as a group of its own. If patients have "

@@ -18,6 +18,7 @@ from threers.errors import SettingsError
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("auto", "float32", "bfloat16")
 ENGINES = ("local", "ray")
+PRIVACY = ("warn", "refuse", "off")
 
 T = TypeVar("T")
 
@@ -185,11 +186,16 @@ class ImportRun:
     roles: dict[str, str] | str = field(default_factory=dict)
     """Speaker -> role, or the path of a table with columns file, speaker, role."""
     columns: dict[str, Any] = field(default_factory=dict)
+    privacy: str = "warn"
+    """What to do where texts hold what may identify a person: count it, write nothing, or do not look."""
+    names: str = ""
+    """A file with a name per line, to be looked for in the texts."""
     overwrite: bool = False
 
     def __post_init__(self) -> None:
         _require_given("source", self.source)
         _require_given("corpus", self.corpus)
+        _require_one_of("privacy", self.privacy, PRIVACY)
 
 
 @dataclass(kw_only=True, frozen=True)

@@ -21,6 +21,7 @@ from pathlib import Path
 
 # Before anything imports transformers.
 os.environ |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+os.environ["ARROW_DEFAULT_MEMORY_POOL"] = "system"  # as the command line has it
 
 NEEDS = {
     "context": ["corpus"],

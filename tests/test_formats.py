@@ -83,8 +83,11 @@ def test_every_format_gives_the_same_corpus(name, tmp_path):
     assert corpus.utterances["end"].isna().all()
     marks = [(row.unit_id, row.coder_id, row.code) for row in corpus.codings.fillna({"code": ""}).itertuples()]
     assert marks == [(0, "anna", "R4"), (1, "anna", "W2"), (1, "anna", "W5"), (2, "anna", "")]
-    guessed = ["encoding: not UTF-8; read as cp1252"] if name == "windows.csv" else []
-    assert corpus.rejects["reason"].tolist() == guessed
+    guessed = {
+        "windows.csv": ["encoding: not UTF-8; read as cp1252"],
+        "utf16le.tsv": ["encoding: no byte order mark; read as utf-16-le"],
+    }
+    assert corpus.rejects["reason"].tolist() == guessed.get(name, [])
     assert corpus.sessions["source_file"].tolist() == [name]
     corpus.check()
 

@@ -245,8 +245,8 @@ ENCODINGS = {
     "utf-16": ("", ""),
     "utf-16-le": ("\ufeff", ""),
     "utf-16-be": ("\ufeff", ""),
-    "utf-16-le ": ("", ""),
-    "utf-16-be ": ("", ""),
+    "utf-16-le ": ("", "no byte order mark; read as utf-16-le"),
+    "utf-16-be ": ("", "no byte order mark; read as utf-16-be"),
     "cp1252": ("", "not UTF-8; read as cp1252"),
     "mac_roman": ("", "not UTF-8; read as mac_roman"),
 }

@@ -50,7 +50,9 @@ def show_import(corpus: Corpus, folder: str) -> None:
 
 
 def show_speakers(speakers: pd.DataFrame) -> None:
-    """Everyone who speaks, file by file, with what helps to say who is who; of many files the first."""
+    """Everyone who speaks in files where a role is missing, with what helps to say who is who; of many the first."""
+    lacking = speakers.loc[speakers["role"] == "unknown", "file"]
+    speakers = speakers[speakers["file"].isin(lacking)]
     shown = speakers.head(SPEAKERS_SHOWN)
     show_rows(
         [

@@ -95,6 +95,8 @@ class File:
         notes: list[tuple[None, str]] = []
         if "text" not in vars(self):
             return notes
+        if self.encoding in _UNMARKED:
+            notes.append((None, f"encoding: no byte order mark; read as {self.encoding}"))
         if self.encoding in _OTHER_ENCODINGS:
             notes.append((None, f"encoding: not UTF-8; read as {self.encoding}"))
         if "utf-16" not in self.encoding and b"\0" in self.content:

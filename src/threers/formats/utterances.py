@@ -195,7 +195,8 @@ def _note_backwards(rows: pd.DataFrame, rejects: Rejects) -> None:
 
 def _natural(name: str) -> list[tuple[int, int, str]]:
     """Sorting key that puts session 10 after session 9."""
-    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", name) if part]
+    parts = [part for part in re.split(r"(\d+)", name) if part]
+    return [(0, int(part), "") if part.isdecimal() and len(part) < 19 else (1, 0, part) for part in parts]
 
 
 def _numbers_or_words(column: pd.Series) -> pd.Series:

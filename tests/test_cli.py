@@ -251,7 +251,7 @@ def test_no_coded_utterance_has_a_legal_role(table, tiny_folder, tmp_path):
     assert refused(done, "2 speakers have no role, so nothing was written", "roles=roles.csv")
     assert "share of words" in done.stdout
     assert not (tmp_path / "c").exists()
-    assert threers(*words, 'roles={*: unknown}').returncode == 0
+    assert threers(*words, "roles={*: unknown}").returncode == 0
     before = {path.name for path in tmp_path.iterdir()}
     done = threers("train", f"corpus={tmp_path / 'c'}", f"tagger={tmp_path / 't'}", *local(tiny_folder))
     assert refused(done, "no codings of utterances", "roles found: unknown", "roles={")

@@ -10,7 +10,7 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "threers"
 LAYERS = [
-    {"errors", "shipped", "codebook", "settings", "configs"},
+    {"errors", "shipped", "codebook", "settings", "mapping", "configs"},
     {"corpus", "splits", "scores", "journal", "streams", "shards", "formats", "export", "agreement"},
     {
         "backbones",

@@ -18,9 +18,10 @@ from threers.chunks import Chunk, Chunker, SessionTokens
 from threers.corpus import Corpus, grouped_folds, require_disjoint
 from threers.doctor import shipped_backbone
 from threers.hardware import choose
+from threers.mapping import from_mapping
 from threers.scores import scores_to_codings
 from threers.scoring import Tally, score_sessions
-from threers.settings import Training, from_mapping
+from threers.settings import Training
 from threers.shipped import read_yaml
 from threers.tagger import Tagger
 from threers.training import fit

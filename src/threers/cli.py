@@ -65,7 +65,7 @@ def _compose_and_call(verb: str, rest: list[str]) -> None:
     from hydra.core.hydra_config import HydraConfig
     from omegaconf import DictConfig, OmegaConf
 
-    from threers import settings
+    from threers.mapping import from_mapping
 
     job, schema = _jobs()[verb]
 
@@ -75,7 +75,7 @@ def _compose_and_call(verb: str, rest: list[str]) -> None:
             values: Any = OmegaConf.to_container(config, resolve=True)
             values |= values.pop("named", {})
             choices = HydraConfig.get().runtime.choices
-            job(settings.from_mapping(schema, values, lambda key: _place(key, verb, choices, rest)))
+            job(from_mapping(schema, values, lambda key: _place(key, verb, choices, rest)))
 
     # Hydra takes a key that is also a folder of configs for a choice among its files, and a mapping for a list of known
     # keys; these four are plain values that it should only pass on.

@@ -5,8 +5,9 @@ from __future__ import annotations
 from importlib import metadata
 
 from threers.errors import InputError
+from threers.mapping import from_mapping
 from threers.scores import read_json
-from threers.settings import Backbone, from_mapping
+from threers.settings import Backbone
 from threers.shipped import read_yaml
 
 #: Share of the machine's matrix rate that scoring reached where it was measured (docs/measured.md).

@@ -19,6 +19,7 @@ from threers.errors import InputError
 from threers.formats.captions import counted_note, folded
 from threers.formats.documents import Context, Document, Format, Line, Mark
 from threers.formats.files import File
+from threers.formats.tiers import tier_pattern
 
 #: Tiers that hold codes in any file.
 _CODES = ("cod", "spa", "xcod")
@@ -195,18 +196,17 @@ def _code_tiers(records: Sequence[Record], context: Context) -> dict[str, str]:
             texts.setdefault(record.name, []).append(record.text)
     tiers: dict[str, str] = {}
     for name, contents in texts.items():
-        written = [found for tier in context.code_tiers if (found := _pattern(tier).fullmatch(name)) is not None]
+        written = [
+            found
+            for tier in context.code_tiers
+            if (found := tier_pattern(tier.strip().lstrip("%")).fullmatch(name)) is not None
+        ]
         codes = [code for text in contents[:1000] for code, _ in _codes(text[:1000], context)]
         if written:
             tiers[name] = written[0].groupdict().get("coder") or ""
         elif name in _CODES or (codes and not context.code_tiers and all(map(context.find, codes))):
             tiers[name] = ""
     return tiers
-
-
-def _pattern(tier: str) -> re.Pattern[str]:
-    literal = re.escape(tier.strip().lstrip("%")).replace(r"\*", ".*").replace(r"\{coder\}", "(?P<coder>.+)", 1)
-    return re.compile(literal)
 
 
 def _codes(text: str, context: Context) -> Iterator[tuple[str, str]]:

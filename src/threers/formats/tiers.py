@@ -121,7 +121,7 @@ def read_cell(cell: str, find: Find) -> list[tuple[str, str]]:
 def document_of(tiers: Sequence[Tier], context: Context, notes: Iterable[tuple[int | None, str]] = ()) -> Document:
     """Read tiers: those of codes to marks, the others to lines in the order of their starts."""
     document = Document(notes=list(notes))
-    patterns = [_pattern(written) for written in context.code_tiers]
+    patterns = [tier_pattern(written) for written in context.code_tiers]
     coders = {n: _coder(tier, context.find, patterns) for n, tier in enumerate(tiers)}
     codes = {n: coder for n, coder in coders.items() if coder is not None}
     order = parents_first(tiers)
@@ -157,7 +157,8 @@ def parents_first(tiers: Sequence[Tier]) -> list[int]:
     return order + [n for rest in below.values() for n in rest]
 
 
-def _pattern(written: str) -> re.Pattern[str]:
+def tier_pattern(written: str) -> re.Pattern[str]:
+    """What a name of `code_tiers` fits: `*` stands for any text, `{coder}` for the coder's name; case does not count."""
     literal = re.escape(written.strip()).replace(r"\*", ".*").replace(r"\{coder\}", "(?P<coder>.+)", 1)
     return re.compile(literal.replace(r"\{coder\}", "(?P=coder)"), re.IGNORECASE)
 

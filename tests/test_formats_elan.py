@@ -160,7 +160,7 @@ def test_damaged_references_and_circles_are_notes():
         (b'<!DOCTYPE a [<!ENTITY b "c">]><ANNOTATION_DOCUMENT>&b;</ANNOTATION_DOCUMENT>', "declares entities"),
         (b'<ANNOTATION_DOCUMENT><HEADER TIME_UNITS="PAL-frames"/></ANNOTATION_DOCUMENT>', "milliseconds"),
         (b"<html><body>hm</body></html>", "expected ANNOTATION_DOCUMENT"),
-        (b"\0\0\0", "XML"),
+        (b"\0\0\0", "the file is empty"),
     ],
 )
 def test_files_that_are_damaged_or_no_elan_files_say_so(content, message):

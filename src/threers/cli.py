@@ -47,17 +47,22 @@ def main() -> None:
 
 
 def _run(verb: str, rest: list[str]) -> None:
-    from threers.ranks import is_first
-
-    _go_offline(allow_network=any(re.fullmatch(r"\+*backbone\.allow_network=(true|yes|on|1)", w, re.I) for w in rest))
-    os.umask(0o077)  # what a run writes is for its owner only
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
-    # One voice, however many processes train together.
-    logging.getLogger("threers").setLevel(logging.INFO if is_first() else logging.ERROR)
+    _prepare(rest)
     # Hydra would print its errors and exit with status 1 itself; with this it hands them to us.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     with _one_line_errors(verb):
         _compose_and_call(verb, rest)
+
+
+def _prepare(rest: list[str], mark: str = "") -> None:
+    """What every process needs before its work; `mark` stands before each line that it says."""
+    from threers.ranks import is_first
+
+    _go_offline(allow_network=any(re.fullmatch(r"\+*backbone\.allow_network=(true|yes|on|1)", w, re.I) for w in rest))
+    os.umask(0o077)  # what a run writes is for its owner only
+    logging.basicConfig(level=logging.WARNING, format=f"{mark}%(message)s", stream=sys.stderr, force=True)
+    # One voice, however many processes train together.
+    logging.getLogger("threers").setLevel(logging.INFO if is_first() else logging.ERROR)
 
 
 def _compose_and_call(verb: str, rest: list[str]) -> None:
@@ -238,9 +243,14 @@ def _hydra_message(verb: str, error: Exception) -> str | None:
 
     if isinstance(error, YAMLError):
         return f"not valid YAML: {' '.join(str(error).split())}"
+    if type(error).__name__ == "UncompletedJobError":  # submitit's: a run of a sweep ended by itself
+        said = re.findall(rf"^threers {verb}: (.+)", str(error), re.M)
+        return f"a run of the sweep: {said[-1]}" if said else None
     if not isinstance(error, HydraException | OmegaConfBaseException):
         return None
     text = " ".join(str(error).split())
+    if found := re.search(r"Could not find 'hydra/launcher/(\w+)'", text):
+        return f'hydra: the launcher {found[1]} is not installed; pip install "threers[sweep]"'
     if found := re.search(r"Could not override '([^']+)'", text):
         *groups, key = found[1].split(".")
         known = _known_keys(_jobs()[verb][1], groups)

@@ -196,11 +196,8 @@ def _code_tiers(records: Sequence[Record], context: Context) -> dict[str, str]:
             texts.setdefault(record.name, []).append(record.text)
     tiers: dict[str, str] = {}
     for name, contents in texts.items():
-        written = [
-            found
-            for tier in context.code_tiers
-            if (found := tier_pattern(tier.strip().lstrip("%")).fullmatch(name)) is not None
-        ]
+        fitting = (tier_pattern(tier.strip().lstrip("%")).fullmatch(name) for tier in context.code_tiers)
+        written = [found for found in fitting if found is not None]
         codes = [code for text in contents[:1000] for code, _ in _codes(text[:1000], context)]
         if written:
             tiers[name] = written[0].groupdict().get("coder") or ""

@@ -158,7 +158,7 @@ def parents_first(tiers: Sequence[Tier]) -> list[int]:
 
 
 def tier_pattern(written: str) -> re.Pattern[str]:
-    """What a name of `code_tiers` fits: `*` stands for any text, `{coder}` for the coder's name; case does not count."""
+    """What a name in `code_tiers` fits: `*` is any text, `{coder}` the name of the coder; case does not count."""
     literal = re.escape(written.strip()).replace(r"\*", ".*").replace(r"\{coder\}", "(?P<coder>.+)", 1)
     return re.compile(literal.replace(r"\{coder\}", "(?P=coder)"), re.IGNORECASE)
 

@@ -79,8 +79,10 @@ def _compose_and_call(verb: str, rest: list[str]) -> None:
         with _one_line_errors(verb):
             values: Any = OmegaConf.to_container(config, resolve=True)
             values |= values.pop("named", {})
-            choices = HydraConfig.get().runtime.choices
-            job(from_mapping(schema, values, lambda key: _place(key, verb, choices, rest)))
+            own = HydraConfig.get()
+            if own.mode and own.mode.name == "MULTIRUN":  # a launcher's process starts anew, perhaps on another machine
+                _prepare(rest, f"run {own.job.num}: ")
+            job(from_mapping(schema, values, lambda key: _place(key, verb, own.runtime.choices, rest)))
 
     # Hydra takes a key that is also a folder of configs for a choice among its files, and a mapping for a list of known
     # keys; these four are plain values that it should only pass on.
@@ -243,9 +245,8 @@ def _hydra_message(verb: str, error: Exception) -> str | None:
 
     if isinstance(error, YAMLError):
         return f"not valid YAML: {' '.join(str(error).split())}"
-    if type(error).__name__ == "UncompletedJobError":  # submitit's: a run of a sweep ended by itself
-        said = re.findall(rf"^threers {verb}: (.+)", str(error), re.M)
-        return f"a run of the sweep: {said[-1]}" if said else None
+    if type(error).__name__ == "UncompletedJobError":  # submitit's; what the run said stands in it
+        return next(iter(re.findall(rf"^threers {verb}: (.+)", str(error), re.M)), None)
     if not isinstance(error, HydraException | OmegaConfBaseException):
         return None
     text = " ".join(str(error).split())

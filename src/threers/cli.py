@@ -214,13 +214,11 @@ def _keys(verb: str) -> str:
     text = (configs / f"{verb}.yaml").read_text(encoding="utf-8")
     body, groups = [], []
     for line in text.splitlines():
-        if found := re.match(r"  - (\w+): (\w+)$", line):
+        if found := re.match(r"  - (?!hydra)(\w+): (\w+)$", line):
             groups.append(found.groups())
-        elif not re.match(r"defaults:|  - _self_", line):
+        elif not re.match(r"defaults:|  - (_self_|hydra)", line):
             body.append(line)
     for group, chosen in groups:
-        if group == "hydra":
-            continue
         names = shipped_names(group)
         body.append(f"\n{group}={chosen}    choices: {', '.join(names)}; keys, as in {group}.KEY=value:")
         chosen_text = (configs / group / f"{chosen}.yaml").read_text(encoding="utf-8")

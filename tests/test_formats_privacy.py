@@ -80,6 +80,7 @@ def test_telephone_numbers_are_found(text):
         "MARCH 12 1985",
         "12-Mar-1985",
         "am 3. März 1985 in Kiel",
+        "am 3. Ma\u0308rz 1985",
         "3.Dezember 2001",
         "31. Mai 1950",
         "born in 1985",
@@ -139,7 +140,7 @@ def test_long_numbers_are_found(text):
         "one 1, two 2, three 3: I counted 1, 2, 3, 4, 5, 6, 7, 8, 9",
         "they were 12 15 18 20 22",
         "100,000 or 1,234,567.89 or 1.234.567,89",
-        "3.141592653 or 0.12345678 or 2.5 3.5 4.5 1.5",
+        "3.141592653 or 0.12345678 or 2.5 3.5 4.5 1.5 or 300.02 296.32",
         "1500-2500, 10 000 000, 10000000",
         "24/7, 365 days",
         "12.03. at ten, 12 March, March 1985, in 1985",
@@ -161,6 +162,9 @@ def test_counting_times_years_amounts_and_placeholders_are_not_found(text):
         ("0431 8801234, or 0171 2345678", {"phone": 2}),
         ("3/12/1985 or 1985-03-12 or 12 March 1985 or March 12th, 1985 or 3. März 1985", {"date of birth": 5}),
         ("12.03.1985 0431 8801234", {"phone": 1, "date of birth": 1}),
+        ("03.12.1985-04.12.1985, 1985-03-12/1985-03-14", {"date of birth": 4}),
+        ("+49431 8801234 / +49171 2345678", {"phone": 2}),
+        ("12345" * 100_000, {"long number": 1}),
         ("born 12.03.1985, born 1985", {"date of birth": 2}),
         ("0431.8801234@example.org", {"e-mail": 1}),
         ("12.03.1985 10:30 1234 5678 9012 3456 a@example.org", {"e-mail": 1, "date of birth": 1, "long number": 1}),
@@ -217,9 +221,9 @@ def test_the_summary_has_kinds_and_numbers_only():
     ],
 )  # fmt: skip
 def test_no_text_takes_long(unit):
-    start = time.monotonic()
+    start = time.process_time()
     kinds(unit * (1_000_000 // len(unit)) + "@", ["Anna Maria X", "Anna Maria", "A"])
-    assert time.monotonic() - start < 5
+    assert time.process_time() - start < 5
 
 
 def test_the_list_of_names_is_read(tmp_path):

@@ -35,8 +35,8 @@ _WRITTEN_YEAR = rf"(?:{_YEAR}|['\u2019]\d\d\b)"
 _WORDS = r"(?:\s\w{1,20}\.?){0,3}?\s"
 _DATE = re.compile(
     # with figures in front
-    rf"(?<!\d)(?=\d)(?:(?<!\d[.,/-])(?:{_DAY}\.\s?{_DAY}\.\s?(?:\d{{4}}|\d\d)|{_DAY}/{_DAY}/(?:\d{{4}}|\d\d)"
-    rf"|{_DAY}-{_DAY}-\d{{4}}|\d{{4}}([-/.]){_DAY}\1{_DAY})(?!\d|[./-]\d)"
+    rf"(?<!\d)(?=\d)(?:(?<!\d[.,])(?:{_DAY}\.\s?{_DAY}\.\s?(?:\d{{4}}|\d\d)|{_DAY}/{_DAY}/(?:\d{{4}}|\d\d)"
+    rf"|{_DAY}-{_DAY}-\d{{4}}|\d{{4}}([-/.]){_DAY}\1{_DAY})(?!\d|\.\d)"
     rf"|{_DAY}(?:st|nd|rd|th|\.)?[\s-]{{0,2}}(?:of\s)?{_MONTH},?[\s-]{{0,2}}{_WRITTEN_YEAR}"
     rf"|(?:19|20)\d\d{_WORDS}geboren\b)"
     # with words in front
@@ -48,7 +48,8 @@ _DATE = re.compile(
 #: Times, decimals and thousands, which are not parts of longer numbers.
 _HARMLESS = re.compile(
     r"(?<![\d:])\d{1,3}(?::\d\d){1,2}(?:[.,-]\d{1,3})?(?!\d)"
-    r"|(?<![\d.,])(?:[1-9]\d{0,2}(?:(?:\.\d{3}){1,8}|(?:,\d{3}){1,8})(?:[.,]\d{1,2})?|\d{1,2}[.,]\d{1,12})(?!\d|\.\d)"
+    r"|(?<![\d.,])(?:[1-9]\d{0,2}(?:(?:\.\d{3}){1,8}|(?:,\d{3}){1,8})(?:[.,]\d{1,2})?"
+    r"|\d{1,2}[.,]\d{1,12}|[1-9]\d{2,5}[.,]\d{1,2})(?!\d|\.\d)"
 )
 #: Seven digits or more, in groups, as far as they go.
 _NUMBER = re.compile(
@@ -130,6 +131,7 @@ def _count(text: str, names: dict[str, list[re.Pattern[str]]]) -> Counter[str]:
     if "@" in text:
         text = _EMAIL.sub(lambda found: take(found, "e-mail"), text)
     if re.search(r"\d\d", text):
+        text = unicodedata.normalize("NFC", text)
         text = _DATE.sub(lambda found: take(found, "date of birth") if _is_past(found[0]) else "|", text)
     if re.search(r"\d\W{0,5}\d", text):
         text = _HARMLESS.sub("|", text)

@@ -54,10 +54,9 @@ class Journal:
         home = self.home.get(session_id)
         return home is not None and self.entries[home].sessions[session_id] == content
 
-    def free(self, taken: set[int]) -> int:
-        """The lowest number of a part that neither has an entry nor is `taken`."""
-        number = 0
-        while number in self.entries or number in taken:
+    def free(self, number: int) -> int:
+        """The lowest number of a part, from `number` on, that has no entry."""
+        while number in self.entries:
             number += 1
         return number
 

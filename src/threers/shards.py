@@ -38,15 +38,16 @@ def missing_shards(
         InputError: nobody in the first shard of a new run has a role that may speak a code.
 
     """
-    taken: set[int] = set()
+    free = 0
     waiting: list[Session] = []
 
     def shard() -> Shard:
-        part = journal.free(taken)
+        nonlocal free
+        part = journal.free(free)
         utterances = pd.concat([session.utterances for session in waiting], ignore_index=True)
-        if not taken and not journal.entries:
+        if free == 0 and not journal.entries:
             _require_legal_roles(utterances, codebook)
-        taken.add(part)
+        free = part + 1
         contents = {session.session_id: present[session.session_id] for session in waiting}
         return Shard(part, utterances, contents, waiting[-1].read, _joined(session.rows for session in waiting))
 

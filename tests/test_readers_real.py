@@ -130,6 +130,8 @@ def test_talkmoves_typos_numbers_and_names(talkmoves):
     }
     assert (talkmoves.codings["code"] == "students_relate").sum() == 108 + 21 + 19 + 6
     assert talkmoves.describe()["counts"]["roles"] == {"teacher": 12110, "student": 3434, "other": 9, "unknown": 1}
+    left = import_files(DATA / "talkmoves/sessions", "talkmoves", roles={"*": "unknown"}, every_role=True)
+    assert left.describe()["counts"]["roles"] == talkmoves.describe()["counts"]["roles"]
     assert talkmoves.utterances["start"].max() < 2 * 3600
     assert set(talkmoves.sessions["group_id"]) >= {"Carroll", "Gibson", "Smith"}
 

@@ -77,7 +77,7 @@ def utterances_table(rows: pd.DataFrame, reader: Reader, codebook: Codebook, rej
         {
             "session_id": own["session"],
             "utterance_id": own.groupby("place").cumcount(),
-            "role": role.where(role != "", own["column_role"]).replace("", "unknown"),
+            "role": role.mask(role.isin(["", "unknown"]), own["column_role"]).replace("", "unknown"),
             **{name: own[name] for name in ("speaker", "start", "end", "text")},
         }
     )

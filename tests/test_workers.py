@@ -86,6 +86,21 @@ def test_a_run_that_is_asked_to_stop_can_go_on(asked, status, tiny_tagger, sixty
     assert parts(tmp_path / "out") == whole_run
 
 
+def test_a_worker_that_is_still_loading_leaves_a_signal_to_the_run(tiny_tagger, sixty_sessions, whole_run, tmp_path):
+    command = score_command(tiny_tagger, sixty_sessions, tmp_path / "out", "engine.workers=2")
+    run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=ENVIRONMENT)
+    told = set()
+    while len(told) < 2 and run.poll() is None:
+        for worker in workers_of(run):
+            if worker.pid not in told:
+                worker.terminate()
+                told.add(worker.pid)
+        time.sleep(0.01)
+    said, _ = run.communicate(timeout=60)
+    assert run.returncode == 0, said
+    assert parts(tmp_path / "out") == whole_run
+
+
 def test_an_engine_that_is_not_there_is_named():
     with pytest.raises(SettingsError, match="one of local, ray"):
         Engine(kind="spark")

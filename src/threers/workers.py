@@ -28,6 +28,9 @@ from threers.tagger import Tagger
 #: Shards that a worker has before it at most: the one it scores, and the next.
 AT_HAND = 2
 
+#: Signals that ask a run to stop.
+STOPPING = (signal.SIGINT, signal.SIGTERM)
+
 #: A worker's own, loaded once.
 _tagger: Tagger
 
@@ -53,7 +56,8 @@ def score_with_workers(folder: Path, count: int, shards: Iterator[Shard], job: J
     with _pool(folder, count, job.hardware) as pool:
         try:
             for shard in takewhile(lambda _: not stop.is_set(), shards):
-                waiting[pool.submit(_score, shard, job)] = shard
+                with _signals_held():  # a worker starts with a submission
+                    waiting[pool.submit(_score, shard, job)] = shard
                 if len(waiting) == AT_HAND * count:
                     yield from finished()
             while waiting:
@@ -87,9 +91,22 @@ def _pool(folder: Path, count: int, hardware: Hardware) -> Generator[ProcessPool
         raise
 
 
+@contextmanager
+def _signals_held() -> Generator[None]:
+    """Keep a terminal's or a scheduler's signals waiting, also for a process started meanwhile, until it knows them."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _begin(folder: Path, hardware: Hardware, numbers: Any) -> None:
     # Both signals reach every process of a terminal or a batch job; what they ask for, the parent decides.
-    for asked in (signal.SIGINT, signal.SIGTERM):
+    for asked in STOPPING:
         signal.signal(asked, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     number = numbers.get()

@@ -20,6 +20,7 @@ LAYERS = [
         "targets",
         "decisions",
         "attention",
+        "lowered",
         "encode",
         "linear",
         "lexicon",

@@ -121,6 +121,7 @@ def evaluate(run: EvaluateRun) -> pd.DataFrame:
             work = out / "folds" / f"training-{fold}"
             tagger = fit(learn, run.backbone, run.training, work=work)
             hardware = choose(run.training.device, reduced=tagger.keeps_tags)
+            tagger.lower(hardware)
             scores = score_sessions(tagger, test.utterances, hardware)
             floors = floor_tags(learn, test)
             rows = pd.concat([floor_codings(test, floors[floor], floor) for floor in FLOORS], ignore_index=True)

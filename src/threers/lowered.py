@@ -1,8 +1,8 @@
 """An encoder's linear layers in bfloat16, laid out as the device multiplies them fastest. Layer 2.
 
 On a CPU, oneDNN wants weights in an order of its own, and puts them into it for every product unless that was done
-beforehand; and it applies GELU to what it has just summed, in float32, where a pass of its own takes half as long as the
-product and rounds twice (docs/measured.md).
+beforehand; and it applies GELU to what it has just summed, in float32, where a pass of its own takes half as long as
+the product and rounds twice (docs/measured.md).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class PackedLinear(nn.Module):
         # Not a buffer: what casts or moves a model knows nothing of oneDNN's layouts.
         self.weight = torch.ops.mkldnn._reorder_linear_weight(half.weight.detach().contiguous(), None)
         self.bias = None if half.bias is None else half.bias.detach()
-        self.after = ("gelu", [], "none") if gelu else ("none", [], "")
+        self.after: tuple[str, list[float], str] = ("gelu", [], "none") if gelu else ("none", [], "")
 
     def forward(self, states: torch.Tensor) -> torch.Tensor:
         """The layer's output."""

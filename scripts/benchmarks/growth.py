@@ -60,15 +60,15 @@ def run(given: argparse.Namespace) -> None:
         BertModel(config).save_pretrained(tiny)
         tokenizer.save_pretrained(tiny)
         tagger = Tagger.start(tiny, Backbone(name="tiny", source="folder", path=str(tiny)), codebook, 0.1)
-        start = time.perf_counter()
+        start, begun = time.perf_counter(), time.process_time()
         hardware = Hardware("cpu", "float32", "")
         source = Source(given.corpus, codebook)
         tally = score_to_folder(tagger, source, Path(scratch), Engine(), hardware, include_text=False)
         seconds = time.perf_counter() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    Path(given.out).write_text(
-        json.dumps({"sessions": tally.sessions, "utterances": tally.utterances, "seconds": seconds, "peak_mb": peak})
-    )
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    figures = {"sessions": tally.sessions, "utterances": tally.utterances, "seconds": seconds}
+    figures |= {"peak_mb": used.ru_maxrss / 1024, "cpu_seconds": time.process_time() - begun}
+    Path(given.out).write_text(json.dumps(figures))
 
 
 def compare(given: argparse.Namespace) -> dict[str, Any]:

@@ -19,6 +19,8 @@ LAYERS = [
         "chunks",
         "targets",
         "decisions",
+        "calibration",
+        "abstention",
         "attention",
         "encode",
         "linear",

@@ -37,6 +37,7 @@ from threers.streams import Source
 from threers.summary import summarise_segments, summarise_sessions
 
 if TYPE_CHECKING:
+    from threers.abstention import Limits
     from threers.tagger import Tagger
 
 logger = logging.getLogger(__name__)
@@ -62,6 +63,7 @@ def train(run: TrainRun) -> Path:
 
     Several processes of `accelerate launch` train one tagger together; the first one writes it.
     """
+    from threers.calibration import from_evaluation
     from threers.card import model_card
     from threers.ranks import is_first
     from threers.training import fit
@@ -73,6 +75,7 @@ def train(run: TrainRun) -> Path:
         raise OutputExistsError(f"tagger={out}: holds something else than a tagger; name another folder")
     corpus = Corpus.load(run.corpus)
     _require_learnable(corpus, run.backbone)
+    calibration = from_evaluation(run.calibration, corpus, run.backbone, run.training) if run.calibration else None
     work = out.with_name(f".{out.name}.training")
     identity = _identity(corpus, backbone=asdict(run.backbone), training=asdict(run.training))
     again = run.overwrite or not same_run(work, identity)
@@ -81,6 +84,7 @@ def train(run: TrainRun) -> Path:
         if not is_first():
             return out
         tagger.manifest |= identity | {"name": out.name, "synthetic": bool(corpus.manifest.get("synthetic"))}
+        tagger.calibration = calibration
         made = work / "tagger"
         tagger.save(made)
         card = model_card(out.name, tagger.manifest, tagger.codebook, corpus)
@@ -155,6 +159,7 @@ def score(run: ScoreRun) -> dict[str, Any]:
     from threers.tagger import Tagger
 
     tagger = Tagger.load(run.tagger)
+    limits = _limits(tagger, run) if run.abstain else None
     source = Source(run.source, tagger.codebook, run.reader, run.roles, run.columns)
     out = Path(run.out).expanduser()
     # A run goes on as it began, whatever the machine measures today.
@@ -172,19 +177,36 @@ def score(run: ScoreRun) -> dict[str, Any]:
             "segment_minutes": run.segment_minutes,
             "batch_tokens": run.engine.batch_tokens,
             "shard_sessions": run.engine.shard_sessions,
+            **({"abstain": run.abstain} if run.abstain else {}),
         }
         with owned(out, identity, "out", run.overwrite):
             (out / "manifest.json").unlink(missing_ok=True)  # until this run is whole, the folder is not
-            tally = score_to_folder(tagger, source, out, run.engine, hardware, include_text=run.include_text, way=way)
+            wanted: dict[str, Any] = {"include_text": run.include_text, "limits": limits}
+            tally = score_to_folder(tagger, source, out, run.engine, hardware, way=way, **wanted)
             found = identity | {"hardware": asdict(hardware), **tally.to_dict()}
-            return _finish_scores(run, tagger, source, out, found)
+            return _finish_scores(run, tagger, source, out, found, limits)
 
 
-def _finish_scores(run: ScoreRun, tagger: Tagger, source: Source, out: Path, found: dict[str, Any]) -> dict[str, Any]:
+def _limits(tagger: Tagger, run: ScoreRun) -> Limits:
+    from threers.abstention import fit_limits
+
+    if tagger.calibration is None:
+        raise InputError(
+            f"abstain={run.abstain:g}: tagger {run.tagger} carries no out-of-fold scores, so it can promise nothing; "
+            "train it with calibration=FOLDER of threers evaluate on the same corpus"
+        )
+    return fit_limits(tagger.calibration, run.abstain, tagger.codebook)
+
+
+def _finish_scores(
+    run: ScoreRun, tagger: Tagger, source: Source, out: Path, found: dict[str, Any], limits: Limits | None
+) -> dict[str, Any]:
     rejects = source.rejects.frame()
     write_csv(rejects, out / "errors.csv")
     parts = sorted((out / PARTS).glob("part-*.parquet"))
     _write_summaries(lambda: map(pd.read_parquet, parts), tagger.codebook, run.segment_minutes, out)
+    if limits is not None:
+        found["abstention"] = _abstention(tagger, limits, pd.read_parquet(out / "sessions.parquet"))
     manifest = found | {
         "name": tagger.manifest.get("name", Path(run.tagger).name),
         "codebook": tagger.codebook.name,
@@ -196,6 +218,25 @@ def _finish_scores(run: ScoreRun, tagger: Tagger, source: Source, out: Path, fou
     }
     write_json(manifest, out / "manifest.json")
     return manifest
+
+
+def _abstention(tagger: Tagger, limits: Limits, sessions: pd.DataFrame) -> dict[str, Any]:
+    """What is promised, and what was left to humans, for the manifest of a scores folder."""
+    from threers.abstention import PROMISE, describe, fewest_groups
+
+    assert tagger.calibration is not None
+    total = int(sessions["n_utterances"].sum())
+    left = {code: int(sessions[f"abstained_{code}"].sum()) for code in tagger.codebook.tag_codes()}
+    return {
+        "error": limits.error,
+        "promise": PROMISE.format(error=limits.error),
+        "groups": tagger.calibration.groups,
+        "fewest_groups": fewest_groups(limits.error),
+        "left_to_humans": int(sessions["n_abstained"].sum()) / total,
+        "codes": [
+            row | {"left_to_humans": left[row["code"]]} for row in describe(tagger.calibration, limits, tagger.codebook)
+        ],
+    }
 
 
 def agree(run: AgreeRun) -> tuple[pd.DataFrame, Codebook]:

@@ -28,16 +28,20 @@ PARTS = "utterances"
 LOCK = ".lock"
 
 
-def score_table(utterances: pd.DataFrame, p: np.ndarray, tags: np.ndarray, codebook: Codebook) -> pd.DataFrame:
+def score_table(
+    utterances: pd.DataFrame, p: np.ndarray, tags: np.ndarray, codebook: Codebook, abstained: np.ndarray | None = None
+) -> pd.DataFrame:
     """Put utterances, probabilities and tags, both (n, n_codes), into one table.
 
     Returns session_id, utterance_id, role, start, end, `p_CODE` float32 per code (null where the role may not have it)
-    and `tags` (list of codes).
+    and `tags` (list of codes); with `abstained`, too, the list of codes left to humans.
     """
     codes = np.array(codebook.tag_codes(), dtype=object)
     table = utterances[["session_id", "utterance_id", "role", "start", "end"]].reset_index(drop=True)
     table = pd.concat([table, pd.DataFrame(p, columns=[f"p_{code}" for code in codes])], axis=1)
     table["tags"] = [list(codes[row]) for row in tags]
+    if abstained is not None:
+        table["abstained"] = [list(codes[row]) for row in abstained]
     return table
 
 

@@ -104,7 +104,45 @@ def show_scores(manifest: dict[str, Any], folder: str) -> None:
         )
     if manifest["rejected"]:
         console.print(f"{manifest['rejected']} rows, sessions or files have a fault: {Path(folder) / 'errors.csv'}")
+    if "abstention" in manifest:
+        show_abstention(manifest["abstention"])
     console.print(f"scores: {Path(folder)}")
+
+
+def show_abstention(found: dict[str, Any]) -> None:
+    """What was left to humans, what that promises of each code, and where nothing can be promised."""
+    console = Console(soft_wrap=True, highlight=False, markup=False)
+    promised = [row for row in found["codes"] if row["promised"] is not None]
+    if promised:
+        show_rows(
+            [
+                {
+                    "code": row["code"] if row["answer"] == "marked" else f"{row['code']} (not marked)",
+                    "patients": str(row["groups"]),
+                    "promised error": f"{row['promised']:.1%}",
+                    "error on other folds": _percent(row["error_realised"]),
+                    "without abstaining": _percent(row["error_before"]),
+                    "left to humans": str(row["left_to_humans"]),
+                }
+                for row in promised
+            ]
+        )
+        console.print(f"{found['left_to_humans']:.1%} of the utterances have a code that is left to humans")
+        console.print(found["promise"])
+    few = [row for row in found["codes"] if row["groups"] < found["fewest_groups"]]
+    if few:
+        names = ", ".join(f"{row['code']} {row['answer']} ({row['groups']})" for row in few)
+        console.print(
+            f"nothing can be promised of {names}: an error of {found['error']:.1%} needs {found['fewest_groups']} "
+            "coded patients that have it; it is tagged as without abstain"
+        )
+    lost = [row["code"] for row in found["codes"] if row["promised"] is None and row not in few]
+    if lost:
+        console.print(f"nothing can be promised of {', '.join(lost)}: too rare in some folds to be learnt there")
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{share:.1%}"  # noqa: RUF001 an en dash, as tables have it
 
 
 def show_findings(findings: Sequence[tuple[str, str]]) -> None:

@@ -200,6 +200,8 @@ class TrainRun:
     tagger: str
     backbone: Backbone
     training: Training
+    calibration: str = ""
+    """Folder of `threers evaluate` on the same corpus: the tagger carries its out-of-fold scores."""
     overwrite: bool = False
 
     def __post_init__(self) -> None:
@@ -239,6 +241,8 @@ class ScoreRun:
     device: str = "auto"
     precision: str = "auto"
     include_text: bool = False
+    abstain: float = 0.0
+    """Largest error per code to be promised, by leaving the rest to humans; 0: everything is tagged."""
     segment_minutes: float = 5.0
     reader: str = "auto"
     roles: dict[str, str] | str = field(default_factory=dict)
@@ -252,6 +256,7 @@ class ScoreRun:
         _require_given("out", self.out)
         _require_one_of("device", self.device, DEVICES)
         _require_one_of("precision", self.precision, PRECISIONS)
+        _require(0 <= self.abstain < 0.5, "abstain", self.abstain, "from 0 to below 0.5")
         _require(self.segment_minutes > 0, "segment_minutes", self.segment_minutes, "above 0")
 
 

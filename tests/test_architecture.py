@@ -42,7 +42,7 @@ LAYERS = [
         "floors",
         "doctor",
     },
-    {"summary", "card", "report"},
+    {"summary", "card", "report", "sampling"},
     {"runs", "screen", "demonstration"},
     {"cli"},
 ]

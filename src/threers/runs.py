@@ -20,6 +20,7 @@ from threers.doctor import versions
 from threers.errors import InputError, LeakError, OutputExistsError
 from threers.formats import import_files, read_two_tables
 from threers.formats.privacy import find_identifiers, read_names, summarise
+from threers.sampling import doubt_of_sessions, draw, uncoded_sessions, write_sheets
 from threers.scores import (
     PARTS,
     begun,
@@ -32,7 +33,7 @@ from threers.scores import (
     write_parquet,
     write_parquet_parts,
 )
-from threers.settings import AgreeRun, Backbone, EvaluateRun, ExportRun, ImportRun, ScoreRun, TrainRun
+from threers.settings import AgreeRun, Backbone, EvaluateRun, ExportRun, ImportRun, SampleRun, ScoreRun, TrainRun
 from threers.streams import Source
 from threers.summary import summarise_segments, summarise_sessions
 
@@ -248,11 +249,7 @@ def agree(run: AgreeRun) -> tuple[pd.DataFrame, Codebook]:
     machines, probabilities = [], {}
     for folder in run.scores:
         scores, manifest = read_scores(folder)
-        if manifest.get("codebook_sha256") != corpus.codebook.hash:
-            raise InputError(
-                f"scores {folder}: made with codebook {manifest.get('codebook')}, not with the corpus's "
-                f"{corpus.codebook.name}; only the same codebook can be compared"
-            )
+        _same_codebook(manifest, corpus, folder)
         known = scores["session_id"].isin(corpus.sessions["session_id"])
         if not known.any():
             raise InputError(f"scores {folder}: no session in common with corpus {run.corpus}; nothing can be compared")
@@ -279,11 +276,7 @@ def export(run: ExportRun) -> tuple[list[Path], int]:
     codings = [corpus.codings] if run.coders or not run.scores else []
     if run.scores:
         scores, manifest = read_scores(run.scores)
-        if manifest.get("codebook_sha256") != corpus.codebook.hash:
-            raise InputError(
-                f"scores {run.scores}: made with codebook {manifest.get('codebook')}, not with the corpus's "
-                f"{corpus.codebook.name}"
-            )
+        _same_codebook(manifest, corpus, run.scores)
         scores = scores[scores["session_id"].isin(corpus.sessions["session_id"])]
         if scores.empty:
             raise InputError(f"scores {run.scores}: no session in common with corpus {run.corpus}")
@@ -294,6 +287,35 @@ def export(run: ExportRun) -> tuple[list[Path], int]:
     documents = list(to_documents(corpus, codings))
     files = write_documents(documents, form, to, corpus, run.originals, run.overwrite)
     return files, int(codings["code"].notna().sum())
+
+
+def sample(run: SampleRun) -> dict[str, Any]:
+    """Sessions of a corpus for people to code: sampling.csv and a coding sheet each. Returns the manifest."""
+    corpus, out = Corpus.load(run.corpus), Path(run.out).expanduser()
+    sessions, doubt, tagger = uncoded_sessions(corpus), None, None
+    if run.scores:
+        scores, manifest = read_scores(run.scores)
+        tagger = manifest.get("tagger")
+        doubt = doubt_of_sessions(scores, _same_codebook(manifest, corpus, run.scores)).dropna()
+        sessions = sessions[sessions["session_id"].isin(doubt.index)]
+    chosen = draw(sessions, run.n, run.how, run.seed, doubt)
+    identity = {"corpus": corpus.hash, "tagger": tagger, "n": run.n, "how": run.how, "seed": run.seed}
+    identity |= {"sessions": len(sessions), "sheets": run.sheets}
+    with owned(out, identity, "out", run.overwrite):
+        if not (out / "sampling.csv").is_file():  # else coders may have filled the sheets already
+            shutil.rmtree(out / "sheets", ignore_errors=True)
+            chosen.insert(0, "sheet", write_sheets(corpus, chosen, out / "sheets", run.sheets))
+            write_csv(chosen, out / "sampling.csv")
+        return identity
+
+
+def _same_codebook(manifest: Mapping[str, Any], corpus: Corpus, folder: str) -> Codebook:
+    if manifest.get("codebook_sha256") != corpus.codebook.hash:
+        raise InputError(
+            f"scores {folder}: made with codebook {manifest.get('codebook')}, not with the corpus's "
+            f"{corpus.codebook.name}; only the same codebook can be compared"
+        )
+    return corpus.codebook
 
 
 def _require_learnable(corpus: Corpus, backbone: Backbone) -> None:

@@ -109,6 +109,23 @@ def show_scores(manifest: dict[str, Any], folder: str) -> None:
     console.print(f"scores: {Path(folder)}")
 
 
+def show_sample(manifest: dict[str, Any], folder: str) -> None:
+    """What was chosen, what may be concluded from it, and how the sheets come back."""
+    console = Console(soft_wrap=True, highlight=False, markup=False)
+    out = Path(folder)
+    n, total = manifest["n"], manifest["sessions"]
+    console.print(f"{n} of {total} uncoded sessions, how={manifest['how']}: {out / 'sampling.csv'}")
+    if manifest["how"] == "uncertain":
+        console.print("chosen, not drawn: good to learn from; no share or count of all sessions follows from them")
+    else:
+        console.print(f"drawn at random, each with probability {n / total:.3f}: they stand for all {total}")
+    console.print(f"sheets: {out / 'sheets'}: THEY HOLD THE TRANSCRIPT TEXT; handle them like the transcripts")
+    console.print(
+        "coders fill the columns coder and code (several codes: W1; R3), a row at least per session: none where there "
+        f"is nothing to mark. Then: threers import source='{out / 'sheets'}/*' corpus=…"
+    )
+
+
 def show_abstention(found: dict[str, Any]) -> None:
     """What was left to humans, what that promises of each code, and where nothing can be promised."""
     console = Console(soft_wrap=True, highlight=False, markup=False)

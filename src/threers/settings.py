@@ -15,6 +15,8 @@ DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("auto", "float32", "bfloat16")
 ENGINES = ("local", "ray")
 PRIVACY = ("warn", "refuse", "off")
+SAMPLES = ("random", "by_patient", "uncertain")
+SHEETS = ("csv", "xlsx")
 
 
 def _require(condition: bool, key: str, found: object, expected: str) -> None:
@@ -278,6 +280,33 @@ class ExportRun:
     def __post_init__(self) -> None:
         _require_given("corpus", self.corpus)
         _require_given("to", self.to)
+
+
+@dataclass(kw_only=True, frozen=True)
+class SampleRun:
+    """`threers sample`: sessions for people to code, on sheets."""
+
+    corpus: str
+    out: str
+    n: int = 10
+    how: str = "by_patient"
+    """`random`, `by_patient` (random, spread over the patients), `uncertain` (where the tagger is least sure)."""
+    scores: str = ""
+    """For `uncertain`: scores of the same corpus."""
+    sheets: str = "csv"
+    seed: int = 1
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        _require_given("corpus", self.corpus)
+        _require_given("out", self.out)
+        _require(self.n >= 1, "n", self.n, "at least 1")
+        _require_one_of("how", self.how, SAMPLES)
+        _require_one_of("sheets", self.sheets, SHEETS)
+        if self.how == "uncertain":
+            _require(bool(self.scores), "scores", self.scores, "a scores folder, to know where the tagger is unsure")
+        else:
+            _require(not self.scores, "scores", self.scores, f"none: how={self.how} does not look at scores")
 
 
 @dataclass(kw_only=True, frozen=True)

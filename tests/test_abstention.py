@@ -260,3 +260,17 @@ def test_a_tagger_without_out_of_fold_scores_cannot_abstain(tiny_tagger, calibra
     score = ScoreRun(tagger=str(tiny_tagger), source=str(home / "new"), out=str(tmp_path / "s"), engine=Engine())
     with pytest.raises(InputError, match="calibration=FOLDER"):
         runs.score(replace(score, abstain=0.1))
+
+
+def test_calibration_is_reported_per_family_before_and_after_temperature(calibrated):
+    home, _ = calibrated
+    table = pd.read_csv(home / "evaluation" / "agreement.csv")
+    model = table[(table["rater_a"] == "model:tiny") & (table["rater_b"] == "consensus")]
+    for statistic in ("ece_equal_mass", "ece_equal_mass_before_temperature"):
+        own = model[(model["statistic"] == statistic) & (model["level"] == "utterance")]
+        whole = own[own["code"].isna()].set_index("family")["estimate"]
+        assert set(whole.index) == {family.name for family in ANNOMI.families}
+        codes = own[own["code"].notna()].groupby("family")["estimate"].mean()
+        pd.testing.assert_series_equal(whole.sort_index(), codes.sort_index())
+        assert (own["low"] < own["high"]).all()
+    assert "Before temperature" in (home / "evaluation" / "agreement.html").read_text(encoding="utf-8")

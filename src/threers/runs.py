@@ -25,6 +25,7 @@ from threers.scores import (
     PARTS,
     begun,
     owned,
+    read_json,
     read_scores,
     same_run,
     scores_to_codings,
@@ -146,7 +147,7 @@ def evaluate(run: EvaluateRun) -> pd.DataFrame:
         return _agree(
             coded,
             machines,
-            {name: scores},
+            {name: scores.merge(_before_temperature(out / "folds", run.folds, corpus.codebook))},
             out,
             AgreeRun(corpus=run.corpus, out=run.out, resamples=run.resamples, seed=run.seed),
             folds=run.folds,
@@ -388,6 +389,21 @@ def _write_summaries(
 
 def _together(folder: Path, what: str, folds: int) -> pd.DataFrame:
     return pd.concat([pd.read_parquet(folder / f"{what}-{fold}.parquet") for fold in range(folds)], ignore_index=True)
+
+
+def _before_temperature(folder: Path, folds: int, codebook: Codebook) -> pd.DataFrame:
+    """session_id, utterance_id and `before_CODE`: what the folds' taggers would have said without temperature."""
+    from threers.decisions import Decisions, before_temperature
+
+    codes, tables = codebook.tag_codes(), []
+    for fold in range(folds):
+        scores = pd.read_parquet(folder / f"scores-{fold}.parquet")
+        file = folder / f"tagger-{fold}.json"
+        decisions = Decisions.from_dict(read_json(file)["decisions"], codebook, str(file))
+        p = before_temperature(scores[[f"p_{code}" for code in codes]].to_numpy(), codebook, decisions)
+        keys = scores[["session_id", "utterance_id"]]
+        tables.append(pd.concat([keys, pd.DataFrame(p, columns=[f"before_{code}" for code in codes])], axis=1))
+    return pd.concat(tables, ignore_index=True)
 
 
 def _identity(corpus: Corpus, **settings: Any) -> dict[str, Any]:

@@ -207,6 +207,10 @@ def test_a_tagger_carries_the_out_of_fold_scores_and_abstains_by_them(calibrated
     plain = runs.score(score)
     assert "abstention" not in plain
     every = pd.read_parquet(home / "all" / "utterances")
+    rates = pd.read_csv(home / "all" / "prevalence.csv")
+    assert rates[rates["from"] == "tags"]["count"].sum() == every["tags"].map(len).sum()
+    assert set(rates["groups_scored"]) == {3}
+    assert (rates["corrected"].dropna() <= rates["n_utterances"]).all()
     assert "abstained" not in every
     manifest = runs.score(replace(score, out=str(home / "left"), abstain=0.2))["abstention"]
     left = pd.read_parquet(home / "left" / "utterances")

@@ -42,7 +42,7 @@ LAYERS = [
         "floors",
         "doctor",
     },
-    {"summary", "card", "report", "sampling"},
+    {"summary", "prevalence", "card", "report", "sampling"},
     {"runs", "screen", "demonstration"},
     {"cli"},
 ]

@@ -20,6 +20,7 @@ from threers.doctor import versions
 from threers.errors import InputError, LeakError, OutputExistsError
 from threers.formats import import_files, read_two_tables
 from threers.formats.privacy import find_identifiers, read_names, summarise
+from threers.prevalence import prevalence
 from threers.sampling import doubt_of_sessions, draw, uncoded_sessions, write_sheets
 from threers.scores import (
     PARTS,
@@ -207,8 +208,12 @@ def _finish_scores(
     write_csv(rejects, out / "errors.csv")
     parts = sorted((out / PARTS).glob("part-*.parquet"))
     _write_summaries(lambda: map(pd.read_parquet, parts), tagger.codebook, run.segment_minutes, out)
-    if limits is not None:
-        found["abstention"] = _abstention(tagger, limits, pd.read_parquet(out / "sessions.parquet"))
+    if tagger.calibration is not None:
+        sessions = pd.read_parquet(out / "sessions.parquet")
+        rates = prevalence(sessions, _groups(source, sessions), tagger.calibration, tagger.codebook)
+        write_csv(rates, out / "prevalence.csv")
+        if limits is not None:
+            found["abstention"] = _abstention(tagger, limits, sessions)
     manifest = found | {
         "name": tagger.manifest.get("name", Path(run.tagger).name),
         "codebook": tagger.codebook.name,
@@ -220,6 +225,14 @@ def _finish_scores(
     }
     write_json(manifest, out / "manifest.json")
     return manifest
+
+
+def _groups(source: Source, sessions: pd.DataFrame) -> int:
+    """How many patients the sessions come from; where only a corpus could say, each session counts as one."""
+    if not source.is_corpus:
+        return len(sessions)
+    known = pd.read_parquet(source.path / "sessions.parquet", columns=["session_id", "group_id"])
+    return int(known.loc[known["session_id"].isin(sessions["session_id"]), "group_id"].nunique())
 
 
 def _abstention(tagger: Tagger, limits: Limits, sessions: pd.DataFrame) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import local_backbone, make_corpus
 from threers import runs
-from threers.abstention import describe, fewest_groups, fit_limits, left_open
+from threers.abstention import check, fewest_groups, fit_limits, left_open
 from threers.calibration import Calibration, consensus_truth
 from threers.codebook import Codebook
 from threers.errors import InputError
@@ -162,7 +162,7 @@ def test_coders_who_are_divided_are_no_truth():
 
 def test_the_check_on_other_folds_uses_no_patient_of_the_fold():
     held = patients(np.random.default_rng(4), 40)
-    rows = describe(held, fit_limits(held, 0.1, TWO), TWO)
+    rows = check(held, fit_limits(held, 0.1, TWO), TWO)
     assert [(row["code"], row["answer"]) for row in rows] == [
         (code, answer) for code in TWO.tag_codes() for answer in ("marked", "not marked")
     ]
@@ -171,7 +171,7 @@ def test_the_check_on_other_folds_uses_no_patient_of_the_fold():
     p = held.p.copy()
     p[held.fold == 0] = 0.01
     spoilt = replace(held, p=p, tags=p >= 0.5)
-    assert describe(spoilt, fit_limits(spoilt, 0.1, TWO), TWO)[0]["error_realised"] > 0.15
+    assert check(spoilt, fit_limits(spoilt, 0.1, TWO), TWO)[0]["error_realised"] > 0.15
 
 
 def _annomi(rng, count):

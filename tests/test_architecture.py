@@ -35,6 +35,7 @@ LAYERS = [
         "epochs",
         "precision",
         "training",
+        "crossvalidation",
         "scoring",
         "workers",
         "cluster",

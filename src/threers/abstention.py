@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from threers.calibration import Calibration
 from threers.codebook import Codebook
@@ -112,8 +113,26 @@ def left_open(p: np.ndarray, tags: np.ndarray, limits: Limits, codebook: Codeboo
     return result
 
 
-def describe(calibration: Calibration, limits: Limits, codebook: Codebook) -> list[dict[str, Any]]:
-    """What is promised of each code and each answer, and what the same rule did on patients kept out, for a manifest.
+def describe(calibration: Calibration, limits: Limits, sessions: pd.DataFrame, codebook: Codebook) -> dict[str, Any]:
+    """What is promised and what was left to humans, for the manifest of a scores folder.
+
+    `sessions`: the summary of its sessions. Keys: `error`, `promise` (in words), `groups` (patients in all),
+    `fewest_groups`, `left_to_humans` (share of the utterances), `codes` (see `check`, each with the number of utterances
+    in which the code was left to humans).
+    """
+    left = {code: int(sessions[f"abstained_{code}"].sum()) for code in codebook.tag_codes()}
+    return {
+        "error": limits.error,
+        "promise": PROMISE.format(error=limits.error),
+        "groups": calibration.groups,
+        "fewest_groups": fewest_groups(limits.error),
+        "left_to_humans": float(sessions["n_abstained"].sum() / sessions["n_utterances"].sum()),
+        "codes": [row | {"left_to_humans": left[row["code"]]} for row in check(calibration, limits, codebook)],
+    }
+
+
+def check(calibration: Calibration, limits: Limits, codebook: Codebook) -> list[dict[str, Any]]:
+    """What is promised of each code and each answer, and what the same rule did on patients kept out.
 
     Keys: `code`, `answer` (`marked` or `not marked`), `groups` (patients that have it), `promised` (the error, None:
     nothing), `error_before` (without leaving anything to humans), `error_realised` and `kept_right` (share of the

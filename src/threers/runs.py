@@ -15,7 +15,7 @@ import pandas as pd
 
 from threers import agreement, report
 from threers.codebook import Codebook
-from threers.corpus import Corpus, coded_sessions, grouped_folds, require_disjoint, table_hash
+from threers.corpus import Corpus, coded_sessions, grouped_folds, table_hash
 from threers.doctor import versions
 from threers.errors import InputError, LeakError, OutputExistsError
 from threers.formats import import_files, read_two_tables
@@ -26,7 +26,6 @@ from threers.scores import (
     PARTS,
     begun,
     owned,
-    read_json,
     read_scores,
     same_run,
     scores_to_codings,
@@ -105,10 +104,7 @@ def evaluate(run: EvaluateRun) -> pd.DataFrame:
     Writes folds/, scores/, agreement.csv, .json and .html under `out`; goes on where a run was cut off. Returns the
     agreement table.
     """
-    from threers.floors import FLOORS, floor_codings, floor_tags
-    from threers.hardware import choose
-    from threers.scoring import score_sessions
-    from threers.training import fit
+    from threers import crossvalidation as folds
 
     corpus, out = Corpus.load(run.corpus), Path(run.out).expanduser()
     _require_learnable(corpus, run.backbone)
@@ -118,41 +114,37 @@ def evaluate(run: EvaluateRun) -> pd.DataFrame:
     identity = _identity(corpus, folds=run.folds, seed=run.seed, **settings)
     name = f"model:{run.backbone.name}"
     with owned(out, identity, "out", run.overwrite):
-        for fold in range(run.folds):
-            if (out / "folds" / f"scores-{fold}.parquet").is_file():
-                continue
-            train_ids, test_ids = list(fold_of.index[fold_of != fold]), list(fold_of.index[fold_of == fold])
-            require_disjoint(coded.sessions, train_ids, test_ids)
-            logger.info("fold %d of %d: learn from %d sessions", fold + 1, run.folds, len(train_ids))
-            learn, test = coded.select(train_ids), coded.select(test_ids)
-            work = out / "folds" / f"training-{fold}"
-            tagger = fit(learn, run.backbone, run.training, work=work)
-            hardware = choose(run.training.device, reduced=tagger.keeps_tags)
-            scores = score_sessions(tagger, test.utterances, hardware)
-            floors = floor_tags(learn, test)
-            rows = pd.concat([floor_codings(test, floors[floor], floor) for floor in FLOORS], ignore_index=True)
-            write_parquet(rows, out / "folds" / f"floors-{fold}.parquet")
-            write_json(
-                tagger.manifest | {"decisions": tagger.decisions.to_dict()}, out / "folds" / f"tagger-{fold}.json"
-            )
-            write_parquet(scores, out / "folds" / f"scores-{fold}.parquet")
-            shutil.rmtree(work)
-        scores = _together(out / "folds", "scores", run.folds)
-        order = pd.MultiIndex.from_frame(scores[["session_id", "utterance_id"]])
-        wanted = pd.MultiIndex.from_frame(coded.utterances[["session_id", "utterance_id"]])
-        scores = scores.iloc[order.get_indexer(wanted)].reset_index(drop=True)
+        parts = out / "folds"
+        folds.run_folds(coded, fold_of, run.backbone, run.training, parts)
+        scores = folds.out_of_fold(coded, parts, run.folds)
         write_parquet(scores, out / "scores" / "utterances" / "part-00000.parquet")
         _write_summaries(lambda: [scores], corpus.codebook, 5.0, out / "scores")
         write_json(identity | {"name": run.backbone.name, "out_of_fold": True}, out / "scores" / "manifest.json")
-        machines = [_together(out / "folds", "floors", run.folds), scores_to_codings(scores, corpus.codebook, name)]
+        codings = scores_to_codings(scores, corpus.codebook, name)
+        curve = None
+        if run.curve:
+            learnt = folds.run_curve(coded, fold_of, run.backbone, run.training, parts, run.seed)
+            tables = {s: folds.together(parts, folds.curve_name(s), run.folds) for s in folds.SHARES}
+            machines = {s: scores_to_codings(table, corpus.codebook, name) for s, table in tables.items()}
+            curve = _curve(coded, machines | {1.0: codings}, learnt, run)
+            write_csv(curve, out / "curve.csv")
         return _agree(
             coded,
-            machines,
-            {name: scores.merge(_before_temperature(out / "folds", run.folds, corpus.codebook))},
+            [folds.together(parts, "floors", run.folds), codings],
+            {name: scores.merge(folds.uncalibrated(parts, run.folds, corpus.codebook))},
             out,
             AgreeRun(corpus=run.corpus, out=run.out, resamples=run.resamples, seed=run.seed),
             folds=run.folds,
+            curve=curve,
         )
+
+
+def _curve(coded: Corpus, machines: Mapping[float, pd.DataFrame], learnt: pd.Series, run: EvaluateRun) -> pd.DataFrame:
+    from threers.agreement.curve import learning_curve
+
+    group = coded.sessions.set_index("session_id")["group_id"]
+    of_corpus = (coded.utterances, group, coded.codebook)
+    return learning_curve(coded.codings, machines, learnt, *of_corpus, resamples=run.resamples, seed=run.seed)
 
 
 def score(run: ScoreRun) -> dict[str, Any]:
@@ -204,6 +196,8 @@ def _limits(tagger: Tagger, run: ScoreRun) -> Limits:
 def _finish_scores(
     run: ScoreRun, tagger: Tagger, source: Source, out: Path, found: dict[str, Any], limits: Limits | None
 ) -> dict[str, Any]:
+    from threers.abstention import describe
+
     rejects = source.rejects.frame()
     write_csv(rejects, out / "errors.csv")
     parts = sorted((out / PARTS).glob("part-*.parquet"))
@@ -213,7 +207,7 @@ def _finish_scores(
         rates = prevalence(sessions, _groups(source, sessions), tagger.calibration, tagger.codebook)
         write_csv(rates, out / "prevalence.csv")
         if limits is not None:
-            found["abstention"] = _abstention(tagger, limits, sessions)
+            found["abstention"] = describe(tagger.calibration, limits, sessions, tagger.codebook)
     manifest = found | {
         "name": tagger.manifest.get("name", Path(run.tagger).name),
         "codebook": tagger.codebook.name,
@@ -233,25 +227,6 @@ def _groups(source: Source, sessions: pd.DataFrame) -> int:
         return len(sessions)
     known = pd.read_parquet(source.path / "sessions.parquet", columns=["session_id", "group_id"])
     return int(known.loc[known["session_id"].isin(sessions["session_id"]), "group_id"].nunique())
-
-
-def _abstention(tagger: Tagger, limits: Limits, sessions: pd.DataFrame) -> dict[str, Any]:
-    """What is promised, and what was left to humans, for the manifest of a scores folder."""
-    from threers.abstention import PROMISE, describe, fewest_groups
-
-    assert tagger.calibration is not None
-    total = int(sessions["n_utterances"].sum())
-    left = {code: int(sessions[f"abstained_{code}"].sum()) for code in tagger.codebook.tag_codes()}
-    return {
-        "error": limits.error,
-        "promise": PROMISE.format(error=limits.error),
-        "groups": tagger.calibration.groups,
-        "fewest_groups": fewest_groups(limits.error),
-        "left_to_humans": int(sessions["n_abstained"].sum()) / total,
-        "codes": [
-            row | {"left_to_humans": left[row["code"]]} for row in describe(tagger.calibration, limits, tagger.codebook)
-        ],
-    }
 
 
 def agree(run: AgreeRun) -> tuple[pd.DataFrame, Codebook]:
@@ -368,6 +343,7 @@ def _agree(
     out: Path,
     run: AgreeRun,
     folds: int = 0,
+    curve: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     table = agreement.agree(
         pd.concat([corpus.codings, *machines], ignore_index=True),
@@ -386,7 +362,7 @@ def _agree(
     verdicts = agreement.verdicts(table, run.verdict)
     agreement.write(table, out, verdicts)
     page = report.agreement_report(
-        corpus, machines, probabilities, table, verdicts, run.verdict, include_text=run.include_text
+        corpus, machines, probabilities, table, verdicts, run.verdict, curve=curve, include_text=run.include_text
     )
     report.write_report(page, out / "agreement.html")
     return table
@@ -398,25 +374,6 @@ def _write_summaries(
     segments = (summarise_segments(part, codebook, minutes) for part in parts())
     write_parquet_parts(segments, out / "segments.parquet")
     write_parquet_parts((summarise_sessions(part, codebook) for part in parts()), out / "sessions.parquet")
-
-
-def _together(folder: Path, what: str, folds: int) -> pd.DataFrame:
-    return pd.concat([pd.read_parquet(folder / f"{what}-{fold}.parquet") for fold in range(folds)], ignore_index=True)
-
-
-def _before_temperature(folder: Path, folds: int, codebook: Codebook) -> pd.DataFrame:
-    """session_id, utterance_id and `before_CODE`: what the folds' taggers would have said without temperature."""
-    from threers.decisions import Decisions, before_temperature
-
-    codes, tables = codebook.tag_codes(), []
-    for fold in range(folds):
-        scores = pd.read_parquet(folder / f"scores-{fold}.parquet")
-        file = folder / f"tagger-{fold}.json"
-        decisions = Decisions.from_dict(read_json(file)["decisions"], codebook, str(file))
-        p = before_temperature(scores[[f"p_{code}" for code in codes]].to_numpy(), codebook, decisions)
-        keys = scores[["session_id", "utterance_id"]]
-        tables.append(pd.concat([keys, pd.DataFrame(p, columns=[f"before_{code}" for code in codes])], axis=1))
-    return pd.concat(tables, ignore_index=True)
 
 
 def _identity(corpus: Corpus, **settings: Any) -> dict[str, Any]:

@@ -223,6 +223,8 @@ class EvaluateRun:
     seed: int = 1
     """Draws the folds and the resamples; the tagger's own seed is training.seed."""
     resamples: int = 2000
+    curve: bool = False
+    """True: also learn from a quarter, half and three quarters of each fold's groups."""
     overwrite: bool = False
 
     def __post_init__(self) -> None:

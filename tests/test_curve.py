@@ -1,6 +1,6 @@
 """The learning curve: nested shares of the training groups, the same tests, and what it says of more coding."""
 
-from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -9,7 +9,6 @@ import pytest
 from tests.conftest import local_backbone, make_corpus
 from threers import agreement, runs
 from threers.agreement.curve import learning_curve, power_law
-from threers.corpus import Corpus
 from threers.crossvalidation import SHARES, some_groups
 from threers.settings import EvaluateRun, Training
 
@@ -28,7 +27,7 @@ def test_a_larger_share_holds_the_smaller_and_another_seed_draws_others():
     groups = pd.Series([f"g{n // 2}" for n in range(40)])
     drawn = [some_groups(groups, share, (1, 0)) for share in (*SHARES, 1.0)]
     assert [len(part) for part in drawn] == [5, 10, 15, 20]
-    assert all(smaller < larger for smaller, larger in zip(drawn[:-1], drawn[1:], strict=True))
+    assert all(smaller < larger for smaller, larger in pairwise(drawn))
     assert some_groups(groups, 0.25, (1, 1)) != drawn[0]
     assert len(some_groups(pd.Series(["a", "b", "c"]), 0.25, (1, 0))) == 2
 
@@ -72,28 +71,28 @@ def _role(code):
     return "client" if code in ("change", "neutral", "sustain") else "therapist"
 
 
-def test_a_curve_is_added_to_an_evaluation_and_goes_on_where_it_was_cut_off(tiny_folder, tmp_path):
+def test_an_evaluation_with_a_curve_goes_on_where_it_was_cut_off(tiny_folder, tmp_path):
     corpus = make_corpus(8).save(tmp_path / "corpus")
-    training = Training(
-        epochs=1, batch_tokens=512, validation_share=0.3, pretrained_share=0.0, device="cpu", precision="float32"
-    )
     run = EvaluateRun(
         corpus=str(corpus),
         out=str(tmp_path / "out"),
         folds=2,
         resamples=100,
+        curve=True,
         backbone=local_backbone(tiny_folder),
-        training=training,
+        training=Training(
+            epochs=1,
+            batch_tokens=1024,
+            validation_share=0.3,
+            lexical_share=0.0,
+            pretrained_share=0.0,
+            device="cpu",
+            precision="float32",
+        ),
     )
-    runs.evaluate(run)
+    table = runs.evaluate(run)
     folds = tmp_path / "out" / "folds"
-    page = tmp_path / "out" / "agreement.html"
-    assert not (tmp_path / "out" / "curve.csv").exists()
-    assert "Learning curve" not in page.read_text(encoding="utf-8")
-    whole = (folds / "scores-1.parquet").stat().st_mtime_ns
-    table = runs.evaluate(replace(run, curve=True))
-    assert (folds / "scores-1.parquet").stat().st_mtime_ns == whole
-    assert "Learning curve" in page.read_text(encoding="utf-8")
+    assert "Learning curve" in (tmp_path / "out" / "agreement.html").read_text(encoding="utf-8")
     first = (tmp_path / "out" / "curve.csv").read_bytes()
     curve = pd.read_csv(tmp_path / "out" / "curve.csv")
     own = curve[(curve["family"] == "all") & (curve["statistic"] == "macro_f1")]
@@ -102,12 +101,10 @@ def test_a_curve_is_added_to_an_evaluation_and_goes_on_where_it_was_cut_off(tiny
         (table["rater_a"] == "model:tiny") & (table["rater_b"] == "consensus") & (table["family"] == "all")
     ]
     expected = of_table[of_table["statistic"] == "macro_f1"].query("level == 'utterance'")["estimate"].item()
-    assert own["estimate"].iloc[-1] == pytest.approx(expected)
-    kept = (folds / "curve-25-0.parquet").stat().st_mtime_ns
+    assert own["estimate"].iloc[-1] == pytest.approx(expected)  # the whole is the evaluation's own
+    kept = {file.name: file.stat().st_mtime_ns for file in folds.glob("*.parquet")}
     (folds / "curve-75-1.parquet").unlink()
-    runs.evaluate(replace(run, curve=True))
-    assert (folds / "curve-25-0.parquet").stat().st_mtime_ns == kept
+    runs.evaluate(run)
+    now = {file.name: file.stat().st_mtime_ns for file in folds.glob("*.parquet")}
+    assert {name for name in kept if now[name] != kept[name]} == {"curve-75-1.parquet"}
     assert (tmp_path / "out" / "curve.csv").read_bytes() == first
-    assert set(pd.read_parquet(folds / "curve-50-0.parquet")["session_id"]) < set(
-        Corpus.load(corpus).sessions["session_id"]
-    )

@@ -117,8 +117,8 @@ def describe(calibration: Calibration, limits: Limits, sessions: pd.DataFrame, c
     """What is promised and what was left to humans, for the manifest of a scores folder.
 
     `sessions`: the summary of its sessions. Keys: `error`, `promise` (in words), `groups` (patients in all),
-    `fewest_groups`, `left_to_humans` (share of the utterances), `codes` (see `check`, each with the number of utterances
-    in which the code was left to humans).
+    `fewest_groups`, `left_to_humans` (share of the utterances), `codes` (see `check`, each with the number of
+    utterances in which the code was left to humans).
     """
     left = {code: int(sessions[f"abstained_{code}"].sum()) for code in codebook.tag_codes()}
     return {

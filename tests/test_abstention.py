@@ -174,6 +174,13 @@ def test_the_check_on_other_folds_uses_no_patient_of_the_fold():
     assert check(spoilt, fit_limits(spoilt, 0.1, TWO), TWO)[0]["error_realised"] > 0.15
 
 
+def test_folds_with_too_few_patients_show_no_realised_error():
+    held = patients(np.random.default_rng(6), 10)  # eight in the other folds: too few for 10 %, where ten are enough
+    rows = check(held, fit_limits(held, 0.1, TWO), TWO)
+    assert all(row["promised"] == 0.1 for row in rows)
+    assert all(row["error_realised"] is None and row["kept_right"] is None for row in rows)
+
+
 def _annomi(rng, count):
     """Any calibration with AnnoMI's codes."""
     n = count * 10
@@ -206,6 +213,7 @@ def test_a_tagger_carries_the_out_of_fold_scores_and_abstains_by_them(calibrated
     score = ScoreRun(tagger=str(home / "tagger"), source=str(home / "new"), out=str(home / "all"), engine=Engine())
     plain = runs.score(score)
     assert "abstention" not in plain
+    assert "of 12 groups" in (home / "tagger" / "README.md").read_text(encoding="utf-8")
     every = pd.read_parquet(home / "all" / "utterances")
     rates = pd.read_csv(home / "all" / "prevalence.csv")
     assert rates[rates["from"] == "tags"]["count"].sum() == every["tags"].map(len).sum()

@@ -40,6 +40,10 @@ class Limits:
     present_groups: np.ndarray
     absent_groups: np.ndarray
 
+    def of(self, marked: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Limits and patients of the codes, or of their absence."""
+        return (self.present, self.present_groups) if marked else (self.absent, self.absent_groups)
+
 
 def fewest_groups(error: float) -> int:
     """Patients below which nothing can be promised: with n of them, no error below 1 / (n + 1)."""
@@ -137,43 +141,52 @@ def check(calibration: Calibration, limits: Limits, codebook: Codebook) -> list[
     Keys: `code`, `answer` (`marked` or `not marked`), `groups` (patients that have it), `promised` (the error, None:
     nothing), `error_before` (without leaving anything to humans), `error_realised` and `kept_right` (share of the
     answers given without humans that are right), the last two with limits set on the other folds: means over patients,
-    except `kept_right`, which is over utterances. None: undefined.
+    except `kept_right`, which is over utterances. None: undefined, or the other folds have too few patients.
     """
-    kept = ~_open_out_of_fold(calibration, limits.error, codebook)
+    opened, of_folds = _open_out_of_fold(calibration, limits.error, codebook)
     rows = []
     for family, columns in family_columns(codebook):
-        exclusive = family.kind == "exclusive"
-        if exclusive:
-            kept[:, columns] = kept[:, columns].all(axis=1, keepdims=True)
+        alone = family.kind == "exclusive"
+        if alone:
+            opened[:, columns] = opened[:, columns].any(axis=1, keepdims=True)
         for code, c in zip(family.codes, columns, strict=True):
-            of_answers = [("marked", True, limits.present, limits.present_groups)]
-            if not exclusive:
-                of_answers.append(("not marked", False, limits.absent, limits.absent_groups))
-            for answer, marked, limit, groups in of_answers:
-                has = calibration.truth[:, c] == marked
-                wrong = has & (calibration.tags[:, c] != marked)
-                given = (calibration.tags[:, c] == marked) & kept[:, c] & (calibration.truth[:, c] >= 0)
+            for marked in (True,) if alone else (True, False):
+                limit, groups = limits.of(marked)
                 rows.append(
                     {
                         "code": code,
-                        "answer": answer,
+                        "answer": "marked" if marked else "not marked",
                         "groups": int(groups[c]),
                         "promised": None if np.isnan(limit[c]) else limits.error,
-                        "error_before": _mean_of_groups(wrong[has], calibration.group[has]),
-                        "error_realised": _mean_of_groups((wrong & kept[:, c])[has], calibration.group[has]),
-                        "kept_right": float(has[given].mean()) if given.any() else None,
+                        **_errors(calibration, c, marked, ~opened[:, c]),
                     }
                 )
+                if any(np.isnan(one.of(marked)[0][c]) for one in of_folds):
+                    rows[-1] |= {"error_realised": None, "kept_right": None}
     return rows
 
 
-def _open_out_of_fold(calibration: Calibration, error: float, codebook: Codebook) -> np.ndarray:
-    result = np.zeros_like(calibration.tags)
+def _errors(calibration: Calibration, c: int, marked: bool, kept: np.ndarray) -> dict[str, float | None]:
+    """Errors of one answer before and after leaving to humans what is not `kept` (n,)."""
+    has = calibration.truth[:, c] == marked
+    said = calibration.tags[:, c] == marked
+    given = said & kept & (calibration.truth[:, c] >= 0)
+    group = calibration.group[has]
+    return {
+        "error_before": _mean_of_groups(~said[has], group),
+        "error_realised": _mean_of_groups((~said & kept)[has], group),
+        "kept_right": float(has[given].mean()) if given.any() else None,
+    }
+
+
+def _open_out_of_fold(calibration: Calibration, error: float, codebook: Codebook) -> tuple[np.ndarray, list[Limits]]:
+    """What is left open with limits set on the other folds, and these limits, fold by fold."""
+    result, of_folds = np.zeros_like(calibration.tags), []
     for fold in np.unique(calibration.fold):
         own = calibration.fold == fold
-        limits = fit_limits(calibration.rows(~own), error, codebook)
-        result[own] = left_open(calibration.p[own], calibration.tags[own], limits, codebook)
-    return result
+        of_folds.append(fit_limits(calibration.rows(~own), error, codebook))
+        result[own] = left_open(calibration.p[own], calibration.tags[own], of_folds[-1], codebook)
+    return result, of_folds
 
 
 def _mean_of_groups(wrong: np.ndarray, group: np.ndarray) -> float | None:

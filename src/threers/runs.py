@@ -86,7 +86,9 @@ def train(run: TrainRun) -> Path:
         if not is_first():
             return out
         tagger.manifest |= identity | {"name": out.name, "synthetic": bool(corpus.manifest.get("synthetic"))}
-        tagger.calibration = calibration
+        if calibration is not None:
+            tagger.calibration = calibration
+            tagger.manifest["calibration"] = {"groups": calibration.groups, "utterances": len(calibration.group)}
         made = work / "tagger"
         tagger.save(made)
         card = model_card(out.name, tagger.manifest, tagger.codebook, corpus)

@@ -62,7 +62,8 @@ def _most_doubtful(sessions: pd.DataFrame, n: int) -> pd.DataFrame:
     place = sessions.groupby("group_id").cumcount()
     most = int(np.sort(place)[n - 1])
     chosen = sessions[place <= most].head(n)
-    return chosen[["session_id", "doubt"]].assign(inclusion_probability=np.nan).reset_index(drop=True)
+    chosen = chosen.assign(inclusion_probability=np.nan)
+    return chosen[["session_id", "inclusion_probability", "doubt"]].reset_index(drop=True)
 
 
 def doubt_of_sessions(scores: pd.DataFrame, codebook: Codebook) -> pd.Series:

@@ -72,7 +72,12 @@ def part_file(parts: Path, number: int) -> Path:
 def write_parquet(table: pd.DataFrame, path: Path) -> None:
     """Write a table under a temporary name, sync it to disk, then rename: it is there whole or not at all."""
     scratch = _scratch(path)
-    table.to_parquet(scratch, index=False)
+    rows = pa.Table.from_pandas(table, preserve_index=False)
+    for place, field in enumerate(rows.schema):
+        # Lists that are all empty have no type of their own, and such a part could not be read beside the others.
+        if field.type == pa.list_(pa.null()):
+            rows = rows.set_column(place, field.name, rows[field.name].cast(pa.list_(pa.string())))
+    pq.write_table(rows, scratch)
     _finish(scratch, path)
 
 

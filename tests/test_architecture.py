@@ -22,6 +22,7 @@ LAYERS = [
         "calibration",
         "abstention",
         "attention",
+        "lowered",
         "encode",
         "linear",
         "lexicon",

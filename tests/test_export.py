@@ -1,5 +1,7 @@
 """What is exported and imported again is the same corpus, for every format that is written."""
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -147,3 +149,13 @@ def test_tiers_are_added_to_the_labs_own_file(tmp_path):
     again = import_files(files[0], codebook="3rs-2015", roles={"*": "patient"})
     assert again.utterances["text"].tolist() == first.utterances["text"].tolist()
     assert [mark for mark in marks(again) if mark[3]] == [mark for mark in marks(first) if mark[3]]
+
+
+def test_of_two_originals_of_one_name_the_one_that_was_imported_is_taken(tmp_path):
+    for folder, name in (("1", "session.eaf"), ("2", "elan.eaf")):
+        (tmp_path / "in" / folder).mkdir(parents=True)
+        shutil.copy(f"tests/formats/{name}", tmp_path / "in" / folder / "s.eaf")
+    first = import_files(tmp_path / "in", codebook="3rs-2015", roles={"*": "patient"})
+    folder, where = first.save(tmp_path / "corpus"), str(tmp_path / "in")
+    [made], _ = runs.export(ExportRun(corpus=str(folder), to=str(tmp_path / "out"), format="elan", originals=where))
+    assert import_files(made, codebook="3rs-2015", roles={"*": "patient"}).utterances.equals(first.utterances)

@@ -2,7 +2,9 @@
 
 import datetime
 import json
+import re
 import zipfile
+from pathlib import Path
 from xml.sax.saxutils import escape
 
 import pandas as pd
@@ -299,3 +301,15 @@ def test_a_saved_corpus_reads_back_as_long_tables(tmp_path):
     again = import_files(tmp_path / "corpus" / "*.parquet", "auto", "3rs-2015", ROLES)
     pd.testing.assert_frame_equal(again.utterances, first.utterances)
     pd.testing.assert_frame_equal(again.codings, first.codings)
+
+
+def test_every_example_and_every_test_that_the_readme_lists_is_there():
+    listed = Path("README.md").read_text(encoding="utf-8").partition("## Formats")[2].partition("## How it works")[0]
+    rows = [line.split("|") for line in listed.splitlines() if line.startswith("| ")][1:]
+    assert len(rows) > 18
+    for row in rows:
+        for name in re.findall(r"`([^`]+\.\w+)`", row[4]):
+            assert list(Path("tests/formats").glob(name.replace("…", "*"))), name
+        assert all(Path(f"tests/test_formats{name}").is_file() for name in re.findall(r"`([^`]+)`", row[5]))
+    others = Path("tests/formats/README.md").read_text(encoding="utf-8")
+    assert all(Path("tests/formats", name).is_file() for name in re.findall(r"`([a-z_0-9]+\.(?!py)\w+)`", others))

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from tests.annotations import CHANGES, CONTEXT, CROSSES, EXAMPLES, POS, SAID, damage, marks, read, reasons, said, zipped
+from tests.lab_tables import ROLES
 from threers.codebook import Codebook
 from threers.errors import InputError
-from threers.formats import brat, cas, webanno
+from threers.formats import brat, cas, import_files, webanno
 from threers.formats.files import File
 
 
@@ -30,6 +31,30 @@ def test_brat_reads_the_text_beside_it_pieces_of_a_span_ratings_and_says_what_it
     ]
     assert brat.companions(EXAMPLES / "brat.ann") == [EXAMPLES / "brat.txt"]
     assert brat.companions(EXAMPLES / "webanno.tsv") == []
+
+
+def test_brat_codes_that_are_events_take_what_is_said_of_the_event():
+    [document] = read(brat, EXAMPLES / "brat_events.ann")
+    assert said(document) == SAID
+    assert marks(document) == [
+        ("", "W2", "", (1, 1)),
+        ("", "C1", "4", (3, 3)),
+        ("", "R1", "", (4, 4)),
+        ("", "R1", "", (5, 5)),
+    ]
+    assert reasons(document) == ["not a coding: 1 notes of annotators in this file; left out"]
+    (events,) = reasons(read(brat, EXAMPLES / "brat.ann", b"T1\tC1 150 152\tme\nE1\tC1:T1 Cause:T1\n")[0])
+    assert events == "not a coding: 1 events with arguments in this file; left out"
+
+
+def test_brat_lays_down_an_empty_file_for_a_text_in_which_nothing_is_marked(tmp_path):
+    [document] = read(brat, EXAMPLES / "brat_empty.ann")
+    assert said(document) == SAID and not document.marks and not document.notes
+    corpus = import_files(EXAMPLES / "brat_empty.ann", codebook="3rs-2015", roles=ROLES)
+    assert len(corpus.utterances) == 6 and corpus.codings.empty and corpus.rejects.empty
+    (tmp_path / "s.ann").touch()
+    with pytest.raises(InputError, match=r"expected a \.txt file of the same name"):
+        import_files(tmp_path / "s.ann", codebook="3rs-2015", roles=ROLES)
 
 
 def test_brat_finds_its_places_again_after_line_ends_were_changed_or_a_mark_was_put_in_front(tmp_path):
@@ -53,7 +78,7 @@ def test_brat_takes_attributes_that_are_codes_and_underlines_for_spaces(tmp_path
     assert [mark[1] for mark in marks(document)] == ["C1", title.replace("_", " "), "C2"]
     assert document.notes == [
         (7, "not readable: no line of brat's standoff format; row dropped"),
-        (6, "no such annotation: an attribute of an event or of nothing; row dropped"),
+        (6, "no such annotation: an attribute of nothing; row dropped"),
     ]
 
 
@@ -78,6 +103,27 @@ def test_webanno_reads_stacked_codes_over_many_tokens_and_counts_emoji_as_java_d
         "not a code: feature remark of layer webanno.custom.Rupture, 1 values; left out",
         f"not a code: feature PosValue of layer {POS}, 2 values; left out",
     ]
+
+
+def test_a_sentence_may_have_two_lines_and_an_annotation_two_sentences():
+    content = b"""#FORMAT=WebAnno TSV 3.3
+#T_SP=custom.Span|value
+
+
+#Text=P: not
+#Text=today
+1-1	0-1	P	_
+1-2	3-6	not	C1[1]
+1-3	7-12	today	C1[1]
+
+#Text=P: no
+2-1	13-14	P	C1[1]
+2-2	16-18	no	C1[1]|W1[2]
+2-2.1	16-17	n	C2[3]
+"""
+    [document] = read(webanno, Path("s.tsv"), content)
+    assert said(document) == [("P", "not today"), ("P", "no")]
+    assert marks(document) == [("", "C1", "", (0, 1)), ("", "C2", "", (1, 1)), ("", "W1", "", (1, 1))]
 
 
 def test_webanno_unescapes_leaves_out_links_and_takes_a_code_written_wrongly_where_codes_stand():
@@ -240,14 +286,12 @@ def test_hostile_and_damaged_files_are_errors_of_one_line():
 
 def test_a_format_is_told_by_content():
     for module, names in (
-        (brat, ["brat.ann"]),
+        (brat, ["brat.ann", "brat_empty.ann", "brat_events.ann"]),
         (webanno, ["webanno.tsv"]),
         (cas, ["inception.json", "inception_project.zip"]),
     ):
         fitting = [
-            path.name
-            for path in sorted(EXAMPLES.iterdir())
-            if path.is_file() and path.stat().st_size and module.FORMAT.fits(File(path))
+            path.name for path in sorted(EXAMPLES.iterdir()) if path.is_file() and module.FORMAT.fits(File(path))
         ]
         assert fitting == names
 

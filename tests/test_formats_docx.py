@@ -171,13 +171,13 @@ def test_hostile_documents_are_refused():
 
 
 def test_deep_nesting_and_many_comments_on_the_same_lines_take_no_time():
-    began = time.perf_counter()
+    began = time.process_time()
     deep = "<w:sdt>" * 20_000 + paragraph("T: a") + "</w:sdt>" * 20_000
     marks = [Mark(row=1, code="W2", coder=f"c{n}", lines=(0, 2999)) for n in range(300)]
     assert len(read("a.docx", zipped(deep)).lines) == 1
     lines = [Line(row=n, text=f"said {n}", speaker="P") for n in range(3000)]
     assert len(read("a.docx", docx.FORMAT.write([Document(lines=lines, marks=marks)], OUTPUT)).marks) == 300
-    assert time.perf_counter() - began < 8
+    assert time.process_time() - began < 8
 
 
 def test_word_shows_each_code_as_a_comment_with_its_title():

@@ -86,7 +86,7 @@ def examples() -> dict[str, bytes]:
     found = {
         path.name: path.read_bytes()
         for path in EXAMPLES.iterdir()
-        if path.suffix not in (".py", ".pyc") and path.is_file()
+        if path.suffix not in (".md", ".py", ".pyc") and path.is_file()
     }
     frame = pd.DataFrame({"session": ["1", "1"], "order": [1, 2], "speaker": ["T", "P"], "text": ["hello, you", "no"]})
     frame["start"], frame["coder"], frame["code"] = ["0:01", "0:02"], "anna", ["", "W1"]

@@ -1,5 +1,8 @@
 """What importing makes of rows: layouts, coders, units, roles, sessions."""
 
+import re
+from pathlib import Path
+
 import pandas as pd
 import pytest
 import yaml
@@ -8,6 +11,9 @@ from tests.lab_tables import lab, load, marks, reasons
 from threers.errors import SettingsError
 from threers.formats import import_files
 from threers.formats.times import seconds
+from threers.screen import show_import
+
+EXAMPLES = Path("tests/formats")
 
 
 def test_long_rows_of_several_coders(tmp_path):
@@ -165,7 +171,7 @@ def test_sessions_are_not_mixed_when_two_files_have_one_name(tmp_path):
     (tmp_path / "p2" / "s.csv").write_text("text\nb\nc\n")
     corpus = load(tmp_path, {"other.csv": "text\nx\n", "another.csv": "text\ny\n"}, "wide")
     assert corpus.utterances["text"].tolist() == ["y", "x", "a"]
-    why = "duplicate key: s.csv holds this session, and no column gives an order; row dropped"
+    why = "duplicate key: p1/s.csv holds this session, and no column gives an order; row dropped"
     assert reasons(corpus) == [(2, why), (3, why)]
 
 
@@ -272,3 +278,23 @@ def test_a_lab_writes_its_own_layout(tmp_path):
     assert marks(corpus) == [("s1", 0, "1", "", 0), ("s1", 1, "1", "W1", 1), ("s1", 1, "1", "W2", 1)]
     assert corpus.sessions["group_id"].tolist() == ["7"]
     assert corpus.utterances["role"].tolist() == ["therapist", "patient"]
+
+
+def test_who_is_told_to_let_file_names_say_the_patient_can_do_so(tmp_path, capsys):
+    said = (EXAMPLES / "voices.vtt").read_bytes()
+    for name in ("07_1.vtt", "07_2.vtt"):
+        (tmp_path / name).write_bytes(said)
+    corpus = import_files(tmp_path, codebook="3rs-2015", roles={"*": "patient"})
+    assert corpus.sessions["group_id"].nunique() == 2
+    show_import(corpus, "x")
+    told = capsys.readouterr().out
+    own = re.search(r"file_name: \S+", told)[0]
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(Path("configs/reader/transcript.yaml").read_text().replace("file_name: null", own))
+    corpus = import_files(str(tmp_path / "*.vtt"), mine, "3rs-2015", {"*": "patient"})
+    assert list(corpus.sessions[["patient_id", "session_number"]].itertuples(index=False)) == [("07", 1), ("07", 2)]
+    show_import(corpus, "x")
+    assert "note:" not in capsys.readouterr().out
+    corpus = import_files(str(EXAMPLES / "ratings.sav"), codebook="3rs-2015", roles={"*": "patient"})
+    show_import(corpus, "x")
+    assert "name that column" in capsys.readouterr().out

@@ -82,6 +82,21 @@ def test_prodigy_reads_stretches_of_a_session():
     assert marks(document) == [("lab-anna", *mark) for mark in ANNA]
 
 
+def test_prodigy_shows_stretches_to_who_chooses_among_options_and_they_are_no_codes(tmp_path):
+    row = {
+        "text": "P: no",
+        "spans": [{"start": 3, "end": 5, "label": "C1"}],
+        "options": [{"id": "W1", "html": "<b>W1</b>"}, {"id": "C2", "html": "C2"}],
+        "accept": ["W1"],
+        "answer": "accept",
+        "_view_id": "choice",
+        "_input_hash": 1,
+    }
+    (tmp_path / "s.jsonl").write_text(json.dumps(row))
+    [document] = prodigy.FORMAT.read(File(tmp_path / "s.jsonl"), CONTEXT)
+    assert [mark.code for mark in document.marks] == ["W1"]
+
+
 def test_prodigy_leaves_out_what_was_rejected_as_a_whole_and_names_options_by_their_text():
     spans = {"text": "hm", "spans": [{"start": 0, "end": 2, "label": "C1"}, {"start": "x"}], "answer": "reject"}
     options = {
@@ -108,7 +123,7 @@ def test_equal_utterances_of_one_coder_stay_two():
 
 def test_json_formats_and_tables_are_told_apart():
     for module, prefix in ((label_studio, "label_studio"), (doccano, "doccano"), (prodigy, "prodigy")):
-        others = [path for path in EXAMPLES.iterdir() if path.is_file() and path.stat().st_size]
+        others = [path for path in EXAMPLES.iterdir() if path.is_file()]
         fitting = {path.name for path in others if module.FORMAT.fits(File(path))}
         assert fitting == {path.name for path in others if path.name.startswith(prefix) and path.suffix != ".py"}
         for table in ({"session": "1", "text": "hm", "label": "W1"}, {"segments": []}, {"text": 3, "label": []}, [], 7):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.lab_tables import ROLES, lab, load, marks, reasons
 from threers.errors import InputError, SettingsError
-from threers.formats import import_files
+from threers.formats import import_files, names_apart
 
 
 def test_every_kind_of_bad_row_is_listed_and_nothing_else_is_lost(tmp_path):
@@ -44,6 +44,22 @@ def test_every_kind_of_bad_row_is_listed_and_nothing_else_is_lost(tmp_path):
     assert corpus.manifest["rows"] == {"read": 10, "used": 6}
     assert corpus.describe()["counts"]["roles"] == {"patient": 3, "therapist": 1, "unknown": 1}
     assert "secret" not in corpus.rejects.to_csv()
+
+
+def test_files_of_one_name_are_told_apart_by_their_folders(tmp_path):
+    for coder in ("anna", "ben"):
+        (tmp_path / "lab" / coder).mkdir(parents=True)
+        text = f"session,order,speaker,text,coder,code\n{coder},1,P,hm,{coder},W99\n{coder},2,P,hm,{coder},W1\n"
+        (tmp_path / "lab" / coder / "s1.csv").write_text(text)
+    (tmp_path / "lab" / "other.csv").write_text("session,order,speaker,text,coder,code\n3,1,X,hm,anna,\n")
+    roles = tmp_path / "roles.csv"
+    roles.write_text("file,speaker,role\ns1.csv,P,patient\nother.csv,X,therapist\n")
+    corpus = import_files(tmp_path / "lab", "long", codebook="3rs-2015", roles=roles)
+    assert set(corpus.rejects["file"]) == {"anna/s1.csv", "ben/s1.csv"}
+    assert list(corpus.sessions["source_file"]) == ["other.csv", "anna/s1.csv", "ben/s1.csv"]
+    assert list(corpus.utterances["role"]) == ["therapist", *["patient"] * 4]
+    files = [Path("a/x/s.csv"), Path("b/x/s.csv"), Path("x/s.csv"), Path("t.csv")]
+    assert list(names_apart(files).values()) == ["a/x/s.csv", "b/x/s.csv", "x/s.csv", "t.csv"]
 
 
 ROW = st.tuples(

@@ -1,11 +1,16 @@
 """Selections in a text become marks on the lines that they cover."""
 
+import json
 import time
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.annotations import CONTEXT
+from threers.formats import brat, prodigy, webanno
 from threers.formats.documents import Line
+from threers.formats.files import File
 from threers.formats.selections import Selection, from_utf16, marked
 from threers.formats.speech import Spoken, find_speech
 
@@ -85,10 +90,10 @@ def test_the_fast_way_gives_what_the_definition_says(gaps, start, end):
 
 def test_ten_thousand_selections_of_everything_in_ten_thousand_lines_take_no_time():
     many = spoken(*((at * 10, at * 10 + 8) for at in range(10_000)))
-    began = time.perf_counter()
+    began = time.process_time()
     document = marked(many, [Selection(row=1, code="W1", start=0, end=10**6)] * 10_000)
     assert len(document.marks) == 10_000
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2
 
 
 @given(st.text())
@@ -97,3 +102,19 @@ def test_places_counted_in_utf16_are_places_in_the_text(text):
     for place in range(len(text) + 1):
         unit = len(text[:place].encode("utf-16-le", "surrogatepass")) // 2
         assert place_of(unit) == place
+
+
+@pytest.mark.parametrize(("module", "name"), [(brat, "s.ann"), (webanno, "s.tsv"), (prodigy, "s.jsonl")])
+def test_what_stands_before_the_first_speaker_of_an_annotated_text_is_listed(module, name, tmp_path):
+    text = "Patient 12, second recording\nT: How was it?\nP: Fine.\nT: Good.\nP: Yes.\n"
+    (tmp_path / "s.txt").write_text(text)
+    places = [(line, text.index(line)) for line in text.splitlines()]
+    tsv = [f"#Text={line}\n{n}-1\t{at}-{at + 1}\t{line[0]}\t_\t" for n, (line, at) in enumerate(places, 1)]
+    contents = {
+        "s.ann": f"T1\tC1 {text.index('Fine')} {text.index('Fine') + 4}\tFine\n",
+        "s.tsv": "#FORMAT=WebAnno TSV 3.3\n#T_SP=custom.Span|value\n\n\n" + "\n\n".join(tsv),
+        "s.jsonl": json.dumps({"text": text, "answer": "accept"}),
+    }
+    [document] = module.FORMAT.read(File(tmp_path / name, contents[name].encode()), CONTEXT)
+    assert [(line.speaker, line.text) for line in document.lines][:2] == [("T", "How was it?"), ("P", "Fine.")]
+    assert document.notes == [(None, "header: text before the first speaker (1 such in this session); left out")]

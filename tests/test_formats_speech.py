@@ -229,16 +229,16 @@ def test_every_line_of_any_text_is_speech_or_noted(text):
 
 @pytest.mark.parametrize("piece", [" ", "a ", "a", "\t", "[00:01 ", "(", "T: x: ", "a.b-", ":", "#", "12 ", "*"])
 def test_a_line_of_two_million_characters_takes_no_time(piece):
-    began = time.perf_counter()
+    began = time.process_time()
     find_speech("T: a\n" + piece * (2_000_000 // len(piece)))
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
 
 
 def test_ten_thousand_lines_go_on_quickly():
-    began = time.perf_counter()
+    began = time.process_time()
     one, *_ = find_speech(("T: a\n" + "b\n" * 10_000) * 2, re.compile(r"(?P<speaker>T): "))
     assert len(one.line.text) == 20_001
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2
 
 
 def test_f4_has_the_end_of_each_paragraph_behind_it():
@@ -339,19 +339,19 @@ def test_a_page_that_is_laid_out_in_a_table_keeps_its_lines():
     "piece", ["<a b='", "<!--", "<a", "<table><tr><td>x<td>", "</table>", "<del>", "<pre>\n", "&#"]
 )
 def test_a_hostile_web_page_takes_no_time(piece):
-    began = time.perf_counter()
+    began = time.process_time()
     page = File(Path("a.html"), ("<p>T: a</p><p>P: b</p>" * 50 + piece * 20_000).encode())
     assert html.FORMAT.read(page, CONTEXT)[0].lines
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2
 
 
 @pytest.mark.parametrize(
     "piece", ["{", "\\par ", "{\\field{\\*\\fldinst HYPERLINK ", "{\\fonttbl\\f1", "\\trowd\\cell", "\\u9 "]
 )
 def test_a_hostile_rtf_file_takes_no_time(piece):
-    began = time.perf_counter()
+    began = time.process_time()
     assert said(read("a.rtf", "{\\rtf1 T: a\\par " + piece * 20_000))[0][0] == "T"
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2
 
 
 def test_rtf_knows_code_pages_fonts_and_unicode():

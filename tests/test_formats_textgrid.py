@@ -116,13 +116,13 @@ def test_a_file_with_wrong_bytes_is_read_or_refused(data):
 
 @pytest.mark.parametrize("junk", [b'"', b"!", b"<", b"1", b'""', b'"a', b" 1", b"\n", b"= ", b"1.", b"<a>"])
 def test_megabytes_of_one_thing_take_no_time(junk):
-    begin = time.perf_counter()
+    begin = time.process_time()
     for content in (short(f'"IntervalTier" "P" 0 9 1 0 9 "{"hm " * 99_999}"'), LONG[:150] + junk * 1_000_000):
         try:
             read(content)
         except InputError:
             pass
-    assert time.perf_counter() - begin < 3
+    assert time.process_time() - begin < 3
 
 
 @settings(max_examples=60, deadline=None)
@@ -187,7 +187,7 @@ def test_names_that_only_threers_may_give_are_refused():
 def test_a_long_session_is_read_and_written_at_once():
     lines = [Line(row=n, text="hm", speaker="PT"[n % 2], start=n * 0.5, end=n * 0.5 + 0.7) for n in range(10_000)]
     marks = [Mark(row=n, code="W1", coder="anna", lines=(n, min(n + n % 3, 9_999))) for n in range(10_000)]
-    begin = time.perf_counter()
+    begin = time.process_time()
     back = read(FORMAT.write([Document(lines=lines, marks=marks)], OUTPUT))
     assert len(back.lines) == len(back.marks) == 10_000
-    assert time.perf_counter() - begin < 5
+    assert time.process_time() - begin < 5

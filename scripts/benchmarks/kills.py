@@ -47,6 +47,7 @@ def compare(given: argparse.Namespace) -> dict[str, Any]:
             unfinished += not (out / "manifest.json").is_file()
             subprocess.run(command(given, out), check=True, **quiet)
             same += digest(out) == wanted
+            print(f"{number + 1} runs, {unfinished} killed before they ended, {same} the same", file=sys.stderr)
     return {"runs": given.runs, "killed_before_the_end": unfinished, "same_bytes": same, "shards": len(wanted)}
 
 

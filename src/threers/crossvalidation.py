@@ -129,4 +129,5 @@ def _learn_and_score(
 ) -> tuple[Tagger, pd.DataFrame]:
     tagger = fit(learn, backbone, training, work=work)
     hardware = choose(training.device, reduced=tagger.keeps_tags)
+    tagger.lower(hardware)
     return tagger, score_sessions(tagger, test.utterances, hardware)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import pandas as pd
 
@@ -108,15 +109,17 @@ def _names(documents: Sequence[Document], folder: Path, suffix: str) -> list[Pat
 
 def _originals(corpus: Corpus, source: str) -> dict[str, File]:
     """By session the file that it was imported from."""
-    files = {path.name: path for path in find_files(source)}
+    files: dict[str, list[File]] = defaultdict(list)
+    for path in find_files(source):
+        files[path.name].append(File(path))
     found = {}
     for row in corpus.sessions.itertuples():
-        path = files.get(row.source_file)
-        if path is None:
+        same = files[PurePath(row.source_file).name]
+        if not same:
             raise InputError(f"originals={source}: {row.source_file} is not there; expected the files of the import")
-        file = File(path)
-        if file.sha256 != row.source_sha256:
-            raise InputError(f"originals={source}: {path.name} was changed after the import; import it again")
+        file = next((one for one in same if one.sha256 == row.source_sha256), None)
+        if file is None:
+            raise InputError(f"originals={source}: {row.source_file} was changed after the import; import it again")
         found[str(row.session_id)] = file
     return found
 

@@ -41,17 +41,6 @@ class Hardware:
         return torch.autocast(self.device, dtype=torch.bfloat16, enabled=self.precision == "bfloat16")
 
 
-def lower(model: torch.nn.Module, hardware: Hardware) -> None:
-    """Keep the weights of matrix products in the precision they are used in; autocast would cast them every time.
-
-    The numbers stay the same. The model cannot go back to float32.
-    """
-    if hardware.precision == "bfloat16":
-        for module in model.modules():
-            if isinstance(module, torch.nn.Linear):
-                module.to(torch.bfloat16)
-
-
 def choose(device: str = "auto", precision: str = "auto", *, reduced: bool = False) -> Hardware:
     """Pick device and precision.
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -31,9 +33,12 @@ def check_precision(
     coders in bfloat16 minus that in float32, mean over codes), and `kept`: are both within FLIPPED and KAPPA_CHANGE?
     """
     tags = []
-    for precision in ("float32", "bfloat16"):
-        logits = tagger.logits(sessions, Hardware(device, precision, "for the check")).logits
-        tags.append(tagger.tags(logits, roles)[1])
+    # A lowered network cannot go back.
+    copied = replace(tagger, model=copy.deepcopy(tagger.model), pretrained=copy.deepcopy(tagger.pretrained))
+    for one, precision in ((tagger, "float32"), (copied, "bfloat16")):
+        hardware = Hardware(device, precision, "for the check")
+        one.lower(hardware)
+        tags.append(one.tags(one.logits(sessions, hardware).logits, roles)[1])
     full, half = tags
     flipped = float((full != half).any(axis=1).mean())
     change = {

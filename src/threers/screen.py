@@ -42,9 +42,16 @@ def show_import(corpus: Corpus, folder: str) -> None:
         for line in privacy.summarise(corpus.identifiers):
             console.print(f"        {line}")
     if corpus.manifest.get("grouped_by") == "session":
+        what, how = "column", "name that column: 'columns={patient: …}'"
+        if corpus.manifest.get("reader") == "transcript":
+            own = 'file_name: "{patient}_{session_number}"'
+            what, how = (
+                "file",
+                f"let the files' names say it: {own} in a copy of configs/reader/transcript.yaml, reader=…",
+            )
         console.print(
-            "note: no column says who the patient is, so every session counts as a group of its own. If patients have "
-            "several sessions, name that column: 'columns={patient: …}'"
+            f"note: no {what} says who the patient is, so every session counts as a group of its own. If patients have "
+            f"several sessions, {how}"
         )
     console.print(f"corpus: {Path(folder)}")
 

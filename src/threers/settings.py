@@ -155,7 +155,7 @@ class Engine:
     """Processes that score; 0: one per GPU, without a GPU one per machine."""
     batch_tokens: int = 0
     """Tokens per forward pass, padding counted; 0: what suits the device."""
-    shard_sessions: int = 32
+    shard_sessions: int = 16
     """Sessions per written shard: a killed run loses at most these."""
 
     def __post_init__(self) -> None:

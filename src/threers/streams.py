@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from threers.codebook import EXTRA_ROLES, Codebook
 from threers.corpus import ROWS_AT_ONCE, TABLES
 from threers.errors import InputError, SettingsError
-from threers.formats import Rejects, choose_reader, find_files, import_files
+from threers.formats import Rejects, choose_reader, find_files, import_files, names_apart
 
 COLUMNS = ["session_id", "utterance_id", "role", "start", "end", "text"]
 
@@ -85,6 +85,7 @@ class Source:
             _open(self.table)
             return
         self._files = find_files(path)
+        self._names = names_apart(self._files)
         self._reader = choose_reader(self._files, reader, roles, columns)
 
     def __iter__(self) -> Iterator[Session]:
@@ -127,11 +128,11 @@ class Source:
             except InputError as error:
                 if not file.exists() and not file.parent.exists():
                     raise InputError(f"source {self.path}: {file.parent} is no longer there") from error
-                self.rejects.add(file.name, None, f"file not read: {error}")
+                self.rejects.add(self._names[file], None, f"file not read: {error}")
                 continue
-            self.rejects.extend(corpus.rejects)
+            self.rejects.extend(corpus.rejects.assign(file=self._names[file]))
             for session in _sessions(corpus.utterances, 0, len(corpus.utterances)):
-                yield replace(session, read=(number + session.read) / len(self._files)), file.name
+                yield replace(session, read=(number + session.read) / len(self._files)), self._names[file]
 
     def _fault(self, session: Session) -> str | None:
         """What keeps a session from being scored."""

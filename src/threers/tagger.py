@@ -21,8 +21,9 @@ from threers.codebook import Codebook
 from threers.decisions import Decisions, probabilities, tag
 from threers.encode import Reading, encode
 from threers.errors import InputError
-from threers.hardware import Hardware, lower
+from threers.hardware import Hardware
 from threers.lexicon import Lexicon
+from threers.lowered import lower
 from threers.network import SpanTagger, check_fit
 from threers.pretrained import Pretrained
 from threers.scores import read_json, write_json
@@ -66,7 +67,7 @@ class Tagger:
         return bool(self.manifest.get("precision_check", {}).get("kept"))
 
     def lower(self, hardware: Hardware) -> None:
-        """Keep the encoders' weights in the precision of `hardware`, for scoring only; see `hardware.lower`."""
+        """Keep the encoders' weights in the precision of `hardware`, for scoring only; see `lowered.lower`."""
         lower(self.model.encoder, hardware)
         if self.pretrained is not None:
             lower(self.pretrained.encoder, hardware)

@@ -1,8 +1,9 @@
 """Makes the example files of annotation tools that could not be had: run `python make_annotation_by_hand.py`.
 
-brat, INCEpTION (WebAnno TSV 3.3) and Prodigy are a CGI program, a Java server and a commercial program. Their files are
-laid out as the makers' documentation says (brat's page on its standoff format, the chapter on WebAnno TSV 3.3 in
-INCEpTION's user guide, Prodigy's pages on annotation interfaces and named sessions), with places computed here.
+INCEpTION (WebAnno TSV 3.3) and Prodigy are a Java server and a commercial program. These files are laid out as the
+makers' documentation says (the chapter on WebAnno TSV 3.3 in INCEpTION's user guide, Prodigy's pages on annotation
+interfaces and named sessions), with places computed here. They have codes of 3RS and two coders, which the files that
+the tools themselves wrote (README.md) do not have.
 """
 
 import json
@@ -14,17 +15,6 @@ REMARK = "not sure\\; see \\[2\\]"
 
 
 def written() -> None:
-    brat = [f"T{n}\t{code} {' '.join(map(str, place(words)))}\t{words}" for n, (code, words) in enumerate(ANNA, 1)]
-    (first, _), (_, last) = place("You always"), place("This isn't helping me!")
-    brat.append(f"T4\tC2 {first} {first + 10};{last - 3} {last}\tYou always me!")
-    brat += [
-        "A1\tIntensity T2 4",
-        "A2\tUnsure T1",
-        "#1\tAnnotatorNotes T1\tsee the video",
-        "R1\tLeads_to Arg1:T1 Arg2:T2",
-    ]
-    (HERE / "brat.ann").write_text("\n".join(brat) + "\n", encoding="utf-8")
-    (HERE / "brat.txt").write_text(TEXT, encoding="utf-8")
     (HERE / "webanno.tsv").write_text(webanno(), encoding="utf-8")
     prodigy()
 

@@ -14,12 +14,12 @@ pyyaml.
 - `voices.vtt` is written by webvtt-py, `speakers.srt` by srt, with speakers in front of the text as transcription
   services put them (Amberscript, Trint: typed as users show such files; no account was at hand).
 - `session.cha` is read and written again by pylangacq, with roles that TalkBank knows; `therapy.cha` is typed here
-  after the CHAT manual, with the roles Patient and Therapist, which pylangacq rejects. CLAN was not at hand.
+  after the CHAT manual, with the role Patient, which labs write and TalkBank's programs reject.
 - `utterances.jsonl` is dumped by convokit.
 - `zoom.vtt`, `teams.vtt` and `transcribe.json` come from services that were not at hand. They are typed here: Zoom
   after files of cloud recordings that universities publish, Teams after the examples in the Microsoft Graph
   documentation ("Get callTranscript") and published files with its cue identifiers, Transcribe after the Amazon
-  Transcribe documentation ("Example diarization output (batch)").
+  Transcribe documentation ("Example diarization output (batch)"). README.md lists what the services themselves wrote.
 
 All that is said in them is invented.
 """

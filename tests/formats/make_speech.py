@@ -11,7 +11,7 @@ needs LibreOffice Writer (made with 7.4.7 of Debian 12: `apt-get install libreof
 - `page.doc` is typed here: a web page with the name of a Word file, as some services export it, in Windows-1252.
 - `f4.txt` is typed here in the layout of f4transkript (time at the end of a paragraph); f4 was not at hand.
 - `teams.txt` is typed here in the layout of transcripts pasted from Microsoft Teams; Teams was not at hand.
-- `windows.txt`, `macintosh.txt` and `utf16.txt` are typed here, encoded by Python.
+- `windows.txt`, `macintosh.txt` and `utf16.txt` are typed here and encoded by iconv (glibc 2.36).
 
 All that is said in them is invented.
 """
@@ -114,9 +114,13 @@ def main() -> None:
     (HERE / "page.doc").write_bytes(PAGE.encode("cp1252"))
     (HERE / "f4.txt").write_text(F4, encoding="utf-8")
     (HERE / "teams.txt").write_text(TEAMS, encoding="utf-8")
-    (HERE / "windows.txt").write_bytes(OLD.replace("\n", "\r\n").encode("cp1252"))
-    (HERE / "macintosh.txt").write_bytes(OLD.replace("\n", "\r").encode("mac_roman"))
-    (HERE / "utf16.txt").write_bytes(OLD.encode("utf-16"))
+    for name, encoding, ends in (
+        ("windows", "CP1252", "\r\n"),
+        ("macintosh", "MACINTOSH", "\r"),
+        ("utf16", "UTF-16", "\n"),
+    ):
+        command, text = ["iconv", "-f", "UTF-8", "-t", encoding], OLD.replace("\n", ends).encode()
+        (HERE / f"{name}.txt").write_bytes(subprocess.run(command, input=text, check=True, capture_output=True).stdout)
 
 
 def write_coded(path: Path) -> None:

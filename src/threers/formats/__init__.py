@@ -20,7 +20,7 @@ from threers.formats.codings import codings_table, column_roles
 from threers.formats.known import without_companions
 from threers.formats.reader import Reader, first_header, shipped_readers
 from threers.formats.reading import headers_of, read_files
-from threers.formats.rejects import Rejects
+from threers.formats.rejects import Rejects, names_apart
 from threers.formats.roles import UnknownSpeakersError, require_roles
 from threers.formats.tables import find_files
 from threers.formats.two_tables import read_two_tables
@@ -33,6 +33,7 @@ __all__ = [
     "choose_reader",
     "find_files",
     "import_files",
+    "names_apart",
     "read_two_tables",
     "shipped_readers",
 ]

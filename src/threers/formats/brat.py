@@ -1,4 +1,8 @@
-"""Standoff annotations of brat: an `.ann` file of labelled stretches beside a `.txt` of the same name."""
+"""Standoff annotations of brat: an `.ann` file of labelled stretches beside a `.txt` of the same name.
+
+Codes may be entities or events of a project; what a coder says of an event belongs to its trigger. An empty `.ann` says
+that nothing is marked, not that somebody has read the text: brat lays one down for each text that it is given.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +18,16 @@ from threers.formats.files import File
 from threers.formats.selections import Selection, find_lines, marked
 
 _SPAN = re.compile(r"(T\S*)\t(\S+) (\d{1,9} \d{1,9}(?:;\d{1,9} \d{1,9})*)(?:\t(.*))?")
+_EVENT = re.compile(r"(E\S*)\t[^\s:]+:(\S+) ?(.*)")
 _ATTRIBUTE = re.compile(r"[AM]\S*\t(\S+) (\S+)(?: (.*))?")
 _ANY = re.compile(r"[TAMERN#*]\S*\t\S")
-_NAMES = {"E": "events", "R": "relations", "*": "relations", "N": "normalisations", "#": "notes of annotators"}
+_NAMES = {
+    "E": "events with arguments",
+    "R": "relations",
+    "*": "relations",
+    "N": "normalisations",
+    "#": "notes of annotators",
+}
 
 
 @dataclass(slots=True)
@@ -36,6 +47,8 @@ def companions(path: Path) -> list[Path]:
 
 def _fits(file: File) -> bool:
     lines = [line for line in file.head.splitlines()[:20] if line.strip()]
+    if not lines:
+        return file.suffix == ".ann" and not file.content.strip()
     return bool(lines) and all(_ANY.match(line) for line in lines) and any(_SPAN.match(line) for line in lines)
 
 
@@ -51,10 +64,11 @@ def _read(file: File, context: Context) -> list[Document]:
         )
         notes.append((None, f"text changed: {reason}"))
     chosen, left_out = _selections(spans, context)
-    document = marked(find_lines(text, context.speaker), chosen)
+    speech = find_lines(text, context.speaker)
+    document = marked(speech.spoken, chosen)
     # Pieces of one annotation that lie in one utterance are one coding.
     document.marks = list(dict.fromkeys(document.marks))
-    document.notes += notes + left_out
+    document.notes += speech.notes + notes + left_out
     return [document]
 
 
@@ -63,6 +77,7 @@ def _spans(content: str) -> tuple[list[_Span], list[tuple[int | None, str]]]:
     notes: list[tuple[int | None, str]] = []
     others: Counter[str] = Counter()
     attributes = []
+    triggers: dict[str, str] = {}
     for row, line in enumerate(content.split("\n"), start=1):
         line = line.rstrip("\r")
         if found := _SPAN.fullmatch(line):
@@ -70,15 +85,17 @@ def _spans(content: str) -> tuple[list[_Span], list[tuple[int | None, str]]]:
             spans[found[1]] = _Span(row, found[2], places, found[4] or "")
         elif found := _ATTRIBUTE.fullmatch(line):
             attributes.append((row, found))
+        elif (found := _EVENT.fullmatch(line)) and not found[3]:
+            triggers[found[1]] = found[2]
         elif line[:1] in _NAMES:
             others[_NAMES[line[0]]] += 1
         elif line.strip():
             notes.append((row, "not readable: no line of brat's standoff format; row dropped"))
     for row, found in attributes:
-        if found[2] in spans:
-            spans[found[2]].attributes.append((found[1], (found[3] or "").strip()))
+        if of := spans.get(triggers.get(found[2], found[2])):
+            of.attributes.append((found[1], (found[3] or "").strip()))
         else:
-            notes.append((row, "no such annotation: an attribute of an event or of nothing; row dropped"))
+            notes.append((row, "no such annotation: an attribute of nothing; row dropped"))
     notes += [(None, f"not a coding: {count} {name} in this file; left out") for name, count in others.items()]
     return list(spans.values()), notes
 

@@ -33,7 +33,8 @@ class File:
     """A file that is read at most once, and decoded, parsed or unpacked at most once.
 
     Raises:
-        InputError: the file cannot be read, or is empty; no message holds the file's name.
+        InputError: the file cannot be read, or is empty (brat's `.ann` may be: nothing is marked); no message holds the
+            file's name.
 
     """
 
@@ -45,7 +46,7 @@ class File:
                 content = path.read_bytes()
             except OSError as error:
                 raise InputError(f"{error.strerror or error}") from error
-        if not content.strip(b"\0" + string.whitespace.encode()):
+        if self.suffix != ".ann" and not content.strip(b"\0" + string.whitespace.encode()):
             raise InputError("the file is empty")
         self.content = content
 

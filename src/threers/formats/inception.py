@@ -73,8 +73,9 @@ def annotated(
     """One session as one annotator saw it; with a name and without a mark, the annotator read it and marked nothing."""
     session, coder = who
     chosen, notes = _codings(features, context, coder)
-    document = marked(find_lines(text, context.speaker, sentences), chosen, session)
-    document.notes += notes
+    speech = find_lines(text, context.speaker, sentences)
+    document = marked(speech.spoken, chosen, session)
+    document.notes += speech.notes + notes
     if coder and not chosen and document.lines:
         document.marks.append(Mark(row=1, code="", coder=coder, lines=(0, len(document.lines) - 1)))
     return document

@@ -64,7 +64,8 @@ def _read(file: File, context: Context) -> list[Document]:
 def _codes(task: dict[str, Any], context: Context) -> tuple[list[tuple[int, int, str]], list[str]]:
     """Of stretches, and of the whole text: its label, or the options that were chosen."""
     spans = []
-    for span in _list(task.get("spans")):
+    # Where options are chosen, stretches are what the coder was shown.
+    for span in [] if task.get("_view_id") == "choice" and "accept" in task else _list(task.get("spans")):
         match span:
             case {"start": int(start), "end": int(end), "label": str(code)}:
                 spans.append((start, end, clean(code)))

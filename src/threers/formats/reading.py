@@ -14,7 +14,7 @@ from threers.formats.documents import Context, Document
 from threers.formats.files import File
 from threers.formats.known import recognise
 from threers.formats.reader import FIELDS, CodeColumn, Reader
-from threers.formats.rejects import Rejects
+from threers.formats.rejects import Rejects, names_apart
 from threers.formats.tables import read_headers, read_table
 
 #: The one column of a document's rows that holds codes.
@@ -33,11 +33,13 @@ def read_files(paths: Iterable[Path], reader: Reader, codebook: Codebook, reject
 
     """
     paths = list(paths)
+    names = names_apart(paths)
     context = Context(find=codebook.find, speaker=reader.speaker_pattern, code_tiers=reader.code_tiers)
     found: list[Bound] = []
     held: dict[str, tuple[str, list[str]]] = {}
     unread = 0
     for path in paths:
+        before = len(found)
         try:
             file = File(path)
             known = recognise(file)
@@ -55,11 +57,13 @@ def read_files(paths: Iterable[Path], reader: Reader, codebook: Codebook, reject
             if len(paths) == 1:
                 raise InputError(f"{path}: {error}") from error
             begins = "" if str(error).startswith(("wrong columns", "wrong file name")) else "file not read: "
-            rejects.add(path.name, None, f"{begins}{error}")
-            last = f"{path.name}: {error}"
+            rejects.add(names[path], None, f"{begins}{error}")
+            last = f"{names[path]}: {error}"
             continue
         for row, reason in notes:
-            rejects.add(path.name, row, reason)
+            rejects.add(names[path], row, reason)
+        for one in found[before:]:
+            one.rows["file"] = names[path]
     if not found:
         if unread:
             raise InputError(f"none of {len(paths)} files fits reader {reader.name}; {last}")

@@ -76,7 +76,7 @@ def facts(beside: Mapping[str, Any]) -> dict[str, str]:
 
 def sessions(records: Sequence[Record], context: Context) -> list[Document]:
     """Documents of records, each of which is a session where most of them have several lines of speech."""
-    many = sum(len(find_lines(record.text, context.speaker)) > 1 for record in records)
+    many = sum(len(find_lines(record.text, context.speaker).spoken) > 1 for record in records)
     groups: dict[tuple[str, str], list[Record]] = defaultdict(list)
     if 2 * many > len(records):
         for record in records:
@@ -101,7 +101,9 @@ def _one_text(group: Sequence[Record], session: str, context: Context) -> Docume
         for record in group
         for start, end, code in record.spans
     ]
-    document = marked(find_lines(group[0].text, context.speaker), selections, session)
+    speech = find_lines(group[0].text, context.speaker)
+    document = marked(speech.spoken, selections, session)
+    document.notes += speech.notes
     document.facts = facts(group[0].beside)
     document.marks += [Mark(row=record.row, code=code, coder=record.coder) for record in group for code in record.codes]
     coded = {record.coder for record in group if record.spans or record.codes}
@@ -151,7 +153,7 @@ def _marks(
 
 
 def _line(record: Record, context: Context) -> Line:
-    spoken = find_lines(record.text, context.speaker)
+    spoken = find_lines(record.text, context.speaker).spoken
     named = spoken[0].line if len(spoken) == 1 else Line(row=record.row, text=record.text.strip())
     start, end = time(record.beside, "start"), time(record.beside, "end")
     return Line(

@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
+from pathlib import Path
 
 import pandas as pd
 
 from threers.corpus import REJECT_COLUMNS
+
+
+def names_apart(paths: Iterable[Path]) -> dict[Path, str]:
+    """By file its name, with as many folders in front as tell it from others of the same name."""
+    groups: dict[str, list[Path]] = defaultdict(list)
+    for path in paths:
+        groups[path.name].append(path)
+    names: dict[Path, str] = {}
+    for same in groups.values():
+        longest = max(len(path.parts) for path in same)
+        for depth in range(1, longest + 1):
+            shown = {path: "/".join(path.parts[-depth:]) for path in same}
+            if len(set(shown.values())) == len(same):
+                break
+        names |= shown
+    return names
 
 
 class Rejects:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from threers.formats.documents import Document, Line, Mark
-from threers.formats.speech import Spoken, find_speech
+from threers.formats.speech import Speech, Spoken, read_speech
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,21 +24,20 @@ class Selection:
     value: str = ""
 
 
-def find_lines(
-    text: str, pattern: re.Pattern[str] | None = None, parts: Iterable[tuple[int, int]] = ()
-) -> list[Spoken]:
+def find_lines(text: str, pattern: re.Pattern[str] | None = None, parts: Iterable[tuple[int, int]] = ()) -> Speech:
     """Lines of speech in an annotated text; one that names no speaker is cut at `parts`, else at its line breaks."""
-    spoken = find_speech(text, pattern)
-    if any(one.line.speaker for one in spoken):
-        return spoken
+    speech = read_speech(text, pattern)
+    if any(one.line.speaker for one in speech.spoken):
+        # Their rows are those of the text; a reject's row is that of the file in which it stands.
+        return Speech(spoken=speech.spoken, notes=[(None, reason) for _, reason in speech.notes])
     ends = list(accumulate(len(line) for line in text.splitlines(keepends=True)))
     found = []
     for row, (start, end) in enumerate(list(parts) or zip([0, *ends], ends, strict=False), start=1):
         words = text[start:end]
         if said := words.strip():
             start += len(words) - len(words.lstrip())
-            found.append(Spoken(Line(row=row, text=said), start, start + len(said)))
-    return found
+            found.append(Spoken(Line(row=row, text=" ".join(said.split())), start, start + len(said)))
+    return Speech(spoken=found)
 
 
 def marked(spoken: Sequence[Spoken], selections: Iterable[Selection], session: str = "") -> Document:

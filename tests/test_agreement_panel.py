@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn import metrics
+from sklearn.calibration import calibration_curve
 
 from threers.agreement import bootstrap, pairs, panel, probabilities, ratings, weights
 
@@ -191,3 +192,23 @@ def test_probabilities_are_undefined_without_marks():
     assert np.isnan(probabilities.auroc(p, y, group, drawn))
     assert np.isnan(probabilities.average_precision(p, y, group, drawn))
     assert probabilities.brier(p, y, group, drawn) == pytest.approx(0.025)
+
+
+def test_equal_mass_error_is_that_of_scikit_learns_quantile_bins():
+    rng = np.random.default_rng(0)
+    p = rng.beta(1, 8, size=1000)
+    y = rng.random(1000) < p**0.8
+    true, said = calibration_curve(y, p, n_bins=10, strategy="quantile")
+    counts = np.histogram(p, np.quantile(p, np.arange(11) / 10))[0]
+    found = probabilities.equal_mass_error(p, y, np.zeros(1000, int), np.ones((1, 1)))
+    np.testing.assert_allclose(found, [np.sum(counts * abs(true - said)) / 1000], atol=1e-12)
+
+
+def test_a_rare_code_that_is_always_given_its_frequency_is_calibrated_and_one_given_the_wrong_way_round_is_not():
+    y = np.arange(1000) % 50 == 0
+    right, wrong = np.full(1000, 0.02), np.where(y, 0.0, 0.04)
+    errors = [
+        probabilities.equal_mass_error(p, y, np.arange(1000) % 10, np.ones((1, 10))).item() for p in (right, wrong)
+    ]
+    assert errors[0] == pytest.approx(0)
+    assert errors[1] > 0.01

@@ -5,7 +5,15 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from threers.codebook import Codebook
-from threers.decisions import Decisions, _f1, fit_decisions, macro_f1, probabilities, tag
+from threers.decisions import (
+    Decisions,
+    _f1,
+    before_temperature,
+    fit_decisions,
+    macro_f1,
+    probabilities,
+    tag,
+)
 from threers.errors import InputError
 from threers.targets import Targets
 
@@ -164,3 +172,18 @@ def test_a_code_that_nobody_spoke_of_has_no_probability_and_no_tag():
         else:
             assert tags[:, column].sum() == 1
     assert Decisions.from_dict(decisions.to_dict(), book, "x") == decisions
+
+
+@pytest.mark.parametrize("name", sorted(BOOKS))
+@pytest.mark.parametrize("learnt", ["all", "all but one"])
+def test_temperature_can_be_taken_back(name, learnt):
+    book, rng = BOOKS[name], np.random.default_rng(0)
+    logits = rng.normal(scale=2, size=(50, len(book.tag_codes()))).astype(np.float32)
+    legal = book.legal_mask(rng.choice(list(book.roles), 50))
+    childless = [code for code in book.tag_codes() if code not in {c.parent for c in book.codes.values()}]
+    lost = () if learnt == "all" else (childless[-1],)
+    neutral = Decisions.neutral(book)
+    plain = Decisions(neutral.temperature, neutral.threshold, lost)
+    heated = Decisions(dict.fromkeys(neutral.temperature, 1.7), neutral.threshold, lost)
+    found = before_temperature(probabilities(logits, legal, book, heated), book, heated)
+    np.testing.assert_allclose(found, probabilities(logits, legal, book, plain), atol=2e-5)

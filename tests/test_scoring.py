@@ -15,7 +15,7 @@ from threers import scoring, streams
 from threers.codebook import Codebook
 from threers.errors import InputError, OutputExistsError, Stopped
 from threers.hardware import choose
-from threers.scores import claim, owned, read_scores, scores_to_codings, write_parquet_parts
+from threers.scores import claim, owned, read_scores, scores_to_codings, write_parquet, write_parquet_parts
 from threers.settings import Engine
 from threers.streams import Source
 from threers.summary import summarise_segments, summarise_sessions
@@ -355,3 +355,9 @@ def test_summaries_of_parts_make_one_table(tmp_path):
         apart = pd.concat([summarise(untimed), summarise(table)], ignore_index=True)
         pd.testing.assert_frame_equal(whole, apart, check_dtype=False)
     assert whole["session_id"].tolist() == ["a", "s"]
+
+
+def test_parts_without_any_tag_can_be_read_beside_others(tmp_path):
+    for number, tags in enumerate(([[], []], [["W1"], []])):
+        write_parquet(pd.DataFrame({"session_id": ["a", "b"], "tags": tags}), tmp_path / f"part-{number}.parquet")
+    assert [list(tags) for tags in pd.read_parquet(tmp_path)["tags"]] == [[], [], ["W1"], []]

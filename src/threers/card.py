@@ -47,6 +47,9 @@ def model_card(name: str, manifest: dict[str, Any], codebook: Codebook, corpus: 
         "|---|---|",
         *(f"| {codebook.family(family).title} | {figure:.3f} |" for family, figure in best["macro_f1"].items()),
         "",
+        "## Errors on patients kept out",
+        _calibration(manifest.get("calibration")),
+        "",
         "## Reduced precision",
         _precision(manifest["precision_check"]),
         "",
@@ -59,6 +62,16 @@ def model_card(name: str, manifest: dict[str, Any], codebook: Codebook, corpus: 
         "",
     ]
     return "\n".join(lines)
+
+
+def _calibration(found: dict[str, int] | None) -> str:
+    if found is None:
+        return "Unknown to this tagger, so it cannot abstain with a promise (`threers train calibration=…`)."
+    return (
+        f"It carries the out-of-fold scores of {found['utterances']} coded utterances of {found['groups']} groups, and "
+        "the coders' consensus there, as numbers without names or texts. With them `threers score abstain=…` promises "
+        "an error, and counts are corrected in `prevalence.csv`."
+    )
 
 
 def _precision(check: dict[str, Any]) -> str:

@@ -20,6 +20,7 @@ VERBS = {
     "score": "tag transcripts or a corpus with a tagger",
     "export": "write tags back into the files of coders' tools",
     "agree": "compare coders and models with each other",
+    "sample": "choose sessions for people to code, and write their coding sheets",
     "doctor": "show what is installed and what would be used",
     "demo": "go the whole way on the bundled synthetic sessions",
 }
@@ -125,6 +126,7 @@ def _jobs() -> dict[str, tuple[Callable[[Any], None], Any]]:
         "score": (_score, settings.ScoreRun),
         "export": (_export, settings.ExportRun),
         "agree": (_agree, settings.AgreeRun),
+        "sample": (_sample, settings.SampleRun),
         "doctor": (_doctor, settings.DoctorRun),
         "demo": (_demo, settings.DemoRun),
     }
@@ -175,6 +177,12 @@ def _export(run: Any) -> None:
     files, codings = runs.export(run)
     where = files[0] if len(files) == 1 else f"{files[0].parent} ({len(files)} files)"
     _say(f"{codings} codings written: {where}")
+
+
+def _sample(run: Any) -> None:
+    from threers import runs, screen
+
+    screen.show_sample(runs.sample(run), run.out)
 
 
 def _agree(run: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize_scalar
-from scipy.special import expit, log_expit, log_softmax, softmax
+from scipy.special import expit, log_expit, log_softmax, logit, softmax
 
 from threers.codebook import Codebook, Family
 from threers.errors import InputError
@@ -88,6 +88,29 @@ def probabilities(logits: np.ndarray, legal: np.ndarray, codebook: Codebook, dec
         result[:, columns] = own
     result[~legal] = np.nan
     result[:, [code in decisions.not_learnt for code in codebook.tag_codes()]] = np.nan
+    return result
+
+
+def before_temperature(p: np.ndarray, codebook: Codebook, decisions: Decisions) -> np.ndarray:
+    """What `probabilities` would have given with temperature 1, float64 (n, n_codes), from what it gave."""
+    result = np.full(p.shape, np.nan)
+    for family, columns in family_columns(codebook):
+        temperature, own = decisions.temperature[family.name], p[:, columns].astype(np.float64)
+        if family.kind == "exclusive":
+            # Codes that were not learnt share what is missing to 1.
+            unknown = np.isnan(own)
+            missing = np.maximum(1 - np.nansum(own, axis=1), 0) / np.maximum(unknown.sum(axis=1), 1)
+            whole = np.where(unknown, missing[:, None], own)
+            first = softmax(temperature * np.log(np.maximum(whole, 1e-30)), axis=1)
+        else:
+            first = own.copy()
+            for place, parent in _parents_first(family, codebook):
+                above = 1.0 if parent is None else own[:, parent]
+                given = np.divide(own[:, place], above, out=np.zeros(len(own)), where=above > 0)
+                first[:, place] = expit(temperature * logit(np.clip(given, 0, 1)))
+                if parent is not None:
+                    first[:, place] *= first[:, parent]
+        result[:, columns] = np.where(np.isnan(own), np.nan, first)
     return result
 
 

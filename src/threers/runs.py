@@ -15,11 +15,13 @@ import pandas as pd
 
 from threers import agreement, report
 from threers.codebook import Codebook
-from threers.corpus import Corpus, coded_sessions, grouped_folds, require_disjoint, table_hash
+from threers.corpus import Corpus, coded_sessions, grouped_folds, table_hash
 from threers.doctor import versions
 from threers.errors import InputError, LeakError, OutputExistsError
 from threers.formats import import_files, read_two_tables
 from threers.formats.privacy import find_identifiers, read_names, summarise
+from threers.prevalence import prevalence
+from threers.sampling import doubt_of_sessions, draw, uncoded_sessions, write_sheets
 from threers.scores import (
     PARTS,
     begun,
@@ -32,11 +34,12 @@ from threers.scores import (
     write_parquet,
     write_parquet_parts,
 )
-from threers.settings import AgreeRun, Backbone, EvaluateRun, ExportRun, ImportRun, ScoreRun, TrainRun
+from threers.settings import AgreeRun, Backbone, EvaluateRun, ExportRun, ImportRun, SampleRun, ScoreRun, TrainRun
 from threers.streams import Source
 from threers.summary import summarise_segments, summarise_sessions
 
 if TYPE_CHECKING:
+    from threers.abstention import Limits
     from threers.tagger import Tagger
 
 logger = logging.getLogger(__name__)
@@ -62,6 +65,7 @@ def train(run: TrainRun) -> Path:
 
     Several processes of `accelerate launch` train one tagger together; the first one writes it.
     """
+    from threers.calibration import from_evaluation
     from threers.card import model_card
     from threers.ranks import is_first
     from threers.training import fit
@@ -73,6 +77,7 @@ def train(run: TrainRun) -> Path:
         raise OutputExistsError(f"tagger={out}: holds something else than a tagger; name another folder")
     corpus = Corpus.load(run.corpus)
     _require_learnable(corpus, run.backbone)
+    calibration = from_evaluation(run.calibration, corpus, run.backbone, run.training) if run.calibration else None
     work = out.with_name(f".{out.name}.training")
     identity = _identity(corpus, backbone=asdict(run.backbone), training=asdict(run.training))
     again = run.overwrite or not same_run(work, identity)
@@ -81,6 +86,9 @@ def train(run: TrainRun) -> Path:
         if not is_first():
             return out
         tagger.manifest |= identity | {"name": out.name, "synthetic": bool(corpus.manifest.get("synthetic"))}
+        if calibration is not None:
+            tagger.calibration = calibration
+            tagger.manifest["calibration"] = {"groups": calibration.groups, "utterances": len(calibration.group)}
         made = work / "tagger"
         tagger.save(made)
         card = model_card(out.name, tagger.manifest, tagger.codebook, corpus)
@@ -98,10 +106,7 @@ def evaluate(run: EvaluateRun) -> pd.DataFrame:
     Writes folds/, scores/, agreement.csv, .json and .html under `out`; goes on where a run was cut off. Returns the
     agreement table.
     """
-    from threers.floors import FLOORS, floor_codings, floor_tags
-    from threers.hardware import choose
-    from threers.scoring import score_sessions
-    from threers.training import fit
+    from threers import crossvalidation as folds
 
     corpus, out = Corpus.load(run.corpus), Path(run.out).expanduser()
     _require_learnable(corpus, run.backbone)
@@ -111,42 +116,37 @@ def evaluate(run: EvaluateRun) -> pd.DataFrame:
     identity = _identity(corpus, folds=run.folds, seed=run.seed, **settings)
     name = f"model:{run.backbone.name}"
     with owned(out, identity, "out", run.overwrite):
-        for fold in range(run.folds):
-            if (out / "folds" / f"scores-{fold}.parquet").is_file():
-                continue
-            train_ids, test_ids = list(fold_of.index[fold_of != fold]), list(fold_of.index[fold_of == fold])
-            require_disjoint(coded.sessions, train_ids, test_ids)
-            logger.info("fold %d of %d: learn from %d sessions", fold + 1, run.folds, len(train_ids))
-            learn, test = coded.select(train_ids), coded.select(test_ids)
-            work = out / "folds" / f"training-{fold}"
-            tagger = fit(learn, run.backbone, run.training, work=work)
-            hardware = choose(run.training.device, reduced=tagger.keeps_tags)
-            tagger.lower(hardware)
-            scores = score_sessions(tagger, test.utterances, hardware)
-            floors = floor_tags(learn, test)
-            rows = pd.concat([floor_codings(test, floors[floor], floor) for floor in FLOORS], ignore_index=True)
-            write_parquet(rows, out / "folds" / f"floors-{fold}.parquet")
-            write_json(
-                tagger.manifest | {"decisions": tagger.decisions.to_dict()}, out / "folds" / f"tagger-{fold}.json"
-            )
-            write_parquet(scores, out / "folds" / f"scores-{fold}.parquet")
-            shutil.rmtree(work)
-        scores = _together(out / "folds", "scores", run.folds)
-        order = pd.MultiIndex.from_frame(scores[["session_id", "utterance_id"]])
-        wanted = pd.MultiIndex.from_frame(coded.utterances[["session_id", "utterance_id"]])
-        scores = scores.iloc[order.get_indexer(wanted)].reset_index(drop=True)
+        parts = out / "folds"
+        folds.run_folds(coded, fold_of, run.backbone, run.training, parts)
+        scores = folds.out_of_fold(coded, parts, run.folds)
         write_parquet(scores, out / "scores" / "utterances" / "part-00000.parquet")
         _write_summaries(lambda: [scores], corpus.codebook, 5.0, out / "scores")
         write_json(identity | {"name": run.backbone.name, "out_of_fold": True}, out / "scores" / "manifest.json")
-        machines = [_together(out / "folds", "floors", run.folds), scores_to_codings(scores, corpus.codebook, name)]
+        codings = scores_to_codings(scores, corpus.codebook, name)
+        curve = None
+        if run.curve:
+            learnt = folds.run_curve(coded, fold_of, run.backbone, run.training, parts, run.seed)
+            tables = {s: folds.together(parts, folds.curve_name(s), run.folds) for s in folds.SHARES}
+            machines = {s: scores_to_codings(table, corpus.codebook, name) for s, table in tables.items()}
+            curve = _curve(coded, machines | {1.0: codings}, learnt, run)
+            write_csv(curve, out / "curve.csv")
         return _agree(
             coded,
-            machines,
-            {name: scores},
+            [folds.together(parts, "floors", run.folds), codings],
+            {name: scores.merge(folds.uncalibrated(parts, run.folds, corpus.codebook))},
             out,
             AgreeRun(corpus=run.corpus, out=run.out, resamples=run.resamples, seed=run.seed),
             folds=run.folds,
+            curve=curve,
         )
+
+
+def _curve(coded: Corpus, machines: Mapping[float, pd.DataFrame], learnt: pd.Series, run: EvaluateRun) -> pd.DataFrame:
+    from threers.agreement.curve import learning_curve
+
+    group = coded.sessions.set_index("session_id")["group_id"]
+    of_corpus = (coded.utterances, group, coded.codebook)
+    return learning_curve(coded.codings, machines, learnt, *of_corpus, resamples=run.resamples, seed=run.seed)
 
 
 def score(run: ScoreRun) -> dict[str, Any]:
@@ -156,6 +156,7 @@ def score(run: ScoreRun) -> dict[str, Any]:
     from threers.tagger import Tagger
 
     tagger = Tagger.load(run.tagger)
+    limits = _limits(tagger, run) if run.abstain else None
     source = Source(run.source, tagger.codebook, run.reader, run.roles, run.columns)
     out = Path(run.out).expanduser()
     # A run goes on as it began, whatever the machine measures today.
@@ -173,19 +174,42 @@ def score(run: ScoreRun) -> dict[str, Any]:
             "segment_minutes": run.segment_minutes,
             "batch_tokens": run.engine.batch_tokens,
             "shard_sessions": run.engine.shard_sessions,
+            **({"abstain": run.abstain} if run.abstain else {}),
         }
         with owned(out, identity, "out", run.overwrite):
             (out / "manifest.json").unlink(missing_ok=True)  # until this run is whole, the folder is not
-            tally = score_to_folder(tagger, source, out, run.engine, hardware, include_text=run.include_text, way=way)
+            wanted: dict[str, Any] = {"include_text": run.include_text, "limits": limits}
+            tally = score_to_folder(tagger, source, out, run.engine, hardware, way=way, **wanted)
             found = identity | {"hardware": asdict(hardware), **tally.to_dict()}
-            return _finish_scores(run, tagger, source, out, found)
+            return _finish_scores(run, tagger, source, out, found, limits)
 
 
-def _finish_scores(run: ScoreRun, tagger: Tagger, source: Source, out: Path, found: dict[str, Any]) -> dict[str, Any]:
+def _limits(tagger: Tagger, run: ScoreRun) -> Limits:
+    from threers.abstention import fit_limits
+
+    if tagger.calibration is None:
+        raise InputError(
+            f"abstain={run.abstain:g}: tagger {run.tagger} carries no out-of-fold scores, so it can promise nothing; "
+            "train it with calibration=FOLDER of threers evaluate on the same corpus"
+        )
+    return fit_limits(tagger.calibration, run.abstain, tagger.codebook)
+
+
+def _finish_scores(
+    run: ScoreRun, tagger: Tagger, source: Source, out: Path, found: dict[str, Any], limits: Limits | None
+) -> dict[str, Any]:
+    from threers.abstention import describe
+
     rejects = source.rejects.frame()
     write_csv(rejects, out / "errors.csv")
     parts = sorted((out / PARTS).glob("part-*.parquet"))
     _write_summaries(lambda: map(pd.read_parquet, parts), tagger.codebook, run.segment_minutes, out)
+    if tagger.calibration is not None:
+        sessions = pd.read_parquet(out / "sessions.parquet")
+        rates = prevalence(sessions, _groups(source, sessions), tagger.calibration, tagger.codebook)
+        write_csv(rates, out / "prevalence.csv")
+        if limits is not None:
+            found["abstention"] = describe(tagger.calibration, limits, sessions, tagger.codebook)
     manifest = found | {
         "name": tagger.manifest.get("name", Path(run.tagger).name),
         "codebook": tagger.codebook.name,
@@ -199,6 +223,14 @@ def _finish_scores(run: ScoreRun, tagger: Tagger, source: Source, out: Path, fou
     return manifest
 
 
+def _groups(source: Source, sessions: pd.DataFrame) -> int:
+    """How many patients the sessions come from; where only a corpus could say, each session counts as one."""
+    if not source.is_corpus:
+        return len(sessions)
+    known = pd.read_parquet(source.path / "sessions.parquet", columns=["session_id", "group_id"])
+    return int(known.loc[known["session_id"].isin(sessions["session_id"]), "group_id"].nunique())
+
+
 def agree(run: AgreeRun) -> tuple[pd.DataFrame, Codebook]:
     """Every coder of a corpus, and the models whose scores are given, against each other; or two coders' tables.
 
@@ -208,11 +240,7 @@ def agree(run: AgreeRun) -> tuple[pd.DataFrame, Codebook]:
     machines, probabilities = [], {}
     for folder in run.scores:
         scores, manifest = read_scores(folder)
-        if manifest.get("codebook_sha256") != corpus.codebook.hash:
-            raise InputError(
-                f"scores {folder}: made with codebook {manifest.get('codebook')}, not with the corpus's "
-                f"{corpus.codebook.name}; only the same codebook can be compared"
-            )
+        _same_codebook(manifest, corpus, folder)
         known = scores["session_id"].isin(corpus.sessions["session_id"])
         if not known.any():
             raise InputError(f"scores {folder}: no session in common with corpus {run.corpus}; nothing can be compared")
@@ -239,11 +267,7 @@ def export(run: ExportRun) -> tuple[list[Path], int]:
     codings = [corpus.codings] if run.coders or not run.scores else []
     if run.scores:
         scores, manifest = read_scores(run.scores)
-        if manifest.get("codebook_sha256") != corpus.codebook.hash:
-            raise InputError(
-                f"scores {run.scores}: made with codebook {manifest.get('codebook')}, not with the corpus's "
-                f"{corpus.codebook.name}"
-            )
+        _same_codebook(manifest, corpus, run.scores)
         scores = scores[scores["session_id"].isin(corpus.sessions["session_id"])]
         if scores.empty:
             raise InputError(f"scores {run.scores}: no session in common with corpus {run.corpus}")
@@ -254,6 +278,35 @@ def export(run: ExportRun) -> tuple[list[Path], int]:
     documents = list(to_documents(corpus, codings))
     files = write_documents(documents, form, to, corpus, run.originals, run.overwrite)
     return files, int(codings["code"].notna().sum())
+
+
+def sample(run: SampleRun) -> dict[str, Any]:
+    """Sessions of a corpus for people to code: sampling.csv and a coding sheet each. Returns the manifest."""
+    corpus, out = Corpus.load(run.corpus), Path(run.out).expanduser()
+    sessions, doubt, tagger = uncoded_sessions(corpus), None, None
+    if run.scores:
+        scores, manifest = read_scores(run.scores)
+        tagger = manifest.get("tagger")
+        doubt = doubt_of_sessions(scores, _same_codebook(manifest, corpus, run.scores)).dropna()
+        sessions = sessions[sessions["session_id"].isin(doubt.index)]
+    chosen = draw(sessions, run.n, run.how, run.seed, doubt)
+    identity = {"corpus": corpus.hash, "tagger": tagger, "n": run.n, "how": run.how, "seed": run.seed}
+    identity |= {"sessions": len(sessions), "sheets": run.sheets}
+    with owned(out, identity, "out", run.overwrite):
+        if not (out / "sampling.csv").is_file():  # else coders may have filled the sheets already
+            shutil.rmtree(out / "sheets", ignore_errors=True)
+            chosen.insert(0, "sheet", write_sheets(corpus, chosen, out / "sheets", run.sheets))
+            write_csv(chosen, out / "sampling.csv")
+        return identity
+
+
+def _same_codebook(manifest: Mapping[str, Any], corpus: Corpus, folder: str) -> Codebook:
+    if manifest.get("codebook_sha256") != corpus.codebook.hash:
+        raise InputError(
+            f"scores {folder}: made with codebook {manifest.get('codebook')}, not with the corpus's "
+            f"{corpus.codebook.name}; only the same codebook can be compared"
+        )
+    return corpus.codebook
 
 
 def _require_learnable(corpus: Corpus, backbone: Backbone) -> None:
@@ -292,6 +345,7 @@ def _agree(
     out: Path,
     run: AgreeRun,
     folds: int = 0,
+    curve: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     table = agreement.agree(
         pd.concat([corpus.codings, *machines], ignore_index=True),
@@ -310,7 +364,7 @@ def _agree(
     verdicts = agreement.verdicts(table, run.verdict)
     agreement.write(table, out, verdicts)
     page = report.agreement_report(
-        corpus, machines, probabilities, table, verdicts, run.verdict, include_text=run.include_text
+        corpus, machines, probabilities, table, verdicts, run.verdict, curve=curve, include_text=run.include_text
     )
     report.write_report(page, out / "agreement.html")
     return table
@@ -322,10 +376,6 @@ def _write_summaries(
     segments = (summarise_segments(part, codebook, minutes) for part in parts())
     write_parquet_parts(segments, out / "segments.parquet")
     write_parquet_parts((summarise_sessions(part, codebook) for part in parts()), out / "sessions.parquet")
-
-
-def _together(folder: Path, what: str, folds: int) -> pd.DataFrame:
-    return pd.concat([pd.read_parquet(folder / f"{what}-{fold}.parquet") for fold in range(folds)], ignore_index=True)
 
 
 def _identity(corpus: Corpus, **settings: Any) -> dict[str, Any]:

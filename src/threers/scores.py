@@ -28,16 +28,20 @@ PARTS = "utterances"
 LOCK = ".lock"
 
 
-def score_table(utterances: pd.DataFrame, p: np.ndarray, tags: np.ndarray, codebook: Codebook) -> pd.DataFrame:
+def score_table(
+    utterances: pd.DataFrame, p: np.ndarray, tags: np.ndarray, codebook: Codebook, abstained: np.ndarray | None = None
+) -> pd.DataFrame:
     """Put utterances, probabilities and tags, both (n, n_codes), into one table.
 
     Returns session_id, utterance_id, role, start, end, `p_CODE` float32 per code (null where the role may not have it)
-    and `tags` (list of codes).
+    and `tags` (list of codes); with `abstained`, too, the list of codes left to humans.
     """
     codes = np.array(codebook.tag_codes(), dtype=object)
     table = utterances[["session_id", "utterance_id", "role", "start", "end"]].reset_index(drop=True)
     table = pd.concat([table, pd.DataFrame(p, columns=[f"p_{code}" for code in codes])], axis=1)
     table["tags"] = [list(codes[row]) for row in tags]
+    if abstained is not None:
+        table["abstained"] = [list(codes[row]) for row in abstained]
     return table
 
 
@@ -68,7 +72,12 @@ def part_file(parts: Path, number: int) -> Path:
 def write_parquet(table: pd.DataFrame, path: Path) -> None:
     """Write a table under a temporary name, sync it to disk, then rename: it is there whole or not at all."""
     scratch = _scratch(path)
-    table.to_parquet(scratch, index=False)
+    rows = pa.Table.from_pandas(table, preserve_index=False)
+    for place, field in enumerate(rows.schema):
+        # Lists that are all empty have no type of their own, and such a part could not be read beside the others.
+        if field.type == pa.list_(pa.null()):
+            rows = rows.set_column(place, field.name, rows[field.name].cast(pa.list_(pa.string())))
+    pq.write_table(rows, scratch)
     _finish(scratch, path)
 
 

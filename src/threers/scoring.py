@@ -21,6 +21,7 @@ import torch
 from rich.console import Console
 from rich.progress import Progress
 
+from threers.abstention import Limits, left_open
 from threers.chunks import SessionTokens, tokenise
 from threers.corpus import session_hashes
 from threers.errors import InputError, SettingsError, Stopped
@@ -76,6 +77,8 @@ class Job:
     hardware: Hardware
     batch_tokens: int
     include_text: bool
+    limits: Limits | None = None
+    """What is left to humans; None: nothing, and the scores do not speak of it."""
 
 
 #: Shards as they get finished, in any order, each with its entry; its part is written.
@@ -102,12 +105,14 @@ def score_to_folder(
     hardware: Hardware,
     *,
     include_text: bool,
+    limits: Limits | None = None,
     way: Way | None = None,
 ) -> Tally:
     """Score a stream of sessions, shard by shard, into `out/utterances/part-*.parquet`.
 
     A session that was scored as it is now, in this folder, is not scored again; one that has changed is scored into a
-    new part and taken out of its old one. `way`: who scores the shards; None: this process.
+    new part and taken out of its old one. `limits`: what is left to humans, see `abstention`. `way`: who scores the
+    shards; None: this process.
 
     Raises:
         InputError: nothing could be scored, or the source is gone.
@@ -117,7 +122,7 @@ def score_to_folder(
     """
     journal = Journal(out, out / PARTS)
     resumed = bool(journal.entries)
-    job = Job(journal.parts.absolute(), hardware, engine.batch_tokens, include_text)
+    job = Job(journal.parts.absolute(), hardware, engine.batch_tokens, include_text, limits)
     present: dict[str, str] = {}
     shards = missing_shards(source, journal, present, engine.shard_sessions, tagger.codebook)
     way = way or partial(score_here, tagger)
@@ -150,7 +155,7 @@ def score_here(tagger: Tagger, shards: Iterator[Shard], job: Job, stop: threadin
 
 def score_shard(tagger: Tagger, shard: Shard, tokens: list[SessionTokens], job: Job) -> Entry:
     """Score a shard and write its part. The entry lacks sessions for which the tagger gave no finite number."""
-    table, tally = _score(tagger, shard.utterances, tokens, job.hardware, job.batch_tokens)
+    table, tally = _score(tagger, shard.utterances, tokens, job.hardware, job.batch_tokens, job.limits)
     if job.include_text:
         keys = ["session_id", "utterance_id"]
         table = table.merge(shard.utterances[[*keys, "text"]], on=keys, how="left", validate="one_to_one")
@@ -162,7 +167,12 @@ def score_shard(tagger: Tagger, shard: Shard, tokens: list[SessionTokens], job: 
 
 
 def _score(
-    tagger: Tagger, utterances: pd.DataFrame, tokens: list[SessionTokens], hardware: Hardware, batch_tokens: int = 0
+    tagger: Tagger,
+    utterances: pd.DataFrame,
+    tokens: list[SessionTokens],
+    hardware: Hardware,
+    batch_tokens: int = 0,
+    limits: Limits | None = None,
 ) -> tuple[pd.DataFrame, Tally]:
     start = time.monotonic()
     try:
@@ -181,7 +191,8 @@ def _score(
         padded_tokens=report.padded_tokens,
         seconds=time.monotonic() - start,
     )
-    table = score_table(utterances, p, tags, tagger.codebook)
+    abstained = None if limits is None else left_open(p, tags, limits, tagger.codebook)
+    table = score_table(utterances, p, tags, tagger.codebook, abstained)
     broken = table["session_id"].isin(table.loc[~np.isfinite(report.logits).all(axis=1), "session_id"])
     return (table[~broken].reset_index(drop=True) if broken.any() else table), tally
 

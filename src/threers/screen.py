@@ -111,7 +111,62 @@ def show_scores(manifest: dict[str, Any], folder: str) -> None:
         )
     if manifest["rejected"]:
         console.print(f"{manifest['rejected']} rows, sessions or files have a fault: {Path(folder) / 'errors.csv'}")
+    if "abstention" in manifest:
+        show_abstention(manifest["abstention"])
     console.print(f"scores: {Path(folder)}")
+
+
+def show_sample(manifest: dict[str, Any], folder: str) -> None:
+    """What was chosen, what may be concluded from it, and how the sheets come back."""
+    console = Console(soft_wrap=True, highlight=False, markup=False)
+    out = Path(folder)
+    n, total = manifest["n"], manifest["sessions"]
+    console.print(f"{n} of {total} uncoded sessions, how={manifest['how']}: {out / 'sampling.csv'}")
+    if manifest["how"] == "uncertain":
+        console.print("chosen, not drawn: good to learn from; no share or count of all sessions follows from them")
+    else:
+        console.print(f"drawn at random, each with probability {n / total:.3f}: they stand for all {total}")
+    console.print(f"sheets: {out / 'sheets'}: THEY HOLD THE TRANSCRIPT TEXT; handle them like the transcripts")
+    console.print(
+        "coders fill the columns coder and code (several codes: W1; R3), a row at least per session: none where there "
+        f"is nothing to mark. Then: threers import source='{out / 'sheets'}/*' corpus=…"
+    )
+
+
+def show_abstention(found: dict[str, Any]) -> None:
+    """What was left to humans, what that promises of each code, and where nothing can be promised."""
+    console = Console(soft_wrap=True, highlight=False, markup=False)
+    promised = [row for row in found["codes"] if row["promised"] is not None]
+    if promised:
+        show_rows(
+            [
+                {
+                    "code": row["code"] if row["answer"] == "marked" else f"{row['code']} (not marked)",
+                    "patients": str(row["groups"]),
+                    "promised error": f"{row['promised']:.1%}",
+                    "error on other folds": _percent(row["error_realised"]),
+                    "without abstaining": _percent(row["error_before"]),
+                    "left to humans": str(row["left_to_humans"]),
+                }
+                for row in promised
+            ]
+        )
+        console.print(f"{found['left_to_humans']:.1%} of the utterances have a code that is left to humans")
+        console.print(found["promise"])
+    few = [row for row in found["codes"] if row["groups"] < found["fewest_groups"]]
+    if few:
+        names = ", ".join(f"{row['code']} {row['answer']} ({row['groups']})" for row in few)
+        console.print(
+            f"nothing can be promised of {names}: an error of {found['error']:.1%} needs {found['fewest_groups']} "
+            "coded patients that have it; it is tagged as without abstain"
+        )
+    lost = [row["code"] for row in found["codes"] if row["promised"] is None and row not in few]
+    if lost:
+        console.print(f"nothing can be promised of {', '.join(lost)}: too rare in some folds to be learnt there")
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{share:.1%}"  # noqa: RUF001 an en dash, as tables have it
 
 
 def show_findings(findings: Sequence[tuple[str, str]]) -> None:

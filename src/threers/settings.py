@@ -15,6 +15,8 @@ DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("auto", "float32", "bfloat16")
 ENGINES = ("local", "ray")
 PRIVACY = ("warn", "refuse", "off")
+SAMPLES = ("random", "by_patient", "uncertain")
+SHEETS = ("csv", "xlsx")
 
 
 def _require(condition: bool, key: str, found: object, expected: str) -> None:
@@ -200,6 +202,8 @@ class TrainRun:
     tagger: str
     backbone: Backbone
     training: Training
+    calibration: str = ""
+    """Folder of `threers evaluate` on the same corpus: the tagger carries its out-of-fold scores."""
     overwrite: bool = False
 
     def __post_init__(self) -> None:
@@ -219,6 +223,8 @@ class EvaluateRun:
     seed: int = 1
     """Draws the folds and the resamples; the tagger's own seed is training.seed."""
     resamples: int = 2000
+    curve: bool = False
+    """True: also learn from a quarter, half and three quarters of each fold's groups."""
     overwrite: bool = False
 
     def __post_init__(self) -> None:
@@ -239,6 +245,8 @@ class ScoreRun:
     device: str = "auto"
     precision: str = "auto"
     include_text: bool = False
+    abstain: float = 0.0
+    """Largest error per code to be promised, by leaving the rest to humans; 0: everything is tagged."""
     segment_minutes: float = 5.0
     reader: str = "auto"
     roles: dict[str, str] | str = field(default_factory=dict)
@@ -252,6 +260,7 @@ class ScoreRun:
         _require_given("out", self.out)
         _require_one_of("device", self.device, DEVICES)
         _require_one_of("precision", self.precision, PRECISIONS)
+        _require(0 <= self.abstain < 0.5, "abstain", self.abstain, "from 0 to below 0.5")
         _require(self.segment_minutes > 0, "segment_minutes", self.segment_minutes, "above 0")
 
 
@@ -273,6 +282,33 @@ class ExportRun:
     def __post_init__(self) -> None:
         _require_given("corpus", self.corpus)
         _require_given("to", self.to)
+
+
+@dataclass(kw_only=True, frozen=True)
+class SampleRun:
+    """`threers sample`: sessions for people to code, on sheets."""
+
+    corpus: str
+    out: str
+    n: int = 10
+    how: str = "by_patient"
+    """`random`, `by_patient` (random, spread over the patients), `uncertain` (where the tagger is least sure)."""
+    scores: str = ""
+    """For `uncertain`: scores of the same corpus."""
+    sheets: str = "csv"
+    seed: int = 1
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        _require_given("corpus", self.corpus)
+        _require_given("out", self.out)
+        _require(self.n >= 1, "n", self.n, "at least 1")
+        _require_one_of("how", self.how, SAMPLES)
+        _require_one_of("sheets", self.sheets, SHEETS)
+        if self.how == "uncertain":
+            _require(bool(self.scores), "scores", self.scores, "a scores folder, to know where the tagger is unsure")
+        else:
+            _require(not self.scores, "scores", self.scores, f"none: how={self.how} does not look at scores")
 
 
 @dataclass(kw_only=True, frozen=True)

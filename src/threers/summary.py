@@ -12,7 +12,8 @@ def summarise_segments(scores: pd.DataFrame, codebook: Codebook, minutes: float)
     """One row per session and segment of `minutes`; an utterance belongs to the segment in which it starts.
 
     Returns session_id, segment (0, 1, …), start and end in seconds, n_utterances, and per code `n_CODE` (tags) and
-    `expected_CODE` (sum of probabilities). Utterances without a start time belong to no segment.
+    `expected_CODE` (sum of probabilities); where utterances were left to humans, how many (`n_abstained`), and for the
+    sake of which code (`abstained_CODE`). Utterances without a start time belong to no segment.
     """
     timed = scores[scores["start"].notna()]
     segment = (timed["start"] // (minutes * 60)).astype("int64").rename("segment")
@@ -26,8 +27,8 @@ def summarise_sessions(scores: pd.DataFrame, codebook: Codebook) -> pd.DataFrame
     """One row per session.
 
     Returns session_id, minutes (from the first start to the last known time, null without times), n_utterances,
-    `utterances_ROLE`, and per code `n_CODE` (tags), `expected_CODE` (sum of probabilities) and `rate_CODE` (tags per 5
-    minutes).
+    `utterances_ROLE`, per code `n_CODE` (tags), `expected_CODE` (sum of probabilities) and `rate_CODE` (tags per 5
+    minutes), and what was left to humans as in segments.
     """
     table = _counts(scores, [scores["session_id"]], codebook)
     times = scores.assign(last=scores["end"].fillna(scores["start"])).groupby("session_id", sort=True)
@@ -49,4 +50,10 @@ def _counts(scores: pd.DataFrame, keys: list[pd.Series], codebook: Codebook) -> 
     columns = {"n_utterances": pd.Series(1, index=scores.index)}
     columns |= {f"n_{code}": scores["tags"].map(lambda tags, code=code: code in tags).astype("int64") for code in codes}
     columns |= {f"expected_{code}": scores[f"p_{code}"].astype("float64") for code in codes}
+    if "abstained" in scores:  # left to humans
+        columns["n_abstained"] = scores["abstained"].map(len).gt(0).astype("int64")
+        columns |= {
+            f"abstained_{code}": scores["abstained"].map(lambda left, code=code: code in left).astype("int64")
+            for code in codes
+        }
     return pd.DataFrame(columns, index=scores.index).groupby(keys, sort=True).sum(min_count=1).reset_index()

@@ -14,6 +14,8 @@ import torch
 
 from threers.attention import suit
 from threers.backbones import WEIGHTS, load_encoder, load_tokenizer
+from threers.calibration import FILE as CALIBRATION
+from threers.calibration import Calibration
 from threers.chunks import Chunker, SessionTokens
 from threers.codebook import Codebook
 from threers.decisions import Decisions, probabilities, tag
@@ -46,8 +48,10 @@ class Tagger:
     pretrained: Pretrained | None = None
     pretrained_share: float = 0.0
     """How much each opinion's logits count, 0 to 1; the encoder's count for the rest."""
+    calibration: Calibration | None = None
+    """How taggers trained as this one err on patients they never saw."""
     hash: str = ""
-    """SHA-256 over the weights, codebook and decisions of a loaded tagger."""
+    """SHA-256 over the weights, codebook, decisions and calibration of a loaded tagger."""
 
     @classmethod
     def start(cls, folder: Path, backbone: Backbone, codebook: Codebook, dropout: float) -> Tagger:
@@ -132,6 +136,8 @@ class Tagger:
             self.lexicon.save(folder / LEXICON)
         if self.pretrained is not None:
             self.pretrained.save(folder / PRETRAINED)
+        if self.calibration is not None:
+            self.calibration.save(folder / CALIBRATION)
         self.codebook.save(folder / "codebook.yaml")
         write_json(self.decisions.to_dict(), folder / "decisions.json")
         manifest = self.manifest | {
@@ -183,8 +189,9 @@ class Tagger:
         for name in opinions:
             if not (folder / name).is_file():
                 raise InputError(f"tagger {folder}: {name} is missing; restore the folder")
+        calibrated = (folder / CALIBRATION).is_file()
         digest = hashlib.sha256()
-        for name in (WEIGHTS, "codebook.yaml", "decisions.json", *opinions):
+        for name in (WEIGHTS, "codebook.yaml", "decisions.json", *opinions, *([CALIBRATION] if calibrated else [])):
             digest.update((folder / name).read_bytes())
         digest.update(json.dumps([chunks, list(shares.values())]).encode())
         return cls(
@@ -198,6 +205,7 @@ class Tagger:
             lexical_share=shares[LEXICON],
             pretrained=_load_pretrained(folder, backbone.lookahead) if PRETRAINED in opinions else None,
             pretrained_share=shares[PRETRAINED],
+            calibration=Calibration.load(folder / CALIBRATION, codebook) if calibrated else None,
             hash=digest.hexdigest(),
         )
 

@@ -81,7 +81,22 @@ def calibration_error(p: np.ndarray, y: np.ndarray, group: np.ndarray, weights: 
     It depends on the bins, is biased upwards in small samples (and more so in resamples, so that its interval can lie
     above the estimate), and is small for a rare code that is always given a small p.
     """
-    cell = np.minimum((p * BINS).astype(int), BINS - 1) + BINS * group
-    gap = np.bincount(cell, weights=p - y, minlength=BINS * weights.shape[1]).reshape(-1, BINS)
+    return _mean_gap(np.minimum((p * BINS).astype(int), BINS - 1), p, y, group, weights)
+
+
+def equal_mass_error(p: np.ndarray, y: np.ndarray, group: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """As `calibration_error`, with `BINS` bins of equally many units (Nguyen & O'Connor 2015; equal p stay together).
+
+    For a rare code nearly all units lie in one bin of equal width, whose means agree even where p says nothing; bins of
+    equal mass part them. Its mean over a family's codes is the class-wise error of Kull et al. (2019). Biased upwards
+    like the other.
+    """
+    edges = np.quantile(p, np.arange(1, BINS) / BINS) if len(p) else np.empty(0)
+    return _mean_gap(np.searchsorted(edges, p), p, y, group, weights)
+
+
+def _mean_gap(place: np.ndarray, p: np.ndarray, y: np.ndarray, group: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Sum over bins |sum p - sum y| / n, the bin of each unit being `place`."""
+    gap = np.bincount(place + BINS * group, weights=p - y, minlength=BINS * weights.shape[1]).reshape(-1, BINS)
     units = np.bincount(group, minlength=weights.shape[1])
     return ratio(np.abs(resample(gap, weights)).sum(axis=1), weights @ units)

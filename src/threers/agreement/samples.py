@@ -62,7 +62,10 @@ OF_PROBABILITIES = {
     "auprc": probabilities.average_precision,
     "brier": probabilities.brier,
     "ece": probabilities.calibration_error,
+    "ece_equal_mass": probabilities.equal_mass_error,
 }
+#: The same before temperature, where that is known (columns `before_CODE` of the scores).
+BEFORE_TEMPERATURE = "ece_equal_mass_before_temperature"
 #: Statistics of a code whose mean over a family's codes is reported, as macro_f1 and so on.
 MACRO = ("f1", "kappa", "alpha")
 
@@ -149,7 +152,9 @@ def _of_panel(values: np.ndarray, q: int, frame: Frame, weights: np.ndarray) -> 
 def of_probabilities(
     frames: Sequence[Frame], scores: pd.DataFrame, machine: int, reference: int, weights: np.ndarray
 ) -> dict[Label, np.ndarray]:
-    """Statistics of `OF_PROBABILITIES` for each code that `scores` has a column p_CODE for."""
+    """Statistics of `OF_PROBABILITIES` for each code that `scores` has a column p_CODE for; of a family the mean
+    calibration error of its codes, before and after temperature.
+    """
     found: dict[Label, np.ndarray] = {}
     by_unit = scores.set_index(["session_id", "utterance_id"])
     for frame in frames:
@@ -160,9 +165,18 @@ def of_probabilities(
             p = aligned[f"p_{code}"].to_numpy(dtype=float, na_value=np.nan)
             marks = frame.marks[c]
             judged = (marks[machine] >= 0) & (marks[reference] >= 0) & ~np.isnan(p)
-            given = (p[judged], marks[reference, judged] == 1, frame.group[judged], weights)
+            given = (marks[reference, judged] == 1, frame.group[judged], weights)
             for name, statistic in OF_PROBABILITIES.items():
-                found[Label(frame.family.name, code, name)] = statistic(*given)
+                found[Label(frame.family.name, code, name)] = statistic(p[judged], *given)
+            if f"before_{code}" in aligned:
+                before = aligned[f"before_{code}"].to_numpy(dtype=float, na_value=np.nan)[judged]
+                found[Label(frame.family.name, code, BEFORE_TEMPERATURE)] = probabilities.equal_mass_error(
+                    before, *given
+                )
+        for name in ("ece_equal_mass", BEFORE_TEMPERATURE):
+            known = [found[key] for code in frame.codes if (key := Label(frame.family.name, code, name)) in found]
+            if known:
+                found[Label(frame.family.name, None, name)] = mean_defined(np.stack(known, axis=-1))
     return found
 
 

@@ -74,7 +74,8 @@ def agree(
           same units, and its row is the mean over the coders left out: the fairest figure to hold against a person's.
         * statistics `…_within_2`: a mark is met by one at most two utterances away, see `nearby_rows`.
         * statistics `drop_in_…`: a machine in a coder's place, see `drop_in_rows`.
-        * rater_b `consensus`: see `consensus_rules`; with `probabilities` also auroc, auprc, brier and ece.
+        * rater_b `consensus`: see `consensus_rules`; with `probabilities` also auroc, auprc, brier, ece and
+          ece_equal_mass, the last as the mean over a family's codes too, and before temperature where that is known.
 
     n_positive is the reference's marks; where coders are averaged, the units that any of them marked; null for a
     family. Undefined statistics (a constant rater) are NaN, and so are their intervals, and intervals over one group.
@@ -85,6 +86,7 @@ def agree(
         groups: session_id -> group_id, the unit of resampling.
         codebook: the families and codes to compare.
         probabilities: machine -> session_id, utterance_id and p_CODE columns (a scores table); null: not scored.
+            Columns before_CODE: the same before temperature.
         resamples: bootstrap resamples of the groups; all statistics share them.
         seed: of the resamples.
         interval: expanded (percentile, widened for few groups), percentile, or bca (bias-corrected and accelerated).

@@ -11,7 +11,7 @@ import pandas as pd
 
 from threers.agreement.judgements import build_frames
 from threers.corpus import Corpus
-from threers.report import audit, coders, codes, disagreements, marking, method, opening, probabilities, sessions
+from threers.report import audit, coders, codes, curve, disagreements, marking, method, opening, probabilities, sessions
 from threers.report.blocks import numbered
 from threers.report.comparison import Comparison
 from threers.report.stratified import stratified
@@ -26,6 +26,7 @@ PARTS = (
     marking.confusion,
     marking.prevalence,
     probabilities.probabilities,
+    curve.learning_curve,
     sessions.sessions,
     codes.segments,
     coders.pairs,
@@ -44,6 +45,7 @@ def agreement_report(
     verdicts: pd.DataFrame,
     rules: VerdictRules | None = None,
     *,
+    curve: pd.DataFrame | None = None,
     include_text: bool = False,
 ) -> str:
     """One HTML file that shows and explains an agreement table; needs no network and no script.
@@ -58,6 +60,7 @@ def agreement_report(
         table: from `agreement.agree`.
         verdicts: from `agreement.verdicts`.
         rules: that made the verdicts.
+        curve: from `agreement.curve.learning_curve`.
         include_text: list utterances on which models and coders disagree, with their text.
 
     """
@@ -76,6 +79,7 @@ def agreement_report(
         frames=frames,
         number_of={name: number for number, name in enumerate(names, 1)},
         uncoded=len(corpus.sessions) - len(names),
+        curve=curve,
         include_text=include_text,
     )
     parts = [part for make in PARTS if (part := make(comparison)).blocks]

@@ -53,6 +53,8 @@ class Comparison:
     """session_id -> the number that stands for it on the page."""
     uncoded: int = 0
     """Sessions of the corpus that nobody coded."""
+    curve: pd.DataFrame | None = None
+    """See `agreement.curve.learning_curve`; None: none was asked for."""
     include_text: bool = False
     _rows: dict[tuple, Estimate] = field(default_factory=dict, repr=False)
 

@@ -125,6 +125,31 @@ def precision_recall(
     return drawing
 
 
+class Step(NamedTuple):
+    """A point of a learning curve: groups learnt from, figure, and its interval."""
+
+    size: float
+    figure: float
+    low: float
+    high: float
+
+
+def learning_curve(title: str, steps: Sequence[Step], groups: str) -> Drawing:
+    """Macro-F1 against the number of groups learnt from."""
+    said = "; ".join(f"{step.size:.0f}: {number(step.figure)}" for step in steps)
+    drawing = Drawing(WIDTH, HEIGHT, f"Learning curve of {title}", f"Macro-F1 by {groups}. {said}.")
+    most = 1.05 * max(step.size for step in steps)
+    axes = _square(drawing, title, (0, most), (0, 1), ticks(0, most), SHARES)
+    axes.labels(groups, "macro-F1")
+    known = [step for step in steps if not np.isnan(step.figure)]
+    drawing.path("model-1 thread", [axes.at(step.size, step.figure) for step in known])
+    for step in known:
+        if not np.isnan(step.low):
+            drawing.line("model-1 stroke", axes.at(step.size, step.low), axes.at(step.size, step.high))
+        drawing.sign("model-1 fill", "circle", axes.at(step.size, step.figure))
+    return drawing
+
+
 def scatter(title: str, who: str, reference: np.ndarray, model: np.ndarray, style: str) -> Drawing:
     """Counts of a code, a session each; sessions at one place make a larger circle."""
     places, times = np.unique(np.column_stack([reference, model]), axis=0, return_counts=True)

@@ -9,9 +9,10 @@ import numpy as np
 from threers.agreement import bootstrap
 from threers.agreement.frame import CONSENSUS, Frame
 from threers.agreement.probabilities import BINS
+from threers.agreement.samples import BEFORE_TEMPERATURE
 from threers.agreement.undefined import ratio
 from threers.report import plots
-from threers.report.blocks import Block, Figure, Key, Section, Table, Text
+from threers.report.blocks import Block, Figure, Key, Row, Section, Table, Text
 from threers.report.codes import by_family, style_of
 from threers.report.comparison import ABSENT, Comparison, number, share, short
 
@@ -56,7 +57,7 @@ def _of_model(c: Comparison, model: str) -> list[Block]:
         curve, chosen = curve_of(found.p, found.marked), _chosen(found)
         chance, figure = float(found.marked.mean()), area.estimate if area else float("nan")
         curves.append(plots.precision_recall(c.title(code), curve, chance, chosen, figure, style))
-    blocks: list[Block] = [_table(c, model)]
+    blocks: list[Block] = [_table(c, model), _families(c, model)]
     if calibration:
         style = style_of(c, model)
         legend = [Key("●", style, f"bin of at least {FEWEST_IN_A_BIN} utterances"), Key("○", style, "smaller bin")]
@@ -119,6 +120,22 @@ def _chosen(found: Scored) -> tuple[float, float] | None:
     hits = int((found.tagged & found.marked).sum())
     tags = int(found.tagged.sum())
     return (hits / int(found.marked.sum()), hits / tags) if tags else None
+
+
+def _families(c: Comparison, model: str) -> Table:
+    """Calibration error of each family, before and after temperature."""
+    rows = []
+    for frame in c.frames:
+        name = frame.family.name
+        after = c.find(model, CONSENSUS, "ece_equal_mass", name, None)
+        if after is not None:
+            before = c.said(model, CONSENSUS, BEFORE_TEMPERATURE, name, None)
+            rows.append(Row([frame.family.title, before, str(after)]))
+    caption = (
+        f"Calibration error of {short(model)} per family: mean over its codes, each in {BINS} bins of equally many "
+        "utterances. The temperature was fitted on sessions kept aside within training, never on those shown here."
+    )
+    return Table(caption, ["Family", "Before temperature", "After"], rows, running_text=(0,))
 
 
 def _brier_without_skill(found: Scored | None) -> str:

@@ -40,7 +40,7 @@ LAYERS = [
         "floors",
         "doctor",
     },
-    {"summary", "card", "report"},
+    {"episodes", "summary", "card", "report"},
     {"runs", "screen", "demonstration"},
     {"cli"},
 ]

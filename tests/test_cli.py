@@ -68,11 +68,11 @@ def test_help_loads_nothing_that_takes_time():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip().endswith("[]")
-    for verb in ("import", "train", "evaluate", "score", "agree", "doctor", "demo"):
+    for verb in ("import", "train", "evaluate", "score", "export", "agree", "report", "doctor", "demo"):
         assert f"\n  {verb} " in done.stdout
 
 
-@pytest.mark.parametrize("verb", ["import", "train", "evaluate", "score", "agree", "doctor", "demo"])
+@pytest.mark.parametrize("verb", ["import", "train", "evaluate", "score", "export", "agree", "report", "doctor", "demo"])
 def test_every_verb_explains_its_keys(verb):
     done = threers(verb, "--help")
     assert done.returncode == 0

@@ -14,9 +14,7 @@ from threers.report.svg import Drawing, Scale
 
 #: Ratings that are drawn at most, and the fewest different values that make a number a rating and no flag.
 MOST_RATINGS, FEWEST_VALUES = 6, 3
-HIGH, LEFT, WIDTH = 40.0, 116.0, 330.0
-
-
+HIGH, LEFT, WIDTH = 38.0, 146.0, 350.0
 
 
 @dataclass(frozen=True)
@@ -90,4 +88,4 @@ def _draw(patient: str, names: list[str], places: list[int], measures: Sequence[
 
 
 def _figure(value: float) -> str:
-    return "–" if np.isnan(value) else f"{value:.1f}".removesuffix(".0")
+    return "?" if np.isnan(value) else f"{value:.1f}".removesuffix(".0")

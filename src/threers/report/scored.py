@@ -69,7 +69,10 @@ class Batch:
     @property
     def hash(self) -> str:
         """SHA-256 over what scores and corpus say of themselves."""
-        files = [self.scores / "manifest.json", *([Path(self.corpus).expanduser() / "manifest.json"] * bool(self.corpus))]
+        files = [
+            self.scores / "manifest.json",
+            *([Path(self.corpus).expanduser() / "manifest.json"] * bool(self.corpus)),
+        ]
         return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
     def __iter__(self) -> Iterator[ScoredSession]:

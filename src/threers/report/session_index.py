@@ -57,7 +57,8 @@ def index_row(session: ScoredSession, settings: Settings) -> Row:
     minutes = float(last - scores["start"].min()) / 60 if timed.any() else np.nan
     marks = [has_any(scores["tags"], frozenset(lane.codes)) for lane in lanes(codebook)]
     if timed.any():
-        bins = segment_of(scores["start"].where(timed, 0.0), settings.minutes).to_numpy()
+        bins = segment_of(scores["start"].where(timed, scores["start"].min()), settings.minutes).to_numpy()
+        bins = bins - bins.min()
     else:
         bins = np.arange(len(scores)) * TENTHS // len(scores)
     length = int(bins.max()) + 1
@@ -113,7 +114,7 @@ def index_page(rows: Sequence[Row], settings: Settings) -> str:
 
 
 def _ratings(session: ScoredSession, codebook: Codebook) -> dict[str, float]:
-    """Numbers of the sessions table beside its usual columns, and the mean over people of each rating of the session."""
+    """Numbers of the sessions table beside its usual columns; of each rating of the session the mean over people."""
     found = {
         str(name): float(value)
         for name, value in session.facts.items()
@@ -148,7 +149,7 @@ def modified_z(values: np.ndarray) -> np.ndarray:
 
 def _drawing(row: Row, own: Sequence[Lane], most: int, longest: int) -> Drawing:
     """Marks per segment, a lane under the other; the same scales for all sessions."""
-    high, width = (15.0, 150.0) if len(own) <= 4 else (9.0, 150.0)
+    high, width = (11.0, 150.0) if len(own) <= 4 else (7.0, 150.0)
     step = width / longest
     said = "; ".join(f"{lane.title}: {' '.join(map(str, bins))}" for lane, bins in zip(own, row.bins, strict=True))
     drawing = Drawing(width, (high + 2) * len(own), f"Session {row.session_id}", f"Marks per segment. {said}")

@@ -133,7 +133,7 @@ def _utterances(
 ) -> list[dict[str, Any]]:
     codes = list(place)
     p = session.scores[[f"p_{code}" for code in codes]].to_numpy(dtype="float64")
-    found = []
+    found: list[dict[str, Any]] = []
     for number, row in enumerate(session.scores[["utterance_id", "role", "start", "end", "tags"]].itertuples()):
         marks = by.get(int(row.utterance_id), {})
         found.append(

@@ -28,12 +28,12 @@ function load() {
 }
 
 function keep() {
-  const named = Object.entries(work.decisions).map(([id, own]) => [
+  const kept = Object.entries(work.decisions).map(([id, own]) => [
     id,
     { ...own, codes: own.codes.map((code) => codes[code].name) },
   ]);
   try {
-    localStorage.setItem(data.key, JSON.stringify({ ...work, decisions: Object.fromEntries(named) }));
+    localStorage.setItem(data.key, JSON.stringify({ ...work, decisions: Object.fromEntries(kept) }));
     localStorage.setItem(CODER, $("coder").value);
   } catch {
     say("This browser keeps nothing: save before you leave.");
@@ -97,8 +97,8 @@ function csv() {
       mode: own.blind ? "blind" : "open",
       model_codes: specific(u.tags).map((code) => codes[code].name).join(";"),
     };
-    const named = specific(own.codes).map((code) => ({ ...given, code: codes[code].name, value: 1 }));
-    return named.length ? named : [given];
+    const chosen = specific(own.codes).map((code) => ({ ...given, code: codes[code].name, value: 1 }));
+    return chosen.length ? chosen : [given];
   });
   const cell = (value) => {
     const text = typeof value === "string" && FORMULA.test(value) ? `'${value}` : String(value ?? "");

@@ -36,8 +36,10 @@ function clock(seconds) {
 }
 
 const when = (u) => (u.start === null ? `${u.id}` : clock(u.start));
-const percent = (p) => (p === null ? "–" : p >= 995 ? ".99" : `.${String(Math.floor(p / 10)).padStart(2, "0")}`);
-const laneOf = (code) => lanes[codes[code].lane];
+const percent = (p) => (p === null ? "–" : p === 1000 ? "1" : `.${String(Math.floor(p / 10)).padStart(2, "0")}`);
+/** Short names, such as W1, stand before a code's title; long ones would say the same twice. */
+const named = codes.every((code) => code.name.length <= 4);
+const called = (code) => (named ? `${codes[code].name} ${codes[code].title}` : codes[code].title);
 
 function above(code) {
   const found = [];

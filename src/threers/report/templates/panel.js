@@ -50,7 +50,7 @@ function codeRow(u, code, exclusive) {
   input.checked = draft.codes.includes(code);
   const row = el("label", { class: `code lane-${about.lane % 8}${about.parent === null ? "" : " child"}` });
   row.dataset.code = code;
-  row.append(input, el("b", {}, about.name), el("span", { class: "title" }, about.title));
+  row.append(input, ...(named ? [el("b", {}, about.name)] : []), el("span", { class: "title" }, about.title));
   if (open(u)) {
     const p = probability(u, code);
     const bar = el("span", { class: "bar", "aria-hidden": "true" }, el("i"));
@@ -71,7 +71,7 @@ function define(code) {
   $("definition").textContent = "";
   if (code === undefined) return;
   const about = codes[code];
-  $("definition").append(el("b", {}, `${about.name} ${about.title}.`), ` ${about.definition}`);
+  $("definition").append(el("b", {}, `${called(code)}.`), ` ${about.definition}`);
 }
 
 /** A tick brings the code's parents with it and ends what it excludes; without a code its children go too. */

@@ -44,9 +44,9 @@ function setBlind(on) {
 
 let waiting = 0;
 /** Once per frame, however fast the slider moves. */
-function soon(work_) {
+function soon(draw) {
   cancelAnimationFrame(waiting);
-  waiting = requestAnimationFrame(work_);
+  waiting = requestAnimationFrame(draw);
 }
 
 const KEYS = {
@@ -91,8 +91,8 @@ function showTip(event, ...content) {
   tip.replaceChildren(...content);
   tip.hidden = false;
   tip.style.left = `${Math.min(event.clientX + 12, innerWidth - tip.offsetWidth - 8)}px`;
-  const below_ = event.clientY + 18;
-  tip.style.top = `${below_ + tip.offsetHeight < innerHeight ? below_ : event.clientY - tip.offsetHeight - 10}px`;
+  const under = event.clientY + 18;
+  tip.style.top = `${under + tip.offsetHeight < innerHeight ? under : event.clientY - tip.offsetHeight - 10}px`;
 }
 
 function onPointer(event) {
@@ -101,11 +101,10 @@ function onPointer(event) {
   if (tag && row) {
     const about = codes[tag.dataset.code];
     const p = probability(utterances[row.dataset.at], Number(tag.dataset.code));
-    showTip(event, el("b", {}, `${about.name} ${about.title}`), ` ${percent(p)}`, el("br"), about.definition);
+    showTip(event, el("b", {}, called(tag.dataset.code)), ` ${percent(p)}`, el("br"), about.definition);
   } else if (event.target.closest?.("#timeline svg")) {
     const u = utteranceAt(event);
-    const named = specific(seenCodes(u)).map((code) => codes[code].title);
-    showTip(event, `${when(u)} · ${roles[u.role]}${named.length ? ` · ${named.join(", ")}` : ""}`);
+    showTip(event, [when(u), roles[u.role], ...titles(u)].join(" · "));
   } else {
     $("tip").hidden = true;
   }

@@ -1,18 +1,25 @@
 // The session on one axis: a lane of bars per family, the people's codes as ticks above them, ruptures and repairs on top.
 
-const BAR = 30, STRIP = 7, GAP = 10, AXIS = 22, BAND = 20, NARROW = 640;
+const BAR = 34, STRIP = 9, GAP = 7, AXIS = 22, BAND = 17, NARROW = 640;
 const chart = { x: () => 0, width: 0, cursor: null, tops: [] };
 
 /** Where an utterance lies on the axis: minutes, or its number in a session without times. */
-const place = (u) => (timed ? (u.start ?? 0) / 60 : u.at);
-const last = Math.max(1e-6, ...utterances.map((u) => (timed ? (u.end ?? u.start ?? 0) / 60 : u.at + 1)));
+const place = (u) => (timed ? (u.start ?? 60 * origin) / 60 : u.at);
+/** The height of a lane, in thousandths: the first round figure that no probability of the session goes beyond. */
+const full = [250, 500, 750].find((one) => utterances.every((u) => u.p.every((p) => p <= one))) ?? 1000;
+const ends = utterances.map((u) => (timed ? (u.end ?? u.start ?? 0) / 60 : u.at + 1));
+const begins = utterances.filter((u) => !timed || u.start !== null).map(place);
+/** The axis begins with the segment of the first utterance; a recording may run long before it. */
+const origin = timed ? Math.floor(Math.min(...begins) / data.minutes) * data.minutes : 0;
+const last = Math.max(origin + 1e-6, ...ends);
 
 /** Rows of ticks above the bars: each coder, or all together where they are many, and the decisions made here. */
 function strips() {
   const rows = coders.length <= 4
     ? coders.map((name, coder) => ({ name, has: (u, lane) => u.by.has(coder) && inLane([...u.by.get(coder)], lane) }))
     : [{ name: `${coders.length} coders`, has: (u, lane) => u.by.size > 0 && inLane(peopleCodes(u), lane) }];
-  return [{ name: "you", has: (u, lane) => Boolean(decisionOf(u)) && inLane(decisionOf(u).codes, lane) }, ...rows];
+  const own = { name: "you", has: (u, lane) => Boolean(decisionOf(u)) && inLane(decisionOf(u).codes, lane) };
+  return Object.keys(work.decisions).length ? [own, ...rows] : rows;
 }
 
 function drawTimeline() {
@@ -22,7 +29,7 @@ function drawTimeline() {
   const rows = strips();
   const head = rows.length * STRIP + (width > NARROW ? 3 : 14);
   const bands = state.blind ? [] : ["coders", "model"].filter((who) => data.ruptures.some((one) => one.who === who));
-  chart.x = (value) => left + (value / last) * (width - left - 8);
+  chart.x = (value) => left + ((value - origin) / (last - origin)) * (width - left - 8);
   chart.width = width;
   const group = svg("g", { class: state.threshold === null ? "" : "moved" });
   let y = 4;
@@ -63,7 +70,7 @@ function drawLane({ lane, number, top }, rows, head, left) {
     const x = chart.x(place(u)).toFixed(1);
     const p = height(u, lane);
     if (open(u) && p !== null) {
-      const end = (base + (lane.below ? 1 : -1) * Math.max(0.6, (p / 1000) * BAR)).toFixed(1);
+      const end = (base + (lane.below ? 1 : -1) * Math.max(0.6, (p / full) * BAR)).toFixed(1);
       paths[inLane(modelCodes(u), lane) ? "strong" : "soft"] += `M${x} ${base}V${end}`;
     }
     rows.forEach((row, at) => {
@@ -92,8 +99,8 @@ const stripTop = (top, head, rows, at) => top + (head - rows.length * STRIP - 3)
 function drawAxis(top, bottom, left) {
   const made = svg("g", { class: "axis" });
   const step = timed ? data.minutes : [5, 10, 20, 50, 100, 200, 500].find((one) => last / one <= 20) ?? 1000;
-  const label = Math.ceil((34 * last) / (step * (chart.width - left)));
-  for (let n = 0; n * step <= last; n += 1) {
+  const label = Math.ceil((34 * (last - origin)) / (step * (chart.width - left)));
+  for (let n = Math.round(origin / step); n * step <= last; n += 1) {
     const x = chart.x(n * step);
     const end = chart.x(Math.min(last, (n + 1) * step));
     if (n % 2) made.append(svg("rect", { class: "segment", x, y: 0, width: Math.max(0, end - x), height: bottom }));
@@ -101,12 +108,15 @@ function drawAxis(top, bottom, left) {
     if (n % label === 0 && chart.width - x > 26) made.append(svg("text", { class: "tick", x: x + 3, y: top + 15 }, String(+(n * step).toFixed(2))));
   }
   const unit = timed ? "minutes" : "utterance";
-  if (left > 50) made.append(svg("text", { class: "unit", x: left - 5, y: top + 15 }, unit));
+  if (left > 50) {
+    made.append(svg("text", { class: "unit", x: left - 5, y: top + 15 }, unit));
+    made.append(svg("text", { class: "unit from", x: 0, y: top + 15 }, `0 – ${percent(full)}`));
+  }
   return made;
 }
 
 function drawRuptures(who, y, left) {
-  const made = svg("g", { class: `ruptures ${who}` });
+  const made = svg("g", { class: `ruptures of-${who}` });
   const at = new Map(utterances.map((u) => [u.id, u]));
   const x = (id) => chart.x(place(at.get(id)));
   for (const one of data.ruptures.filter((found) => found.who === who)) {

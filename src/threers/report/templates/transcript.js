@@ -17,11 +17,14 @@ function makeRows() {
   list.replaceChildren(made);
 }
 
-function chip(code, kind, prefix, words, after) {
-  const made = el("span", { class: `tag ${kind} lane-${codes[code].lane % 8}` });
+/** A code at an utterance. `full`: with its title, where its name is short. */
+function chip(code, kind, prefix, full, after) {
+  const { name, title, lane } = codes[code];
+  const made = el("span", { class: `tag ${kind} lane-${lane % 8}` }, el("span", { class: "unseen" }, prefix));
   made.dataset.code = code;
-  made.append(el("span", { class: "unseen" }, prefix), el("b", {}, codes[code].name), ...(words ? [` ${words}`] : []));
-  if (after) made.append(el("span", { class: "after" }, after));
+  if (named) made.append(el("b", {}, name));
+  if (full || !named) made.append(el("span", { class: "name" }, ` ${title}`));
+  made.append(el("span", { class: "after" }, after));
   return made;
 }
 
@@ -29,17 +32,17 @@ function drawTags(u) {
   const made = [];
   if (open(u)) {
     for (const code of specific(modelCodes(u))) {
-      made.push(chip(code, "model", "model: ", codes[code].title, percent(probability(u, code))));
+      made.push(chip(code, "model", "model: ", true, percent(probability(u, code))));
     }
     const by = new Map();
     u.by.forEach((own, coder) => specific([...own]).forEach((code) => by.set(code, [...(by.get(code) ?? []), coders[coder]])));
     const sorted = [...by].sort(([a], [b]) => a - b);
-    for (const [code, who] of sorted) made.push(chip(code, "given", "coders: ", "", who.join(" ")));
+    for (const [code, who] of sorted) made.push(chip(code, "given", "coders: ", false, who.join(" ")));
     const own = decisionOf(u);
     if (own) {
-      const named = specific(own.codes);
-      made.push(...named.map((code) => chip(code, "yours", "you: ", "", "✓")));
-      if (!named.length) made.push(el("span", { class: "tag yours" }, "no code", el("span", { class: "after" }, "✓")));
+      const chosen = specific(own.codes);
+      made.push(...chosen.map((code) => chip(code, "yours", "you: ", false, "✓")));
+      if (!chosen.length) made.push(el("span", { class: "tag yours" }, "no code", el("span", { class: "after" }, "✓")));
     }
   }
   if (differs(u)) made.push(el("span", { class: "differs" }, "≠", el("span", { class: "unseen" }, " model and people differ")));
@@ -51,8 +54,7 @@ function fits(u) {
   if (state.differing && !differs(u)) return false;
   if (state.lanes.size && ![...state.lanes].some((number) => inLane(seenCodes(u), lanes[number]))) return false;
   if (!state.query) return true;
-  const named = seenCodes(u).map((code) => `${codes[code].name} ${codes[code].title}`);
-  return [u.text ?? "", roles[u.role], when(u), ...named].some((text) => text.toLowerCase().includes(state.query));
+  return [u.text ?? "", roles[u.role], when(u), ...seenCodes(u).map(called)].some((text) => text.toLowerCase().includes(state.query));
 }
 
 /** Draw all that depends on threshold, filters and decisions. */
@@ -83,12 +85,14 @@ function drawFigures() {
     return;
   }
   const counted = lanes.map((lane) => [lane, utterances.filter((u) => inLane(modelCodes(u), lane)).length]);
-  const length = timed ? `${Math.round(last)} minutes, ` : "";
+  const length = timed ? `${Math.round(last - Math.min(...begins))} minutes, ` : "";
   const own = data.ruptures.filter((one) => one.who === "model");
   const repaired = own.filter((one) => one.repaired !== null).length;
   const course = own.length ? ` ${own.length} ${own.length === 1 ? "rupture" : "ruptures"}, ${repaired} repaired.` : "";
   $("figures").textContent = `${length}${utterances.length} utterances. Tagged ${counted.map(([lane, n]) => `${lane.title.toLowerCase()} ${n}`).join(", ")}.${course}`;
 }
+
+const titles = (u) => specific(seenCodes(u)).map((code) => codes[code].title);
 
 function select(at, focus = true) {
   rows[state.selected].removeAttribute("aria-current");
@@ -103,8 +107,7 @@ function select(at, focus = true) {
   row.scrollIntoView({ block: "nearest" });
   const box = $("timeline");
   box.setAttribute("aria-valuenow", at);
-  const named = specific(seenCodes(u)).map((code) => codes[code].title);
-  box.setAttribute("aria-valuetext", `${when(u)}, ${roles[u.role]}${named.length ? `, ${named.join(", ")}` : ""}`);
+  box.setAttribute("aria-valuetext", [when(u), roles[u.role], ...titles(u)].join(", "));
   moveCursor();
   drawPanel();
 }

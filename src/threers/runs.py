@@ -339,6 +339,7 @@ def _write_summaries(
     write_parquet_parts(segments, out / "segments.parquet")
     sessions = (summarise_sessions(part, codebook, minutes, within) for part in parts())
     write_parquet_parts(sessions, out / "sessions.parquet")
+    write_csv(pd.read_parquet(out / "sessions.parquet"), out / "sessions.csv")
     write_csv(columns(codebook, minutes, within), out / "columns.csv")
     codebook.save(out / "codebook.yaml")
 

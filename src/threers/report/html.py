@@ -8,6 +8,7 @@ import json
 import os
 import re
 from collections.abc import Iterable
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import jinja2
 from markupsafe import Markup
 
 
+@cache
 def environment() -> jinja2.Environment:
     """Templates of this package, in which every value is escaped and none may be missing."""
     return jinja2.Environment(

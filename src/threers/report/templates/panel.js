@@ -21,9 +21,11 @@ function drawPanel() {
   if (!form.children.length) form.append(el("p", {}, `A speaker with the role ${roles[u.role]} has no codes.`));
   if (focused) form.querySelector(`input[data-code="${focused}"]`)?.focus();
   const mute = !form.querySelector("input");
-  $("accept").textContent = own ? "Decided" : open(u) ? "Accept these codes" : "Done";
+  const chosen = draft.codes.length > 0;
+  $("accept").textContent = own ? "Decided" : !open(u) ? "Done" : chosen ? "Accept these codes" : "Accept: no code";
   $("accept").disabled = mute || Boolean(own);
   $("none").disabled = mute;
+  $("none").hidden = open(u) && !chosen;
   $("undo").hidden = !own;
   $("made").textContent = madeBy(u, own);
   const said = draft.codes.length ? specific(draft.codes)[0] : likeliest(u);

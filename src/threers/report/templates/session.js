@@ -23,7 +23,7 @@ function makeLanes() {
 
 function setThreshold(value) {
   state.threshold = value;
-  $("threshold-said").textContent = value === null ? "the tagger’s own thresholds" : percent(value);
+  $("threshold-said").textContent = value === null ? "tagger’s own thresholds" : percent(value);
   $("threshold").setAttribute("aria-valuetext", $("threshold-said").textContent);
   $("own-thresholds").hidden = value === null;
   draft = { at: -1, codes: [] };
@@ -41,6 +41,9 @@ function setBlind(on) {
   for (const id of ["threshold", "differing"]) $(id).disabled = on;
   setThreshold(on ? null : state.threshold);
 }
+
+/** Width of the timeline on paper, so that its letters can be read there. */
+const PAPER = 700;
 
 let waiting = 0;
 /** Once per frame, however fast the slider moves. */
@@ -154,6 +157,8 @@ function listen() {
     clearWork();
     drawAll();
   });
+  addEventListener("beforeprint", () => drawTimeline(PAPER));
+  addEventListener("afterprint", () => drawTimeline());
   new ResizeObserver(() => soon(() => $("timeline").clientWidth !== chart.box && resize())).observe($("timeline"));
 }
 

@@ -22,9 +22,8 @@ function strips() {
   return Object.keys(work.decisions).length ? [own, ...rows] : rows;
 }
 
-function drawTimeline() {
-  const box = $("timeline");
-  const width = Math.max(280, box.clientWidth);
+function drawTimeline(room = $("timeline").clientWidth) {
+  const width = Math.max(280, room);
   const left = width > NARROW ? 118 : 6;
   const rows = strips();
   const head = rows.length * STRIP + (width > NARROW ? 3 : 14);
@@ -35,7 +34,7 @@ function drawTimeline() {
   let y = 4;
   const parts = [];
   for (const who of bands) {
-    parts.push(drawRuptures(who, y + BAND - 3, left));
+    parts.push(drawRuptures(who, y + BAND - 3, left, who === bands[0]));
     y += BAND;
   }
   if (bands.length) y += 4;
@@ -54,7 +53,7 @@ function drawTimeline() {
   const whole = svg("svg", { viewBox: `0 0 ${width} ${y}`, width, height: y, "aria-hidden": "true", focusable: "false" });
   whole.append(group, chart.cursor);
   chart.height = y;
-  box.replaceChildren(whole);
+  $("timeline").replaceChildren(whole);
   moveCursor();
 }
 
@@ -84,7 +83,7 @@ function drawLane({ lane, number, top }, rows, head, left) {
   const at = names ? [0, base + (lane.below ? BAR / 2 + 5 : 5 - BAR / 2)] : [left, top + 10];
   made.append(svg("text", { class: "letter", x: at[0], y: at[1] }, lane.letter));
   const title = lane.title.length > 15 && names ? `${lane.title.slice(0, 14)}…` : lane.title;
-  made.append(svg("text", { class: "title", x: at[0] + (lane.letter.length > 1 ? 20 : 15), y: at[1] }, title));
+  made.append(svg("text", { class: "title", x: at[0] + (lane.letter.length > 1 ? 22 : 17), y: at[1] }, title));
   if (names) {
     rows.forEach((row, one) => {
       const y = stripTop(top, head, rows, one) + STRIP - 2;
@@ -115,7 +114,7 @@ function drawAxis(top, bottom, left) {
   return made;
 }
 
-function drawRuptures(who, y, left) {
+function drawRuptures(who, y, left, first) {
   const made = svg("g", { class: `ruptures of-${who}` });
   const at = new Map(utterances.map((u) => [u.id, u]));
   const x = (id) => chart.x(place(at.get(id)));
@@ -132,7 +131,8 @@ function drawRuptures(who, y, left) {
     }
   }
   if (chart.width > NARROW) {
-    made.append(svg("text", { class: "title", x: 0, y: y + 1 }, "Episodes"), svg("text", { class: "who", x: left - 5, y: y + 1 }, who));
+    made.append(svg("text", { class: "title", x: 0, y: y + 1 }, first ? "Episodes" : ""));
+    made.append(svg("text", { class: "who", x: left - 5, y: y + 1 }, who));
   }
   return made;
 }

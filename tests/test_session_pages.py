@@ -1,6 +1,7 @@
 """Pages of sessions and their index, as files: what they hold, what they must not hold, and what is refused."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -71,6 +72,15 @@ def test_the_page_says_what_is_synthetic_and_how_episodes_are_defined(made):
     html = (made / f"{file_stem('P01-1')}.html").read_text(encoding="utf-8")
     assert "SYNTHETIC" in html and "SYNTHETIC" in (made / "index.html").read_text(encoding="utf-8")
     assert "segments of 5 minutes" in html and "in its segment or the next 2 segments" in html
+
+
+def test_the_security_policy_allows_the_page_its_own_script_and_style_only(made):
+    for path in made.glob("*.html"):
+        policy = re.search(r'Content-Security-Policy" content="([^"]+)"', path.read_text(encoding="utf-8"))[1]
+        rules = dict(rule.split(" ", 1) for rule in policy.replace("&#39;", "'").split("; "))
+        assert rules.keys() == {"default-src", "style-src", "script-src", "base-uri", "form-action"}
+        assert {rules[name] for name in ("default-src", "base-uri", "form-action")} == {"'none'"}
+        assert all(re.fullmatch(r"'sha256-[\w+/]{43}='", rules[name]) for name in ("style-src", "script-src"))
 
 
 def test_scores_alone_are_enough(tmp_path):

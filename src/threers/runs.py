@@ -194,6 +194,7 @@ def _finish_scores(run: ScoreRun, tagger: Tagger, source: Source, out: Path, fou
         "codebook": tagger.codebook.name,
         "codebook_sha256": tagger.codebook.hash,
         "decisions": tagger.decisions.to_dict(),
+        "repair_segments": run.repair_segments,
         "engine": asdict(run.engine),
         "versions": versions(),
         "synthetic": bool(tagger.manifest.get("synthetic")),

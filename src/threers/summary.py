@@ -66,10 +66,15 @@ def columns(codebook: Codebook, minutes: float = MINUTES, within: int = WITHIN) 
 
 def _counts(scores: pd.DataFrame, keys: list[pd.Series], codebook: Codebook) -> pd.DataFrame:
     codes = codebook.tag_codes()
-    columns = {"n_utterances": pd.Series(1, index=scores.index)}
-    columns |= {f"n_{code}": scores["tags"].map(lambda tags, code=code: code in tags).astype("int64") for code in codes}
-    columns |= {f"expected_{code}": scores[f"p_{code}"].astype("float64") for code in codes}
-    return pd.DataFrame(columns, index=scores.index).groupby(keys, sort=True).sum(min_count=1).reset_index()
+    place = {code: number for number, code in enumerate(codes)}
+    marked = np.zeros((len(scores), len(codes)), dtype="int64")
+    for row, tags in enumerate(scores["tags"]):
+        marked[row, [place[code] for code in tags]] = 1
+    counts = pd.DataFrame(marked, columns=[f"n_{code}" for code in codes], index=scores.index)
+    counts.insert(0, "n_utterances", 1)
+    expected = scores[[f"p_{code}" for code in codes]].astype("float64")
+    expected.columns = [f"expected_{code}" for code in codes]
+    return pd.concat([counts, expected], axis=1).groupby(keys, sort=True).sum(min_count=1).reset_index()
 
 
 def _segment_shares(segments: pd.DataFrame, sessions: pd.Series, codebook: Codebook) -> dict[str, np.ndarray]:

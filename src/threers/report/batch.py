@@ -36,8 +36,6 @@ def write_pages(batch: Batch, run: ReportRun, out: Path) -> int:
 
     """
     settings = batch_settings(batch, run)
-    if not settings.codebook.tag_codes():
-        raise InputError(f"codebook {settings.codebook.name}: no code is given to utterances; there is nothing to show")
     rows, seen = [], set()
     for before, session, after in _neighbours(batch):
         if session.session_id in seen:

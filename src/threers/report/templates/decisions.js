@@ -34,7 +34,7 @@ function keep() {
   ]);
   try {
     localStorage.setItem(data.key, JSON.stringify({ ...work, decisions: Object.fromEntries(kept) }));
-    localStorage.setItem(CODER, $("coder").value);
+    if ($("coder").value) localStorage.setItem(CODER, $("coder").value);
   } catch {
     say("This browser keeps nothing: save before you leave.");
   }
@@ -92,6 +92,7 @@ function csv() {
     const given = {
       session_id: data.session,
       utterance_id: u.id,
+      speaker: roles[u.role],
       coder: own.coder,
       decided_at: new Date(own.at).toISOString(),
       mode: own.blind ? "blind" : "open",

@@ -23,7 +23,7 @@ function makeLanes() {
 
 function setThreshold(value) {
   state.threshold = value;
-  $("threshold-said").textContent = value === null ? "tagger’s own thresholds" : percent(value);
+  $("threshold-said").textContent = value === null ? "own thresholds" : percent(value);
   $("threshold").setAttribute("aria-valuetext", $("threshold-said").textContent);
   $("own-thresholds").hidden = value === null;
   draft = { at: -1, codes: [] };
@@ -159,15 +159,7 @@ function listen() {
   });
   addEventListener("beforeprint", () => drawTimeline(PAPER));
   addEventListener("afterprint", () => drawTimeline());
-  new ResizeObserver(() => soon(() => $("timeline").clientWidth !== chart.box && resize())).observe($("timeline"));
-}
-
-/** Draw the timeline anew for its width, and keep rows that are jumped to from hiding under it. */
-function resize() {
-  chart.box = $("timeline").clientWidth;
-  drawTimeline();
-  const sticky = getComputedStyle($("course")).position === "sticky" ? $("course").offsetHeight : 0;
-  document.documentElement.style.setProperty("--top", `${sticky}px`);
+  new ResizeObserver(() => soon(() => roomFor($("timeline")) !== chart.width && drawTimeline())).observe($("timeline"));
 }
 
 load();
@@ -175,10 +167,10 @@ makeRows();
 makeLanes();
 listen();
 $("timeline").setAttribute("aria-valuemax", utterances.length - 1);
+tellPlace();
 rows[0].tabIndex = 0;
 rows[0].setAttribute("aria-current", "true");
 setBlind(state.blind);
-resize();
 showWork();
 const asked = /^#u(\d+)$/.exec(location.hash);
 const found = asked && utterances.find((u) => u.id === Number(asked[1]));

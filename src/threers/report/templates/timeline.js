@@ -22,8 +22,9 @@ function strips() {
   return Object.keys(work.decisions).length ? [own, ...rows] : rows;
 }
 
-function drawTimeline(room = $("timeline").clientWidth) {
-  const width = Math.max(280, room);
+const roomFor = (box) => Math.max(280, box.clientWidth);
+
+function drawTimeline(width = roomFor($("timeline"))) {
   const left = width > NARROW ? 118 : 6;
   const rows = strips();
   const head = rows.length * STRIP + (width > NARROW ? 3 : 14);
@@ -54,6 +55,9 @@ function drawTimeline(room = $("timeline").clientWidth) {
   whole.append(group, chart.cursor);
   chart.height = y;
   $("timeline").replaceChildren(whole);
+  // Rows that are jumped to, and the panel, keep clear of what stands fixed above them.
+  const fixed = getComputedStyle($("course")).position === "sticky" ? $("course").offsetHeight : 0;
+  document.documentElement.style.setProperty("--top", `${fixed}px`);
   moveCursor();
 }
 

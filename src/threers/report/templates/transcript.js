@@ -92,6 +92,13 @@ function drawFigures() {
   $("figures").textContent = `${length}${utterances.length} utterances. Tagged ${counted.map(([lane, n]) => `${lane.title.toLowerCase()} ${n}`).join(", ")}.${course}`;
 }
 
+/** Tell those who hear the page where on the timeline they are. */
+function tellPlace() {
+  const u = utterances[state.selected];
+  $("timeline").setAttribute("aria-valuenow", u.at);
+  $("timeline").setAttribute("aria-valuetext", [when(u), roles[u.role], ...titles(u)].join(", "));
+}
+
 const titles = (u) => specific(seenCodes(u)).map((code) => codes[code].title);
 
 function select(at, focus = true) {
@@ -105,9 +112,7 @@ function select(at, focus = true) {
   row.tabIndex = 0;
   if (focus) row.focus({ preventScroll: true });
   row.scrollIntoView({ block: "nearest" });
-  const box = $("timeline");
-  box.setAttribute("aria-valuenow", at);
-  box.setAttribute("aria-valuetext", [when(u), roles[u.role], ...titles(u)].join(", "));
+  tellPlace();
   moveCursor();
   drawPanel();
 }

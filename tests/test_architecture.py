@@ -44,7 +44,7 @@ LAYERS = [
         "floors",
         "doctor",
     },
-    {"summary", "prevalence", "card", "report", "sampling"},
+    {"episodes", "summary", "prevalence", "card", "report", "sampling"},
     {"runs", "screen", "demonstration"},
     {"cli"},
 ]

@@ -13,6 +13,7 @@ import yaml
 from tests.conftest import make_corpus
 from threers.corpus import Corpus
 
+VERBS = ("import", "train", "evaluate", "score", "export", "agree", "report", "doctor", "demo")
 THREERS = [sys.executable, "-m", "threers.cli"]
 
 
@@ -68,11 +69,13 @@ def test_help_loads_nothing_that_takes_time():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip().endswith("[]")
-    for verb in ("import", "train", "evaluate", "score", "agree", "sample", "doctor", "demo"):
+    for verb in VERBS:
         assert f"\n  {verb} " in done.stdout
 
 
-@pytest.mark.parametrize("verb", ["import", "train", "evaluate", "score", "agree", "sample", "doctor", "demo"])
+@pytest.mark.parametrize(
+    "verb", ["import", "train", "evaluate", "score", "export", "agree", "sample", "report", "doctor", "demo"]
+)
 def test_every_verb_explains_its_keys(verb):
     done = threers(verb, "--help")
     assert done.returncode == 0
@@ -110,6 +113,11 @@ def test_the_whole_way_with_a_tiny_backbone(table, tiny_folder, tmp_path):
     done = threers(*words, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "text" not in pd.read_parquet(scored / "utterances").columns
+    told = pd.read_csv(scored / "columns.csv")
+    for table in ("sessions", "segments"):
+        names = pd.read_parquet(scored / f"{table}.parquet").columns.tolist()
+        assert told["column"][told["table"] == table].tolist() == names
+    assert len(pd.read_csv(scored / "sessions.csv")) == 8
     assert {p.name for p in scored.glob("*.parquet")} == {"segments.parquet", "sessions.parquet"}
     before = (scored / "utterances" / "part-00000.parquet").stat().st_mtime_ns
     again = threers(*words, cwd=tmp_path)
@@ -126,8 +134,13 @@ def test_the_whole_way_with_a_tiny_backbone(table, tiny_folder, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert "model:tagger" in set(pd.read_csv(tmp_path / "a" / "agreement.csv")["rater_a"])
+    # Scores of cross-validation make pages, too, and of a corpus without ruptures.
+    for name, of in ((scored, other), (out / "scores", corpus)):
+        done = threers("report", f"scores={name}", f"corpus={of}", f"out={tmp_path / 'p'}", "overwrite=true")
+        assert done.returncode == 0, done.stderr
+        assert len(list((tmp_path / "p").glob("*.html"))) == len(Corpus.load(of).sessions) + 1
     left = {path.name for path in tmp_path.iterdir()}
-    assert left == {"coded.csv", "corpus", "other", "evaluation", "tagger", "scores", "a"}, (
+    assert left == {"coded.csv", "corpus", "other", "evaluation", "tagger", "scores", "a", "p"}, (
         "nothing else is left behind"
     )
     for folder in (tagger, scored, out):

@@ -262,7 +262,7 @@ def test_a_fault_in_a_reader_names_file_and_key(change, message):
 
 def test_readers_are_found_by_name_or_file(tmp_path):
     with pytest.raises(
-        SettingsError, match=r"reader 'annomy': not shipped and not a \.yaml file; shipped: annomi, long"
+        SettingsError, match=r"reader 'annomy': not shipped and not a \.yaml file; shipped: annomi, exported, long"
     ):
         Reader.load("annomy")
     with pytest.raises(SettingsError, match=r"mine.yaml: no such file"):

@@ -28,6 +28,8 @@ def test_the_wheel_holds_configs_demo_and_nothing_else(wheel):
         "demo/sessions/P01-1.csv",
         "report/templates/agreement.html.j2",
         "report/templates/style.css",
+        "report/templates/session.html.j2",
+        "report/templates/timeline.js",
         "py.typed",
     ):
         assert f"threers/{needed}" in names

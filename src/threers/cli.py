@@ -21,6 +21,7 @@ VERBS = {
     "export": "write tags back into the files of coders' tools",
     "agree": "compare coders and models with each other",
     "sample": "choose sessions for people to code, and write their coding sheets",
+    "report": "show scores as pages: where a session strained, was it repaired, is the tag right?",
     "doctor": "show what is installed and what would be used",
     "demo": "go the whole way on the bundled synthetic sessions",
 }
@@ -127,6 +128,7 @@ def _jobs() -> dict[str, tuple[Callable[[Any], None], Any]]:
         "export": (_export, settings.ExportRun),
         "agree": (_agree, settings.AgreeRun),
         "sample": (_sample, settings.SampleRun),
+        "report": (_report, settings.ReportRun),
         "doctor": (_doctor, settings.DoctorRun),
         "demo": (_demo, settings.DemoRun),
     }
@@ -190,6 +192,13 @@ def _agree(run: Any) -> None:
 
     screen.show_agreement(*runs.agree(run))
     _say(_results(run.out))
+
+
+def _report(run: Any) -> None:
+    from threers import runs
+
+    sessions = runs.report(run)
+    _say(f"{sessions} {'session' if sessions == 1 else 'sessions'}: open {Path(run.out) / 'index.html'} in a browser")
 
 
 def _doctor(run: Any) -> None:

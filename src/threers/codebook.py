@@ -18,6 +18,8 @@ from threers.shipped import read_yaml
 
 KINDS = ("exclusive", "multilabel", "rating")
 UNITS = ("utterance", "segment", "session")
+#: What a family may say of the course of a session: its codes mark a rupture, or the repair of one.
+COURSES = ("rupture", "repair")
 #: Roles that every corpus may have beside those that its codebook names.
 EXTRA_ROLES = ("other", "unknown")
 
@@ -37,7 +39,10 @@ class Code:
 
 @dataclass(frozen=True, kw_only=True)
 class Family:
-    """Codes that are judged together: exactly one (`exclusive`), any number (`multilabel`) or a `rating` each."""
+    """Codes that are judged together: exactly one (`exclusive`), any number (`multilabel`) or a `rating` each.
+
+    `course`: `rupture` or `repair` where the codes mark one (see `threers.episodes`), else empty.
+    """
 
     name: str
     title: str
@@ -46,6 +51,7 @@ class Family:
     codes: tuple[str, ...]
     roles: tuple[str, ...] = ()
     scale: tuple[float, float] | None = None
+    course: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,9 +93,16 @@ class Codebook:
 
     @property
     def hash(self) -> str:
-        """SHA-256 over what the codebook means: its settings, and the order of its codes, which a tagger relies on."""
+        """SHA-256 over what the codebook means: its settings, and the order of its codes, which a tagger relies on.
+
+        What families say of the course of a session does not count: only summaries look at it.
+        """
         order = [(family.name, family.codes) for family in self.families]
-        text = json.dumps([self.raw, order], sort_keys=True, ensure_ascii=False, default=str)
+        families = {
+            name: {key: value for key, value in entry.items() if key != "course"}
+            for name, entry in self.raw.get("families", {}).items()
+        }
+        text = json.dumps([{**self.raw, "families": families}, order], sort_keys=True, ensure_ascii=False, default=str)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def family(self, name: str) -> Family:
@@ -108,6 +121,10 @@ class Codebook:
     def tag_families(self) -> tuple[Family, ...]:
         """Families that an utterance can be tagged with: coded on the utterance, not ratings."""
         return tuple(family for family in self.families_on("utterance") if family.kind != "rating")
+
+    def course_codes(self, course: str) -> frozenset[str]:
+        """Codes of utterances that mark a `rupture`, or a `repair`; empty where no family says so."""
+        return frozenset(code for family in self.tag_families() if family.course == course for code in family.codes)
 
     def tag_codes(self) -> tuple[str, ...]:
         """Names of the codes an utterance can be tagged with, in the codebook's order."""
@@ -187,11 +204,13 @@ def _parse(raw: Any, where: str) -> Codebook:
 
 
 def _parse_family(name: str, entry: Any, roles: tuple[str, ...], where: str) -> tuple[Family, list[Code]]:
-    entry = _mapping(entry, where, required=("kind", "unit", "codes"), optional=("title", "roles", "scale"))
+    entry = _mapping(entry, where, required=("kind", "unit", "codes"), optional=("title", "roles", "scale", "course"))
     if entry["kind"] not in KINDS:
         raise SettingsError(f"{where}: kind {entry['kind']!r}; expected one of {', '.join(KINDS)}")
     if entry["unit"] not in UNITS:
         raise SettingsError(f"{where}: unit {entry['unit']!r}; expected one of {', '.join(UNITS)}")
+    if entry.get("course", "") not in ("", *COURSES):
+        raise SettingsError(f"{where}: course {entry['course']!r}; expected {' or '.join(COURSES)}, or leave it out")
     speakers = _speakers(entry.get("roles", "anyone"), roles, where)
     scale = _scale(entry.get("scale"), entry["kind"], where)
     if not isinstance(entry["codes"], dict) or not entry["codes"]:
@@ -223,6 +242,7 @@ def _parse_family(name: str, entry: Any, roles: tuple[str, ...], where: str) -> 
         codes=tuple(code.name for code in codes),
         roles=speakers,
         scale=scale,
+        course=entry.get("course", ""),
     )
     return family, codes
 

@@ -12,7 +12,7 @@ from threers.corpus import Corpus
 from threers.doctor import versions
 from threers.formats import import_files
 from threers.scores import claim, same_run
-from threers.settings import AgreeRun, DemoRun, Engine, EvaluateRun, ScoreRun, TrainRun
+from threers.settings import AgreeRun, DemoRun, Engine, EvaluateRun, ReportRun, ScoreRun, TrainRun
 
 #: Patients whose sessions stand for new ones: no tagger of the demo ever learns from them.
 NEW_PATIENTS = ("P08", "P13")
@@ -21,12 +21,12 @@ NEW_PATIENTS = ("P08", "P13")
 def run(settings: DemoRun) -> None:
     """Import, evaluate, train, score new sessions, compare them with their coders; a second run redoes nothing done.
 
-    Writes corpus/, new/, evaluation/, tagger/, scores/ and agreement/ under `settings.out`.
+    Writes corpus/, new/, evaluation/, tagger/, scores/, agreement/ and pages/ under `settings.out`.
     """
     out = Path(settings.out).expanduser()
-    _say(f"1 of 5  import the bundled sessions: {screen.SYNTHETIC}")
+    _say(f"1 of 6  import the bundled sessions: {screen.SYNTHETIC}")
     known, new = _import(settings, out)
-    _say(f"2 of 5  evaluate: {settings.folds}-fold cross-validation over patients, {len(known.sessions)} sessions")
+    _say(f"2 of 6  evaluate: {settings.folds}-fold cross-validation over patients, {len(known.sessions)} sessions")
     evaluation = EvaluateRun(
         corpus=str(out / "corpus"),
         out=str(out / "evaluation"),
@@ -35,16 +35,16 @@ def run(settings: DemoRun) -> None:
         training=settings.training,
     )
     table = runs.evaluate(evaluation)
-    _say("3 of 5  train a tagger on all of them")
+    _say("3 of 6  train a tagger on all of them")
     wanted = TrainRun(
         corpus=str(out / "corpus"), tagger=str(out / "tagger"), backbone=settings.backbone, training=settings.training
     )
     if not (out / "tagger" / "manifest.json").is_file():
         runs.train(wanted)
-    _say(f"4 of 5  score {len(new.sessions)} sessions of {len(NEW_PATIENTS)} patients that it never saw")
+    _say(f"4 of 6  score {len(new.sessions)} sessions of {len(NEW_PATIENTS)} patients that it never saw")
     scores = ScoreRun(tagger=str(out / "tagger"), source=str(out / "new"), out=str(out / "scores"), engine=Engine())
     screen.show_scores(runs.score(scores), str(out / "scores"))
-    _say("5 of 5  compare tagger and coders on the new sessions")
+    _say("5 of 6  compare tagger and coders on the new sessions")
     comparison = AgreeRun(
         corpus=str(out / "new"),
         scores=(str(out / "scores"),),
@@ -53,12 +53,18 @@ def run(settings: DemoRun) -> None:
         overwrite=True,
     )
     runs.agree(comparison)
+    _say("6 of 6  make a page of each new session")
+    pages = ReportRun(
+        scores=str(out / "scores"), corpus=str(out / "new"), out=str(out / "pages"), include_text=True, overwrite=True
+    )
+    runs.report(pages)
     _say("\nCross-validation over patients:")
     screen.show_agreement(table, known.codebook)
     _say(
         f"agreement, cross-validated: {out / 'evaluation' / 'agreement.html'}\n"
         f"agreement on the new sessions: {out / 'agreement' / 'agreement.html'}\n"
-        f"scores of the new sessions: {out / 'scores'}"
+        f"scores of the new sessions: {out / 'scores'}\n"
+        f"pages of the new sessions: {out / 'pages' / 'index.html'}"
     )
 
 

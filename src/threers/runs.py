@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from threers import agreement, report
+from threers import agreement
 from threers.codebook import Codebook
 from threers.corpus import Corpus, coded_sessions, grouped_folds, table_hash
 from threers.doctor import versions
@@ -21,6 +21,7 @@ from threers.errors import InputError, LeakError, OutputExistsError
 from threers.formats import import_files, read_two_tables
 from threers.formats.privacy import find_identifiers, read_names, summarise
 from threers.prevalence import prevalence
+from threers.report import Batch, agreement_report, write_pages, write_report
 from threers.sampling import doubt_of_sessions, draw, uncoded_sessions, write_sheets
 from threers.scores import (
     PARTS,
@@ -34,15 +35,27 @@ from threers.scores import (
     write_parquet,
     write_parquet_parts,
 )
-from threers.settings import AgreeRun, Backbone, EvaluateRun, ExportRun, ImportRun, SampleRun, ScoreRun, TrainRun
+from threers.settings import (
+    AgreeRun,
+    Backbone,
+    EvaluateRun,
+    ExportRun,
+    ImportRun,
+    ReportRun,
+    SampleRun,
+    ScoreRun,
+    TrainRun,
+)
 from threers.streams import Source
-from threers.summary import summarise_segments, summarise_sessions
+from threers.summary import MINUTES, WITHIN, columns, summarise_segments, summarise_sessions
 
 if TYPE_CHECKING:
     from threers.abstention import Limits
     from threers.tagger import Tagger
 
 logger = logging.getLogger(__name__)
+#: Settings that a folder of pages depends on, beside its scores.
+REPORT_IDENTITY = ("include_text", "blind", "segment_minutes", "repair_segments")
 
 
 def import_corpus(run: ImportRun) -> Corpus:
@@ -120,7 +133,7 @@ def evaluate(run: EvaluateRun) -> pd.DataFrame:
         folds.run_folds(coded, fold_of, run.backbone, run.training, parts)
         scores = folds.out_of_fold(coded, parts, run.folds)
         write_parquet(scores, out / "scores" / "utterances" / "part-00000.parquet")
-        _write_summaries(lambda: [scores], corpus.codebook, 5.0, out / "scores")
+        _write_summaries(lambda: [scores], corpus.codebook, out / "scores")
         write_json(identity | {"name": run.backbone.name, "out_of_fold": True}, out / "scores" / "manifest.json")
         codings = scores_to_codings(scores, corpus.codebook, name)
         curve = None
@@ -203,7 +216,8 @@ def _finish_scores(
     rejects = source.rejects.frame()
     write_csv(rejects, out / "errors.csv")
     parts = sorted((out / PARTS).glob("part-*.parquet"))
-    _write_summaries(lambda: map(pd.read_parquet, parts), tagger.codebook, run.segment_minutes, out)
+    asked = (run.segment_minutes, run.repair_segments)
+    _write_summaries(lambda: map(pd.read_parquet, parts), tagger.codebook, out, *asked)
     if tagger.calibration is not None:
         sessions = pd.read_parquet(out / "sessions.parquet")
         rates = prevalence(sessions, _groups(source, sessions), tagger.calibration, tagger.codebook)
@@ -214,6 +228,8 @@ def _finish_scores(
         "name": tagger.manifest.get("name", Path(run.tagger).name),
         "codebook": tagger.codebook.name,
         "codebook_sha256": tagger.codebook.hash,
+        "decisions": tagger.decisions.to_dict(),
+        "repair_segments": run.repair_segments,
         "engine": asdict(run.engine),
         "versions": versions(),
         "synthetic": bool(tagger.manifest.get("synthetic")),
@@ -300,6 +316,14 @@ def sample(run: SampleRun) -> dict[str, Any]:
         return identity
 
 
+def report(run: ReportRun) -> int:
+    """Scores, and what a corpus says of them, to a page per session and an index. Returns the number of sessions."""
+    batch, out = Batch(run.scores, run.corpus, run.include_text), Path(run.out).expanduser()
+    identity = {"source": batch.hash, **{key: asdict(run)[key] for key in REPORT_IDENTITY}}
+    with owned(out, identity, "out", run.overwrite):
+        return write_pages(batch, run, out)
+
+
 def _same_codebook(manifest: Mapping[str, Any], corpus: Corpus, folder: str) -> Codebook:
     if manifest.get("codebook_sha256") != corpus.codebook.hash:
         raise InputError(
@@ -363,19 +387,28 @@ def _agree(
         table.attrs["folds"] = folds
     verdicts = agreement.verdicts(table, run.verdict)
     agreement.write(table, out, verdicts)
-    page = report.agreement_report(
+    page = agreement_report(
         corpus, machines, probabilities, table, verdicts, run.verdict, curve=curve, include_text=run.include_text
     )
-    report.write_report(page, out / "agreement.html")
+    write_report(page, out / "agreement.html")
     return table
 
 
 def _write_summaries(
-    parts: Callable[[], Iterable[pd.DataFrame]], codebook: Codebook, minutes: float, out: Path
+    parts: Callable[[], Iterable[pd.DataFrame]],
+    codebook: Codebook,
+    out: Path,
+    minutes: float = MINUTES,
+    within: int = WITHIN,
 ) -> None:
     segments = (summarise_segments(part, codebook, minutes) for part in parts())
     write_parquet_parts(segments, out / "segments.parquet")
-    write_parquet_parts((summarise_sessions(part, codebook) for part in parts()), out / "sessions.parquet")
+    sessions = (summarise_sessions(part, codebook, minutes, within) for part in parts())
+    write_parquet_parts(sessions, out / "sessions.parquet")
+    table = pd.read_parquet(out / "sessions.parquet")
+    write_csv(table, out / "sessions.csv")
+    write_csv(columns(codebook, minutes, within, abstained="n_abstained" in table), out / "columns.csv")
+    codebook.save(out / "codebook.yaml")
 
 
 def _identity(corpus: Corpus, **settings: Any) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import shutil
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
 from threers.codebook import Codebook
+from threers.corpus import ROWS_AT_ONCE
 from threers.errors import InputError, OutputExistsError, ThreersError
 
 logger = logging.getLogger(__name__)
@@ -203,6 +205,17 @@ def read_scores(folder: str | Path) -> tuple[pd.DataFrame, dict[str, Any]]:
         InputError: not a scores folder, or one whose run was cut off.
 
     """
+    parts, manifest = finished_parts(folder)
+    return pd.concat([pd.read_parquet(part) for part in parts], ignore_index=True), manifest
+
+
+def finished_parts(folder: str | Path) -> tuple[list[Path], dict[str, Any]]:
+    """The files of scored utterances and the manifest of a finished scores folder.
+
+    Raises:
+        InputError: as `read_scores`.
+
+    """
     folder = Path(folder).expanduser()
     if not (folder / "manifest.json").is_file():
         state = "its run was cut off: start it again to finish it" if (folder / "run.json").is_file() else "no scores"
@@ -210,7 +223,23 @@ def read_scores(folder: str | Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     parts = sorted((folder / PARTS).glob("part-*.parquet"))
     if not parts:
         raise InputError(f"scores {folder}: no {PARTS}/part-*.parquet; score again")
-    return pd.concat([pd.read_parquet(part) for part in parts], ignore_index=True), read_json(folder / "manifest.json")
+    return parts, read_json(folder / "manifest.json")
+
+
+def scored_sessions(parts: Iterable[Path]) -> Iterator[pd.DataFrame]:
+    """The scored utterances of one session after the other; of a part, no more than some thousand rows are held."""
+    for part in parts:
+        with pq.ParquetFile(part) as file:
+            rest = pd.DataFrame()
+            for batch in file.iter_batches(batch_size=ROWS_AT_ONCE):
+                rows = pd.concat([rest, batch.to_pandas()], ignore_index=True)
+                firsts = np.flatnonzero(rows["session_id"] != rows["session_id"].shift())
+                # The last session of a batch may go on in the next.
+                for first, last in pairwise(firsts):
+                    yield rows[first:last].reset_index(drop=True)
+                rest = rows[firsts[-1] :]
+            if len(rest):
+                yield rest.reset_index(drop=True)
 
 
 def _scratch(path: Path) -> Path:

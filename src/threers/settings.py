@@ -248,6 +248,8 @@ class ScoreRun:
     abstain: float = 0.0
     """Largest error per code to be promised, by leaving the rest to humans; 0: everything is tagged."""
     segment_minutes: float = 5.0
+    repair_segments: int = 2
+    """A rupture counts as repaired up to this many segments after its last, see `threers.episodes`."""
     reader: str = "auto"
     roles: dict[str, str] | str = field(default_factory=dict)
     """Speaker -> role, or the path of a table with columns file, speaker, role."""
@@ -262,6 +264,7 @@ class ScoreRun:
         _require_one_of("precision", self.precision, PRECISIONS)
         _require(0 <= self.abstain < 0.5, "abstain", self.abstain, "from 0 to below 0.5")
         _require(self.segment_minutes > 0, "segment_minutes", self.segment_minutes, "above 0")
+        _require(self.repair_segments >= 0, "repair_segments", self.repair_segments, "0 or more")
 
 
 @dataclass(kw_only=True, frozen=True)
@@ -366,6 +369,29 @@ class AgreeRun:
         _require(self.resamples >= 100, "resamples", self.resamples, "at least 100")
         _require(self.segment_minutes > 0, "segment_minutes", self.segment_minutes, "above 0")
         _require(0 <= self.consensus_share <= 1, "consensus_share", self.consensus_share, "between 0 and 1")
+
+
+@dataclass(kw_only=True, frozen=True)
+class ReportRun:
+    """`threers report`: scores to a page per session and an index of them."""
+
+    scores: str
+    out: str
+    corpus: str = ""
+    """What was scored: gives the coders' codings, patients, ratings and, if asked for, the text."""
+    include_text: bool = False
+    blind: bool = False
+    """True: the pages begin with the tags hidden, and the index has none, so that coders make a new gold standard."""
+    segment_minutes: float = 5.0
+    repair_segments: int = 2
+    """A rupture counts as repaired up to this many segments after its last, see `threers.episodes`."""
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        _require_given("scores", self.scores)
+        _require_given("out", self.out)
+        _require(self.segment_minutes > 0, "segment_minutes", self.segment_minutes, "above 0")
+        _require(self.repair_segments >= 0, "repair_segments", self.repair_segments, "0 or more")
 
 
 @dataclass(kw_only=True, frozen=True)

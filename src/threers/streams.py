@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from threers.codebook import EXTRA_ROLES, Codebook
@@ -108,7 +109,7 @@ class Source:
             total = max(1, table.metadata.num_rows)
             done = 0
             rest = pd.DataFrame(columns=COLUMNS)
-            for batch in table.iter_batches(batch_size=ROWS_AT_ONCE, columns=COLUMNS):
+            for batch in _batches(table):
                 rows = batch.to_pandas()
                 rows = rows if rest.empty else pd.concat([rest, rows], ignore_index=True)
                 # The last session of a batch may go on in the next.
@@ -168,6 +169,12 @@ def read_rows(table: Path, ranges: Sequence[Rows]) -> list[Session]:
             rows = rows.slice(start - ends[first], stop - start).to_pandas()
             found += _sessions(rows, start, total)
         return found
+
+
+def _batches(table: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
+    # One row group after the other: asked for all at once, Arrow keeps what it has read of the file.
+    for number in range(table.num_row_groups):
+        yield from table.iter_batches(batch_size=ROWS_AT_ONCE, row_groups=[number], columns=COLUMNS)
 
 
 def _open(path: Path) -> pq.ParquetFile:

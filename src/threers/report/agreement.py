@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
-import jinja2
 import pandas as pd
 
 from threers.agreement.judgements import build_frames
@@ -14,6 +11,7 @@ from threers.corpus import Corpus
 from threers.report import audit, coders, codes, curve, disagreements, marking, method, opening, probabilities, sessions
 from threers.report.blocks import numbered
 from threers.report.comparison import Comparison
+from threers.report.html import environment
 from threers.report.stratified import stratified
 from threers.settings import VerdictRules
 
@@ -84,7 +82,7 @@ def agreement_report(
     )
     parts = [part for make in PARTS if (part := make(comparison)).blocks]
     return (
-        _environment()
+        environment()
         .get_template("agreement.html.j2")
         .render(
             title="Agreement of coders and models" if comparison.models else "Agreement of coders",
@@ -93,22 +91,4 @@ def agreement_report(
             include_text=include_text,
             sections=numbered(parts),
         )
-    )
-
-
-def write_report(html: str, path: Path) -> None:
-    """Write the file, readable by its owner only; it appears whole or not at all."""
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(html, encoding="utf-8")
-    partial.chmod(0o600)
-    os.replace(partial, path)
-
-
-def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
-        loader=jinja2.PackageLoader("threers.report", "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
     )

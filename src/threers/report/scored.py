@@ -1,0 +1,154 @@
+"""One scored session after the other, with what the corpus says of it; never more than one is held."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+
+from threers.codebook import Codebook
+from threers.corpus import TABLES
+from threers.errors import InputError, SettingsError
+from threers.scores import finished_parts, read_json, scored_sessions
+from threers.shipped import shipped_names
+
+#: What the sessions table says of every session; any further column that is a number may be a rating.
+FACTS = ("patient_id", "therapist_id", "session_number")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoredSession:
+    """`scores`: its rows of the scores; `text`: as long, or None; `codings`: of the corpus; `facts`: by column."""
+
+    session_id: str
+    scores: pd.DataFrame
+    text: list[str] | None
+    codings: pd.DataFrame
+    facts: Mapping[str, Any]
+
+
+class Batch:
+    """A scores folder, and the corpus that was scored if one is given: iterate for its sessions.
+
+    Args:
+        scores: a finished scores folder.
+        corpus: a corpus folder with the same codebook, or empty.
+        include_text: read the text, from the corpus or from the scores.
+
+    Raises:
+        InputError: no scores, no corpus, or one of another codebook.
+
+    """
+
+    def __init__(self, scores: str, corpus: str = "", include_text: bool = False) -> None:
+        self.parts, self.manifest = finished_parts(scores)
+        self.scores, self.corpus, self.include_text = Path(scores).expanduser(), corpus, include_text
+        folder = Path(corpus).expanduser()
+        if corpus and not (folder / "utterances.parquet").is_file():
+            raise InputError(f"corpus={corpus}: not a corpus; make it with threers import source=… corpus={corpus}")
+        self.codebook = self._codebook(folder if corpus else None)
+        self.synthetic = bool(self.manifest.get("synthetic"))
+        self.tables: dict[str, SessionRows] = {}
+        if corpus:
+            self.synthetic |= bool(read_json(folder / "manifest.json").get("synthetic"))
+            wanted = {"utterances": ["session_id", "utterance_id", "text"], "codings": list(TABLES["codings"])}
+            self.tables = {name: SessionRows(folder / f"{name}.parquet", own) for name, own in wanted.items()}
+            self._facts = pd.read_parquet(folder / "sessions.parquet").set_index("session_id")
+        elif include_text and "text" not in pq.read_schema(self.parts[0]).names:
+            raise InputError(
+                f"include_text=true: scores {self.scores} hold no text; give the corpus that was scored, as in corpus=…"
+            )
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 over what scores and corpus say of themselves."""
+        files = [
+            self.scores / "manifest.json",
+            *([Path(self.corpus).expanduser() / "manifest.json"] * bool(self.corpus)),
+        ]
+        return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+    def __iter__(self) -> Iterator[ScoredSession]:
+        """The sessions in the order of the scores.
+
+        Raises:
+            InputError: the corpus has none of them, or other utterances than were scored.
+
+        """
+        known = 0
+        for rows in scored_sessions(self.parts):
+            session = str(rows["session_id"].iloc[0])
+            there = bool(self.tables) and session in self.tables["utterances"]
+            known += there
+            codings = self.tables["codings"][session] if there else pd.DataFrame(columns=list(TABLES["codings"]))
+            facts = self._facts.loc[session].to_dict() if there else {}
+            text = self._text(session, rows, there) if self.include_text else None
+            yield ScoredSession(session_id=session, scores=rows, text=text, codings=codings, facts=facts)
+        if self.tables and not known:
+            raise InputError(f"corpus={self.corpus}: no session in common with scores {self.scores}")
+
+    def _text(self, session: str, rows: pd.DataFrame, there: bool) -> list[str] | None:
+        if not there:
+            return rows["text"].tolist() if "text" in rows else None
+        spoken = self.tables["utterances"][session]
+        if spoken["utterance_id"].tolist() != rows["utterance_id"].tolist():
+            raise InputError(
+                f"session {session!r}: {len(rows)} utterances were scored, the corpus has {len(spoken)}, not the same; "
+                "score the corpus again"
+            )
+        return [str(text) for text in spoken["text"]]
+
+    def _codebook(self, corpus: Path | None) -> Codebook:
+        """The scores' own, else one of the same meaning: shipped, or the corpus's."""
+        wanted = self.manifest.get("codebook_sha256")
+        paths = [self.scores / "codebook.yaml", *([corpus / "codebook.yaml"] if corpus else [])]
+        found = [Codebook.load(path) for path in paths if path.is_file()]
+        if corpus and found[-1].hash != wanted:
+            raise InputError(
+                f"scores {self.scores}: made with codebook {self.manifest.get('codebook')}, not with the corpus's "
+                f"{found[-1].name}; give the corpus that was scored"
+            )
+        name = str(self.manifest.get("codebook"))
+        if name in shipped_names("codebook"):
+            found.append(Codebook.load(name))
+        for codebook in found:
+            if codebook.hash == wanted:
+                return codebook
+        raise SettingsError(f"scores {self.scores}: their codebook {name} is not at hand; give corpus=…, which has it")
+
+
+class SessionRows:
+    """The rows of single sessions of a Parquet table, read as they are asked for."""
+
+    def __init__(self, path: Path, columns: list[str]) -> None:
+        self.columns = columns
+        try:
+            self._file = pq.ParquetFile(path, read_dictionary=["session_id"])
+            ids = self._file.read(columns=["session_id"]).to_pandas()["session_id"]
+        except (OSError, ValueError, KeyError) as error:
+            raise InputError(f"{path}: not a table of a corpus ({type(error).__name__}); import it again") from error
+        groups = [self._file.metadata.row_group(n).num_rows for n in range(self._file.num_row_groups)]
+        self._ends = np.cumsum([0, *groups])
+        firsts = np.flatnonzero((ids != ids.shift()).to_numpy())
+        self._ranges: dict[str, list[tuple[int, int]]] = {}
+        for first, last in pairwise([*firsts, len(ids)]):
+            self._ranges.setdefault(str(ids.iloc[first]), []).append((int(first), int(last)))
+
+    def __contains__(self, session_id: str) -> bool:
+        return session_id in self._ranges
+
+    def __getitem__(self, session_id: str) -> pd.DataFrame:
+        """All rows of a session, in their order; none where it has none."""
+        parts = []
+        for start, stop in self._ranges.get(session_id, ()):
+            first, last = np.searchsorted(self._ends, [start, stop - 1], side="right") - 1
+            rows = self._file.read_row_groups(list(range(first, last + 1)), columns=self.columns)
+            parts.append(rows.slice(start - self._ends[first], stop - start).to_pandas())
+        return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=self.columns)

@@ -375,6 +375,11 @@ def test_rtf_knows_code_pages_fonts_and_unicode():
     assert said(read("a.rtf", content)) == [("T", "ü ä😀 \u2013 \u043f"), ("P", "a b{}")]
 
 
+def test_bullets_and_numbers_of_an_rtf_list_hide_no_speaker():
+    content = rb"{\rtf1{\listtext\'b7\tab}T: a\par{\listtext 2.\tab}P: b\par{\pntext\'b7\tab}T: c\par}"
+    assert said(read("a.rtf", content)) == [("T", "a"), ("P", "b"), ("T", "c")]
+
+
 def test_a_cut_rtf_file_is_read_up_to_there():
     session = read("a.rtf", r"{\rtf1 T: a\par P: b\par {\b T: c")
     assert said(session) == [("T", "a"), ("P", "b"), ("T", "c")]

@@ -88,16 +88,26 @@ def test_brat_without_its_text_says_where_to_put_it(tmp_path):
         read(brat, tmp_path / "brat.ann")
 
 
-def test_webanno_reads_stacked_codes_over_many_tokens_and_counts_emoji_as_java_does():
+STACKED = [
+    ("", "W2", "", (1, 1)),
+    ("", "C2", "", (3, 3)),
+    ("", "C1", "", (3, 3)),
+    ("", "C1", "", (3, 3)),
+    ("", "R1", "", (4, 4)),
+]
+
+
+def test_webanno_reads_what_a_library_wrote_with_a_code_that_begins_within_a_token():
     [document] = read(webanno, EXAMPLES / "webanno.tsv")
     assert said(document) == SAID
-    assert marks(document) == [
-        ("", "W2", "", (1, 1)),
-        ("", "C2", "", (3, 3)),
-        ("", "C1", "", (3, 3)),
-        ("", "C1", "", (3, 3)),
-        ("", "R1", "", (4, 4)),
-    ]
+    assert marks(document) == STACKED
+    assert document.notes == []
+
+
+def test_webanno_reads_stacked_codes_over_many_tokens_and_counts_emoji_as_java_does():
+    [document] = read(webanno, EXAMPLES / "webanno_stacked.tsv")
+    assert said(document) == SAID
+    assert marks(document) == STACKED
     assert reasons(document) == [
         CROSSES,
         "not a code: feature remark of layer webanno.custom.Rupture, 1 values; left out",
@@ -287,7 +297,7 @@ def test_hostile_and_damaged_files_are_errors_of_one_line():
 def test_a_format_is_told_by_content():
     for module, names in (
         (brat, ["brat.ann", "brat_empty.ann", "brat_events.ann"]),
-        (webanno, ["webanno.tsv"]),
+        (webanno, ["webanno.tsv", "webanno_stacked.tsv"]),
         (cas, ["inception.json", "inception_project.zip"]),
     ):
         fitting = [
@@ -309,6 +319,7 @@ def test_a_long_session_with_many_codes_is_read_at_once():
     [
         (brat, "brat.ann"),
         (webanno, "webanno.tsv"),
+        (webanno, "webanno_stacked.tsv"),
         (cas, "inception.json"),
         (cas, "inception_project.zip"),
         (cas, "s.xmi"),

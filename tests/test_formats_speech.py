@@ -317,6 +317,19 @@ def test_a_web_page_is_read_whatever_its_name():
     ]
 
 
+def test_word_writes_bullets_as_letters_in_a_font_of_signs_and_they_are_no_words():
+    session = read("word.doc")
+    words = "Test 1|Here|We|Go|Again|Ok|That|Worked|But|It|Does|Not|Work|With|Bullet|Points|Now|It|Is|Working"
+    assert said(session) == [("", line) for line in f"{words}|Try|It|Again|Do|It|Again|And".split("|")]
+    assert [(line.row, line.start, line.end) for line in session.lines[:2]] == [(2, None, None), (3, None, None)]
+    assert session.notes == [
+        (None, "no speakers: no line begins with one; every line kept as an utterance of nobody"),
+    ]
+    sign = "<span style='font-size:8pt;font-family:&quot;Wingdings&quot;'>J</span>"
+    page = f"<p>T: a {sign}b</p><p>{sign}P: <span style='font-family:\"Segoe UI Symbol\"'>\u263a</span></p>"
+    assert said(read("a.html", page)) == [("T", "a b"), ("P", "\u263a")]
+
+
 def test_codes_in_a_table_of_a_document_do_not_become_speech():
     rows = [
         ("1", "T", "How?", ""),
@@ -362,6 +375,11 @@ def test_rtf_knows_code_pages_fonts_and_unicode():
     assert said(read("a.rtf", content)) == [("T", "ü ä😀 \u2013 \u043f"), ("P", "a b{}")]
 
 
+def test_bullets_and_numbers_of_an_rtf_list_hide_no_speaker():
+    content = rb"{\rtf1{\listtext\'b7\tab}T: a\par{\listtext 2.\tab}P: b\par{\pntext\'b7\tab}T: c\par}"
+    assert said(read("a.rtf", content)) == [("T", "a"), ("P", "b"), ("T", "c")]
+
+
 def test_a_cut_rtf_file_is_read_up_to_there():
     session = read("a.rtf", r"{\rtf1 T: a\par P: b\par {\b T: c")
     assert said(session) == [("T", "a"), ("P", "b"), ("T", "c")]
@@ -379,7 +397,9 @@ def test_a_flat_opendocument_text_is_read_and_a_hostile_one_refused():
         read("a.fodt", f"{bomb}<office:document {names}><text:p>&a;</text:p></office:document>")
 
 
-@pytest.mark.parametrize("name", ["session.odt", "session.rtf", "session.html", "page.doc", "f4.txt", "windows.txt"])
+@pytest.mark.parametrize(
+    "name", ["session.odt", "session.rtf", "session.html", "page.doc", "word.doc", "f4.txt", "windows.txt"]
+)
 @settings(max_examples=50, deadline=None)
 @given(data=st.data())
 def test_a_damaged_file_is_read_or_refused(name, data):

@@ -1,9 +1,10 @@
-"""Cuts long files of others to examples: `python cut_examples.py elan SAMPLE` and `… transcribe EXPERT`.
+"""Cuts long files of others to examples: `python cut_examples.py elan SAMPLE`, `… transcribe EXPERT`, `… word PAGE`.
 
 What is kept stands as the tool wrote it; README.md says where the files come from.
 
     elan        SAMPLE: test/sample_2.8.eaf of the source distribution pympi-ling 1.71
     transcribe  EXPERT: test/data/expert.json of the npm package aws-transcription-to-vtt 2.0.0
+    word        PAGE: src/test/resources/463066.html of the Debian source package jtidy 7+svn20110807
 """
 
 import json
@@ -15,6 +16,7 @@ HERE = Path(__file__).parent
 _ANNOTATION = re.compile(r' *<ANNOTATION>.*?ANNOTATION_ID="(\w+)".*?</ANNOTATION>\n', re.DOTALL)
 _SLOT = re.compile(r' *<TIME_SLOT TIME_SLOT_ID="(\w+)"(?: TIME_VALUE="(\d+)")?/>\n')
 _REFERENCE = re.compile(r'ANNOTATION_REF="(\w+)"')
+_PROPERTIES = re.compile(r"<!--\[if gte mso 9\]><xml>\n <o:DocumentProperties>.*?<!\[endif\]-->", re.DOTALL)
 _ENDS = re.compile(r'TIME_SLOT_REF1="(\w+)" TIME_SLOT_REF2="(\w+)"')
 
 
@@ -53,5 +55,13 @@ def transcribe(expert: Path, items: int = 62) -> None:
     (HERE / "transcribe_words.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
 
 
+def word(page: Path) -> None:
+    """Leave out who wrote the page, JTidy's remark in front of it, and the empty lines between its lines."""
+    content = page.read_text(encoding="cp1252")
+    lines = [line for line in content.splitlines(keepends=True)[1:] if line.strip()]
+    content = _PROPERTIES.sub("", "".join(lines))
+    (HERE / "word.doc").write_text(content, encoding="cp1252", newline="")
+
+
 if __name__ == "__main__":
-    {"elan": elan, "transcribe": transcribe}[sys.argv[1]](Path(sys.argv[2]))
+    {"elan": elan, "transcribe": transcribe, "word": word}[sys.argv[1]](Path(sys.argv[2]))

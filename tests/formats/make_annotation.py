@@ -3,6 +3,7 @@
     python make_annotation.py label_studio   label-studio 1.23.2: a project of its own, exported through its API
     python make_annotation.py doccano        doccano 1.8.4: projects of its own, exported by its export task
     python make_annotation.py cas            dkpro-cassis 0.12.0, with layers as INCEpTION has them
+    python make_annotation.py webanno        web-anno-tsv 0.0.1: WebAnno TSV 3.2, codes in the layer that it knows
 
 doccano needs marshmallow<4 and numpy<2 beside it. The zip of a project with a CAS of each annotator is laid out as
 INCEpTION's user guide says. What was said is invented.
@@ -246,5 +247,23 @@ def cas() -> None:
         project.writestr("exportedproject.json", "{}")
 
 
+def webanno() -> None:
+    """An utterance a sentence; annotations of two coders on it, for the library keeps none over several sentences."""
+    from web_anno_tsv import Annotation, open_web_anno_tsv
+    from web_anno_tsv.web_anno_tsv import AnnotatedSentence, Span
+
+    # A mark may begin within a token.
+    marks = [*ANNA, ("C2", "You always ask the same."), ("C1", "n't helping me!")]
+    with open_web_anno_tsv(str(HERE / "webanno.tsv"), "w", overwrite=True) as file:
+        for line in TEXT.splitlines():
+            tokens = [Span(one[0], *one.span(), is_token=True) for one in re.finditer(r"[\w']+|[^\w\s]", line)]
+            found = [
+                Annotation(code, words, line.index(words), line.index(words) + len(words))
+                for code, words in marks
+                if words in line
+            ]
+            file.write(AnnotatedSentence(line, tokens, found))
+
+
 if __name__ == "__main__":
-    {"label_studio": label_studio, "doccano": doccano, "cas": cas}[sys.argv[1]]()
+    {"label_studio": label_studio, "doccano": doccano, "cas": cas, "webanno": webanno}[sys.argv[1]]()

@@ -3,7 +3,8 @@
 INCEpTION (WebAnno TSV 3.3) and Prodigy are a Java server and a commercial program. These files are laid out as the
 makers' documentation says (the chapter on WebAnno TSV 3.3 in INCEpTION's user guide, Prodigy's pages on annotation
 interfaces and named sessions), with places computed here. They have codes of 3RS and two coders, which the files that
-the tools themselves wrote (README.md) do not have.
+the tools themselves wrote (README.md) do not have. `webanno_stacked.tsv` stands beside what a library wrote
+(make_annotation.py): version 3.3, a layer of one's own with a remark, and a code over two sentences.
 """
 
 import json
@@ -15,7 +16,7 @@ REMARK = "not sure\\; see \\[2\\]"
 
 
 def written() -> None:
-    (HERE / "webanno.tsv").write_text(webanno(), encoding="utf-8")
+    (HERE / "webanno_stacked.tsv").write_text(webanno(), encoding="utf-8")
     prodigy()
 
 

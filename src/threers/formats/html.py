@@ -21,6 +21,8 @@ _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,
 _CHARSET = re.compile(rb"""charset\s{0,9}=\s{0,9}["']?([\w.:-]{1,40})""", re.IGNORECASE)
 #: Footnotes and their signs, as LibreOffice writes them.
 _FOOTNOTE = re.compile(r"""<(?:a|div)\s[^>]{0,99}?(?:id|class)=["']?sd(?:foot|end)note""", re.IGNORECASE)
+#: A letter in a font of signs is no word: Word writes the bullets of a list so, in front of the text.
+_SIGNS = re.compile(r"""font-family:\s{0,9}(?:["']|&quot;)?(?:Wingdings|Webdings|Symbol)\b""", re.IGNORECASE)
 _BLOCKS = frozenset(
     "address article aside blockquote body center dd div dl dt figure footer form h1 h2 h3 h4 h5 h6 header hr li main"
     " nav ol p pre section table tbody ul".split()
@@ -150,7 +152,11 @@ def _tokens(text: str) -> Iterator[tuple[str, str, bool]]:
             continue
         name, closes = (tag["name"] or "").lower(), bool(tag["close"])
         at = tag.end()
-        unsaid = name in _UNSAID or (name in ("a", "div") and _FOOTNOTE.match(text, begin))
+        unsaid = (
+            name in _UNSAID
+            or (name in ("a", "div") and _FOOTNOTE.match(text, begin))
+            or (name == "span" and _SIGNS.search(text, begin, at))
+        )
         if unsaid and name not in unclosed and not closes and text[at - 2] != "/":
             end_tag = re.compile(f"</{name}\\b", re.IGNORECASE).search(text, at)
             if end_tag is None:

@@ -22,8 +22,8 @@ _TOKEN = re.compile(
 _UNSAID = frozenset(
     "aftncn aftnsep aftnsepc annotation author colortbl comment company datafield datastore doccomm falt filetbl"
     " fldinst footer footerf footerl footerr footnote ftncn ftnsep ftnsepc header headerf headerl headerr info keywords"
-    " latentstyles listtable listoverridetable nonesttables objclass objdata operator pict pntext revtbl rsidtbl rxe"
-    " stylesheet subject tc template themedata title txe userprops xe xmlnstbl".split()
+    " latentstyles listtable listtext listoverridetable nonesttables objclass objdata operator pict pntext revtbl"
+    " rsidtbl rxe stylesheet subject tc template themedata title txe userprops xe xmlnstbl".split()
 )
 _COUNTED = {b"annotation": "comments", b"footnote": "footnotes"}
 _SIGNS = {b"~": " ", b"_": "-", b"-": "", b"\\": "\\", b"{": "{", b"}": "}"}

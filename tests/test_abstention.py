@@ -222,6 +222,8 @@ def test_a_tagger_carries_the_out_of_fold_scores_and_abstains_by_them(calibrated
     assert "abstained" not in every
     manifest = runs.score(replace(score, out=str(home / "left"), abstain=0.2))["abstention"]
     left = pd.read_parquet(home / "left" / "utterances")
+    named = pd.read_csv(home / "left" / "columns.csv").query("table == 'sessions'")["column"].tolist()
+    assert named == pd.read_parquet(home / "left" / "sessions.parquet").columns.tolist()
     pd.testing.assert_frame_equal(left.drop(columns="abstained"), every)  # the tags stay what they are
     doubtful = left["abstained"].map(len) > 0
     assert manifest["left_to_humans"] == pytest.approx(doubtful.mean())

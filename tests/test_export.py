@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import make_corpus
@@ -65,6 +65,9 @@ def marked(corpus):
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(corpus=corpora())
 def test_export_and_import_give_the_same_corpus(name, corpus, tmp_path_factory):
+    # A TextGrid has nothing but names to tell a speaker who says nothing but "W2" from a coder.
+    all_said = corpus.utterances.groupby(["session_id", "speaker"])["text"].agg(set).tolist()
+    assume(name != "textgrid" or {"W2"} not in all_said)
     form = writer(name, tmp_path_factory.getbasetemp())
     to = tmp_path_factory.mktemp("out") / "out"
     documents = list(to_documents(corpus, corpus.codings))

@@ -153,17 +153,11 @@ def test_only_safetensors_are_read(tiny_folder, annomi_like, tmp_path):
         locate(local_backbone(folder))
 
 
-def test_weights_kept_in_bfloat16_change_no_number(tiny_folder, annomi_like):
+def test_a_lowered_tagger_says_the_same_up_to_bfloat16(tiny_folder, annomi_like):
     tagger = Tagger.start(tiny_folder, local_backbone(tiny_folder), annomi_like.codebook, 0.1)
     half = Hardware("cpu", "bfloat16", "")
     sessions = tokenise(annomi_like.utterances, tagger.tokenizer)
-    before = tagger.logits(sessions, half).logits
-    assert not np.array_equal(before, tagger.logits(sessions, CPU).logits)
+    exact, before = tagger.logits(sessions, CPU).logits, tagger.logits(sessions, half).logits
     tagger.lower(half)
-    assert np.array_equal(tagger.logits(sessions, half).logits, before)
-    assert not np.array_equal(
-        before,
-        logits(
-            Tagger.start(tiny_folder, local_backbone(tiny_folder), annomi_like.codebook, 0.1), annomi_like.utterances
-        ),
-    )
+    lowered = tagger.logits(sessions, half).logits
+    assert 0 < np.abs(lowered - exact).max() < 1.5 * np.abs(before - exact).max()

@@ -43,7 +43,7 @@ def test_two_workers_write_the_bytes_of_one(tiny_tagger, sixty_sessions, whole_r
 def test_a_killed_worker_ends_the_run_in_one_line_and_nothing_is_lost(tiny_tagger, sixty_sessions, whole_run, tmp_path):
     run = begun(tiny_tagger, sixty_sessions, tmp_path / "out")
     workers_of(run)[0].kill()
-    _, said = run.communicate(timeout=30)
+    _, said = run.communicate(timeout=120)
     assert run.returncode == 2
     assert "a worker died" in said
     assert "the same command goes on" in said
@@ -74,7 +74,7 @@ def test_a_run_that_is_asked_to_stop_can_go_on(asked, status, tiny_tagger, sixty
     run = begun(tiny_tagger, sixty_sessions, tmp_path / "out")
     for process in [run, *workers_of(run)]:  # as a terminal or a scheduler asks
         process.send_signal(asked)
-    _, said = run.communicate(timeout=30)
+    _, said = run.communicate(timeout=120)
     assert run.returncode == status, said
     assert said.strip() == f"stopped{' as asked' * (asked == signal.SIGTERM)}; the same command goes on from here"
     found = parts(tmp_path / "out")
@@ -96,7 +96,7 @@ def test_a_worker_that_is_still_loading_leaves_a_signal_to_the_run(tiny_tagger, 
                 worker.terminate()
                 told.add(worker.pid)
         time.sleep(0.01)
-    said, _ = run.communicate(timeout=60)
+    said, _ = run.communicate(timeout=120)
     assert run.returncode == 0, said
     assert parts(tmp_path / "out") == whole_run
 

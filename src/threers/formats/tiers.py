@@ -171,6 +171,8 @@ def _coder(tier: Tier, find: Find, patterns: Sequence[re.Pattern[str]]) -> str |
     for pattern in patterns:
         if found := pattern.fullmatch(tier.name[:_LONGEST]):
             return tier.annotator or (found.groupdict().get("coder") or "").strip()
+    if tier.name and tier.name == tier.participant:  # a speaker's own, even if all they say is "W2"
+        return None
     values = [one.text for one in tier.intervals if one.text.strip()]
     return tier.annotator if values and not patterns and all(_only_codes(v, find) for v in values) else None
 
@@ -199,7 +201,7 @@ def _speech(
         which, held = f"tier {n + 1} of the file", f"its {len(texts)} values were left out"
         if tier.points:
             notes.append((None, f"point tier: {which} holds points that are not all codes; {held}"))
-        elif coded == len(texts):
+        elif coded == len(texts) and tier.name != tier.participant:
             notes.append((None, f"code tier not named: {which} holds codes, but code_tiers does not fit it; {held}"))
         elif above:
             notes.append((None, f"dependent tier: {which} holds text below a tier of speech; {held}"))

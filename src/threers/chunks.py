@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 #: Utterances tokenised in one call; bounds the memory of the tokeniser's own objects.
-TOKENISE_AT_ONCE = 4096
+TOKENISE_AT_ONCE = 256
 
 
 @dataclass(frozen=True, slots=True)

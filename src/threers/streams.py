@@ -15,11 +15,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from threers.codebook import EXTRA_ROLES, Codebook
-from threers.corpus import ROWS_AT_ONCE, TABLES
+from threers.corpus import TABLES
 from threers.errors import InputError, SettingsError
 from threers.formats import Rejects, choose_reader, find_files, import_files, names_apart
 
 COLUMNS = ["session_id", "utterance_id", "role", "start", "end", "text"]
+
+#: Rows of a table that are in memory as it is read.
+READ_AT_ONCE = 1024
 
 #: First row of a table, and the row after the last.
 Rows = tuple[int, int]
@@ -174,7 +177,7 @@ def read_rows(table: Path, ranges: Sequence[Rows]) -> list[Session]:
 def _batches(table: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
     # One row group after the other: asked for all at once, Arrow keeps what it has read of the file.
     for number in range(table.num_row_groups):
-        yield from table.iter_batches(batch_size=ROWS_AT_ONCE, row_groups=[number], columns=COLUMNS)
+        yield from table.iter_batches(batch_size=READ_AT_ONCE, row_groups=[number], columns=COLUMNS)
 
 
 def _open(path: Path) -> pq.ParquetFile:

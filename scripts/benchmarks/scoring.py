@@ -32,7 +32,7 @@ from threers.decisions import tag
 from threers.hardware import Hardware, choose, matrix_rate, operations_per_token
 from threers.network import SpanTagger
 from threers.scores import PARTS
-from threers.scoring import score_to_folder
+from threers.scoring import Finished, score_here, score_to_folder
 from threers.settings import Engine
 from threers.streams import Source
 from threers.tagger import Tagger
@@ -84,13 +84,26 @@ def windows(utterances: pd.DataFrame) -> list[dict[str, str]]:
     return made
 
 
-def ours(tagger: Tagger, corpus: Path, hardware: Hardware) -> tuple[np.ndarray, int, float]:
-    """Probabilities, tokens read, and seconds from the corpus folder to the last shard."""
+def ours(tagger: Tagger, corpus: Path, hardware: Hardware, rates: list[float]) -> tuple[np.ndarray, int, float]:
+    """Probabilities, tokens read, and seconds from the corpus folder to the last shard.
+
+    After each shard the machine's matrix rate is added to `rates`, off the clock.
+    """
+    paused = 0.0
+
+    def way(*given: Any) -> Finished:
+        nonlocal paused
+        for finished in score_here(tagger, *given):
+            start = time.perf_counter()
+            rates.append(matrix_rate(torch.bfloat16))
+            paused += time.perf_counter() - start
+            yield finished
+
     with tempfile.TemporaryDirectory() as scratch:
         start = time.perf_counter()
         source = Source(corpus, tagger.codebook)
-        tally = score_to_folder(tagger, source, Path(scratch), Engine(), hardware, include_text=False)
-        seconds = time.perf_counter() - start
+        tally = score_to_folder(tagger, source, Path(scratch), Engine(), hardware, include_text=False, way=way)
+        seconds = time.perf_counter() - start - paused
         parts = sorted((Path(scratch) / PARTS).glob("part-*.parquet"))
         table = pd.concat([pd.read_parquet(part) for part in parts], ignore_index=True)
     return table[[f"p_{code}" for code in tagger.codebook.tag_codes()]].to_numpy(), tally.tokens, seconds
@@ -149,7 +162,7 @@ def run(given: argparse.Namespace) -> None:
     if way in ("whole", "encoder"):
         hardware = choose("cpu", reduced=True)
         tagger.lower(hardware)
-        p, positions, seconds = ours(tagger, Path(given.corpus), hardware)
+        p, positions, seconds = ours(tagger, Path(given.corpus), hardware, rates)
         first = corpus.utterances["session_id"].isin(few.sessions["session_id"]).to_numpy()
         tags, utterances = tag(p[first], tagger.codebook, tagger.decisions), len(p)
         length = tagger.backbone.chunk_tokens
@@ -158,7 +171,7 @@ def run(given: argparse.Namespace) -> None:
         tags, utterances = tagger.tags(logits.astype(np.float32), roles)[1], len(logits)
         length = positions // utterances
     operations = positions * operations_per_token(tagger.model.encoder.config.to_dict(), length)
-    # Before and after, because a shared machine's rate may halve from one minute to the next.
+    # Before and after, and after each shard, because a shared machine's rate may halve from one minute to the next.
     rates.append(matrix_rate(torch.bfloat16))
     np.save(out / f"{way}.npy", tags)
     figures = {

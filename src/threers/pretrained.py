@@ -38,17 +38,17 @@ ENCODER = "encoder."
 
 @dataclass
 class Pretrained:
-    """Linear logits from mean token vectors of the lower layers of an untrained backbone.
+    """Linear logits from mean token vectors of the two uppermost of the lower layers of an untrained backbone.
 
-    Each utterance is read by itself. Its vector is brought to unit length, centred, brought to unit length again, and
-    stands beside those of its neighbours and the logarithm of its length.
+    Each utterance is read by itself. Its vectors are brought to unit length, centred, brought to unit length again, and
+    stand beside those of its neighbours (of the upper layer) and the logarithm of its length.
     """
 
     encoder: Any
     """The lower layers, in eval mode."""
     lookahead: bool
     center: np.ndarray
-    """Mean unit vector of the training utterances, float32 (width,)."""
+    """Mean unit vectors of the training utterances, float32 (2 * width,): upper layer, then lower."""
     weights: np.ndarray
     """float32 (n_features, n_codes)."""
     intercept: np.ndarray
@@ -82,13 +82,13 @@ class Pretrained:
         blank = np.zeros(0, np.float32)
         own = cls(encoder.eval(), reading.chunker.lookahead, blank, blank, blank)
         encoded = own.encode(sessions, reading)
-        own.center = _unit(encoded.vectors.numpy()).mean(axis=0)
+        own.center = _unit_halves(encoded.vectors.numpy()).mean(axis=0)
         x = np.concatenate(list(own._features(encoded, sessions)))
         own.weights, own.intercept = fit_linear(x, targets, weight, codebook, STRENGTH)
         return own
 
     def encode(self, sessions: Sequence[SessionTokens], reading: Reading) -> Encoded:
-        """Mean token vectors of every utterance, each read by itself."""
+        """Mean token vectors of every utterance, each read by itself: (n_utterances, 2 * width)."""
         self.encoder.to(reading.hardware.device)
         chunks = [chunk for number, session in enumerate(sessions) for chunk in reading.chunker.alone(session, number)]
         return encode(self._pool, chunks, sessions, reading)
@@ -110,6 +110,8 @@ class Pretrained:
         linear = [state.pop(name).numpy() for name in ("center", "weights", "intercept")]
         _keep_lower_layers(encoder)
         encoder.load_state_dict({name.removeprefix(ENCODER): tensor for name, tensor in state.items()})
+        if len(linear[0]) != 2 * encoder.config.hidden_size:
+            raise KeyError("center")  # made by an older version, which read one layer
         return cls(encoder.eval(), lookahead, *linear)
 
     def _pool(
@@ -120,19 +122,22 @@ class Pretrained:
         firsts: torch.Tensor,
         **_: Any,
     ) -> torch.Tensor:
-        hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state.float()
-        return piece_means(hidden, inside, firsts)[0]
+        found = self.encoder(input_ids=input_ids, attention_mask=attention_mask, output_hidden_states=True)
+        layers = found.last_hidden_state, found.hidden_states[-2]
+        return torch.cat([piece_means(layer.float(), inside, firsts)[0] for layer in layers], dim=1)
 
     def _features(self, encoded: Encoded, sessions: Sequence[SessionTokens]) -> Any:
         """Features (n_utterances, n_features) of one session after the other."""
-        vectors = _unit(_unit(encoded.vectors.numpy()) - self.center)
+        vectors = _unit_halves(_unit_halves(encoded.vectors.numpy()) - self.center)
+        upper = vectors.shape[1] // 2
         start = 0
         for session in sessions:
             own = vectors[start : start + len(session.utterances)]
             start += len(own)
             length = np.log1p([len(tokens) for tokens in session.utterances])[:, None] / 3
-            near = [weight * _back(own, by) for by, weight in NEIGHBOURS.items() if by > 0 or self.lookahead]
-            far = [FARTHER_WEIGHT * sum(_back(own, by) for by in distances) for distances in FARTHER]
+            above = own[:, :upper]
+            near = [weight * _back(above, by) for by, weight in NEIGHBOURS.items() if by > 0 or self.lookahead]
+            far = [FARTHER_WEIGHT * sum(_back(above, by) for by in distances) for distances in FARTHER]
             yield np.hstack([own, length, *near, *far]).astype(np.float32)
 
 
@@ -150,8 +155,10 @@ def _half(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.half() if tensor.is_floating_point() else tensor
 
 
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+def _unit_halves(vectors: np.ndarray) -> np.ndarray:
+    """Each half of every row at unit length."""
+    halves = vectors.reshape(len(vectors), 2, -1)
+    return (halves / np.maximum(np.linalg.norm(halves, axis=2, keepdims=True), 1e-9)).reshape(vectors.shape)
 
 
 def _back(vectors: np.ndarray, by: int) -> np.ndarray:

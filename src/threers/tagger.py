@@ -253,7 +253,9 @@ def _load_pretrained(folder: Path, lookahead: bool) -> Pretrained:
     try:
         return Pretrained.load(folder / PRETRAINED, _blank_encoder(folder), lookahead=lookahead)
     except (OSError, KeyError, RuntimeError, SafetensorError) as error:
-        raise InputError(f"tagger {folder}: {PRETRAINED} is damaged; restore the folder") from error
+        raise InputError(
+            f"tagger {folder}: {PRETRAINED} is damaged or of an older version; restore the folder or train again"
+        ) from error
 
 
 def _special_tokens(tokenizer: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:

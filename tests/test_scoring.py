@@ -234,7 +234,7 @@ def test_sessions_come_whole_however_the_table_is_cut(annomi_like, corpus, monke
     whole = {session.session_id: session for session in Source(corpus, annomi_like.codebook)}
     assert len(whole) == 24
     for size in (1, 7, 16, 17):
-        monkeypatch.setattr(streams, "ROWS_AT_ONCE", size)
+        monkeypatch.setattr(streams, "READ_AT_ONCE", size)
         cut = list(Source(corpus, annomi_like.codebook))
         assert [session.session_id for session in cut] == list(whole)
         assert all(session.content == whole[session.session_id].content for session in cut)

@@ -45,7 +45,7 @@ LAYERS = [
         "doctor",
     },
     {"episodes", "summary", "prevalence", "card", "report", "sampling"},
-    {"runs", "screen", "demonstration"},
+    {"comparison", "runs", "screen", "demonstration"},
     {"cli"},
 ]
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}

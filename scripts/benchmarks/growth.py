@@ -107,7 +107,10 @@ def plot(figures: dict[str, Any]) -> str:
     sizes = figures["sizes"]
     panels = [
         ("Peak memory in MB, by number of sessions", [row["peak_mb"] for row in sizes]),
-        ("Processor time per session in ms, by number of sessions", [1000 * row["cpu_seconds"] / row["sessions"] for row in sizes]),
+        (
+            "Processor time per session in ms, by number of sessions",
+            [1000 * row["cpu_seconds"] / row["sessions"] for row in sizes],
+        ),
     ]
     x = [40 + 80 * math.log10(row["sessions"]) for row in sizes]
     drawn = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from threers import agreement
 from threers.codebook import Codebook
+from threers.comparison import compare, require_unseen, same_codebook
 from threers.corpus import Corpus, coded_sessions, grouped_folds, table_hash
 from threers.doctor import versions
-from threers.errors import InputError, LeakError, OutputExistsError
+from threers.errors import InputError, OutputExistsError
 from threers.formats import import_files, read_two_tables
 from threers.formats.privacy import find_identifiers, read_names, summarise
 from threers.prevalence import prevalence
-from threers.report import Batch, agreement_report, write_pages, write_report
+from threers.report import Batch, write_pages
 from threers.sampling import doubt_of_sessions, draw, uncoded_sessions, write_sheets
 from threers.scores import (
     PARTS,
@@ -33,7 +33,6 @@ from threers.scores import (
     write_csv,
     write_json,
     write_parquet,
-    write_parquet_parts,
 )
 from threers.settings import (
     AgreeRun,
@@ -47,7 +46,7 @@ from threers.settings import (
     TrainRun,
 )
 from threers.streams import Source
-from threers.summary import MINUTES, WITHIN, columns, summarise_segments, summarise_sessions
+from threers.summary import write_summaries
 
 if TYPE_CHECKING:
     from threers.abstention import Limits
@@ -133,7 +132,7 @@ def evaluate(run: EvaluateRun) -> pd.DataFrame:
         folds.run_folds(coded, fold_of, run.backbone, run.training, parts)
         scores = folds.out_of_fold(coded, parts, run.folds)
         write_parquet(scores, out / "scores" / "utterances" / "part-00000.parquet")
-        _write_summaries(lambda: [scores], corpus.codebook, out / "scores")
+        write_summaries(lambda: [scores], corpus.codebook, out / "scores")
         write_json(identity | {"name": run.backbone.name, "out_of_fold": True}, out / "scores" / "manifest.json")
         codings = scores_to_codings(scores, corpus.codebook, name)
         curve = None
@@ -143,7 +142,7 @@ def evaluate(run: EvaluateRun) -> pd.DataFrame:
             machines = {s: scores_to_codings(table, corpus.codebook, name) for s, table in tables.items()}
             curve = _curve(coded, machines | {1.0: codings}, learnt, run)
             write_csv(curve, out / "curve.csv")
-        return _agree(
+        return compare(
             coded,
             [folds.together(parts, "floors", run.folds), codings],
             {name: scores.merge(folds.uncalibrated(parts, run.folds, corpus.codebook))},
@@ -217,7 +216,7 @@ def _finish_scores(
     write_csv(rejects, out / "errors.csv")
     parts = sorted((out / PARTS).glob("part-*.parquet"))
     asked = (run.segment_minutes, run.repair_segments)
-    _write_summaries(lambda: map(pd.read_parquet, parts), tagger.codebook, out, *asked)
+    write_summaries(lambda: map(pd.read_parquet, parts), tagger.codebook, out, *asked)
     if tagger.calibration is not None:
         sessions = pd.read_parquet(out / "sessions.parquet")
         rates = prevalence(sessions, _groups(source, sessions), tagger.calibration, tagger.codebook)
@@ -256,11 +255,11 @@ def agree(run: AgreeRun) -> tuple[pd.DataFrame, Codebook]:
     machines, probabilities = [], {}
     for folder in run.scores:
         scores, manifest = read_scores(folder)
-        _same_codebook(manifest, corpus, folder)
+        same_codebook(manifest, corpus, folder)
         known = scores["session_id"].isin(corpus.sessions["session_id"])
         if not known.any():
             raise InputError(f"scores {folder}: no session in common with corpus {run.corpus}; nothing can be compared")
-        _require_unseen(corpus, scores[known], manifest, str(folder))
+        require_unseen(corpus, scores[known], manifest, str(folder))
         name = f"model:{manifest['name']}"
         if name in probabilities:
             raise InputError(f"scores {folder}: {name} stands twice; give one folder of each tagger")
@@ -268,7 +267,7 @@ def agree(run: AgreeRun) -> tuple[pd.DataFrame, Codebook]:
         machines.append(scores_to_codings(scores[known], corpus.codebook, name))
     identity = {"corpus": corpus.hash, "scores": [table_hash(m.fillna("")) for m in machines]}
     with owned(out, identity, "out", run.overwrite):
-        return _agree(corpus, machines, probabilities, out, run), corpus.codebook
+        return compare(corpus, machines, probabilities, out, run), corpus.codebook
 
 
 def export(run: ExportRun) -> tuple[list[Path], int]:
@@ -283,7 +282,7 @@ def export(run: ExportRun) -> tuple[list[Path], int]:
     codings = [corpus.codings] if run.coders or not run.scores else []
     if run.scores:
         scores, manifest = read_scores(run.scores)
-        _same_codebook(manifest, corpus, run.scores)
+        same_codebook(manifest, corpus, run.scores)
         scores = scores[scores["session_id"].isin(corpus.sessions["session_id"])]
         if scores.empty:
             raise InputError(f"scores {run.scores}: no session in common with corpus {run.corpus}")
@@ -303,7 +302,7 @@ def sample(run: SampleRun) -> dict[str, Any]:
     if run.scores:
         scores, manifest = read_scores(run.scores)
         tagger = manifest.get("tagger")
-        doubt = doubt_of_sessions(scores, _same_codebook(manifest, corpus, run.scores)).dropna()
+        doubt = doubt_of_sessions(scores, same_codebook(manifest, corpus, run.scores)).dropna()
         sessions = sessions[sessions["session_id"].isin(doubt.index)]
     chosen = draw(sessions, run.n, run.how, run.seed, doubt)
     identity = {"corpus": corpus.hash, "tagger": tagger, "n": run.n, "how": run.how, "seed": run.seed}
@@ -324,15 +323,6 @@ def report(run: ReportRun) -> int:
         return write_pages(batch, run, out)
 
 
-def _same_codebook(manifest: Mapping[str, Any], corpus: Corpus, folder: str) -> Codebook:
-    if manifest.get("codebook_sha256") != corpus.codebook.hash:
-        raise InputError(
-            f"scores {folder}: made with codebook {manifest.get('codebook')}, not with the corpus's "
-            f"{corpus.codebook.name}; only the same codebook can be compared"
-        )
-    return corpus.codebook
-
-
 def _require_learnable(corpus: Corpus, backbone: Backbone) -> None:
     """Find what would stop training before anything is written or trained."""
     from threers.backbones import locate
@@ -347,68 +337,6 @@ def _coded(run: AgreeRun) -> Corpus:
     if run.a:
         return read_two_tables(run.a, run.b, run.codebook or None, run.columns, run.roles)
     return Corpus.load(run.corpus)
-
-
-def _require_unseen(corpus: Corpus, scores: pd.DataFrame, manifest: Mapping[str, Any], where: str) -> None:
-    """Refuse to compare a tagger with the coders it learnt from, on any session of the same groups."""
-    group = corpus.sessions.set_index("session_id")["group_id"]
-    learnt = set(group.reindex(manifest.get("learnt_from", [])).dropna())
-    seen = [session for session in scores["session_id"].unique() if group[session] in learnt]
-    if seen:
-        sessions = scores["session_id"].nunique()
-        raise LeakError(
-            f"scores {where}: {len(seen)} of {sessions} sessions belong to groups that the tagger learnt from, "
-            "so the agreement would be too good; score other patients, or use threers evaluate"
-        )
-
-
-def _agree(
-    corpus: Corpus,
-    machines: Sequence[pd.DataFrame],
-    probabilities: Mapping[str, pd.DataFrame],
-    out: Path,
-    run: AgreeRun,
-    folds: int = 0,
-    curve: pd.DataFrame | None = None,
-) -> pd.DataFrame:
-    table = agreement.agree(
-        pd.concat([corpus.codings, *machines], ignore_index=True),
-        corpus.utterances,
-        corpus.sessions.set_index("session_id")["group_id"],
-        corpus.codebook,
-        probabilities=probabilities,
-        resamples=run.resamples,
-        seed=run.seed,
-        segment_minutes=run.segment_minutes,
-        consensus_share=run.consensus_share,
-    )
-    table.attrs["synthetic"] = bool(corpus.manifest.get("synthetic"))
-    if folds:
-        table.attrs["folds"] = folds
-    verdicts = agreement.verdicts(table, run.verdict)
-    agreement.write(table, out, verdicts)
-    page = agreement_report(
-        corpus, machines, probabilities, table, verdicts, run.verdict, curve=curve, include_text=run.include_text
-    )
-    write_report(page, out / "agreement.html")
-    return table
-
-
-def _write_summaries(
-    parts: Callable[[], Iterable[pd.DataFrame]],
-    codebook: Codebook,
-    out: Path,
-    minutes: float = MINUTES,
-    within: int = WITHIN,
-) -> None:
-    segments = (summarise_segments(part, codebook, minutes) for part in parts())
-    write_parquet_parts(segments, out / "segments.parquet")
-    sessions = (summarise_sessions(part, codebook, minutes, within) for part in parts())
-    write_parquet_parts(sessions, out / "sessions.parquet")
-    table = pd.read_parquet(out / "sessions.parquet")
-    write_csv(table, out / "sessions.csv")
-    write_csv(columns(codebook, minutes, within, abstained="n_abstained" in table), out / "columns.csv")
-    codebook.save(out / "codebook.yaml")
 
 
 def _identity(corpus: Corpus, **settings: Any) -> dict[str, Any]:

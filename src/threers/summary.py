@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from threers.codebook import EXTRA_ROLES, Codebook
 from threers.episodes import definition, find_ruptures, has_any, segment_of
+from threers.scores import write_csv, write_parquet_parts
 
 #: Segments after a rupture in which a repair still counts, and the length of a segment in minutes.
 WITHIN, MINUTES = 2, 5.0
@@ -58,6 +60,27 @@ def summarise_sessions(
     own = scores.groupby("session_id", sort=True)
     courses = pd.DataFrame([_course(part, codebook, minutes, within) for _, part in own], index=table.index)
     return pd.concat([table, pd.DataFrame(more, index=table.index), courses], axis=1)
+
+
+def write_summaries(
+    parts: Callable[[], Iterable[pd.DataFrame]],
+    codebook: Codebook,
+    out: Path,
+    minutes: float = MINUTES,
+    within: int = WITHIN,
+) -> None:
+    """Write both summaries of a run's parts, sessions.csv, the data dictionary and the codebook into `out`.
+
+    `parts`: begins the stream of score tables anew at each call.
+    """
+    segments = (summarise_segments(part, codebook, minutes) for part in parts())
+    write_parquet_parts(segments, out / "segments.parquet")
+    sessions = (summarise_sessions(part, codebook, minutes, within) for part in parts())
+    write_parquet_parts(sessions, out / "sessions.parquet")
+    table = pd.read_parquet(out / "sessions.parquet")
+    write_csv(table, out / "sessions.csv")
+    write_csv(columns(codebook, minutes, within, abstained="n_abstained" in table), out / "columns.csv")
+    codebook.save(out / "codebook.yaml")
 
 
 def columns(

@@ -1,0 +1,83 @@
+"""Coders and taggers held against each other, and what must hold before they are. Layer 5."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from threers import agreement
+from threers.codebook import Codebook
+from threers.corpus import Corpus
+from threers.errors import InputError, LeakError
+from threers.report import agreement_report, write_report
+from threers.settings import AgreeRun
+
+
+def same_codebook(manifest: Mapping[str, Any], corpus: Corpus, folder: str) -> Codebook:
+    """The codebook of both scores and corpus. Raises InputError where they have different ones."""
+    if manifest.get("codebook_sha256") != corpus.codebook.hash:
+        raise InputError(
+            f"scores {folder}: made with codebook {manifest.get('codebook')}, not with the corpus's "
+            f"{corpus.codebook.name}; only the same codebook can be compared"
+        )
+    return corpus.codebook
+
+
+def require_unseen(corpus: Corpus, scores: pd.DataFrame, manifest: Mapping[str, Any], where: str) -> None:
+    """Raise LeakError where a tagger would be compared on sessions of groups that it learnt from."""
+    group = corpus.sessions.set_index("session_id")["group_id"]
+    learnt = set(group.reindex(manifest.get("learnt_from", [])).dropna())
+    seen = [session for session in scores["session_id"].unique() if group[session] in learnt]
+    if seen:
+        sessions = scores["session_id"].nunique()
+        raise LeakError(
+            f"scores {where}: {len(seen)} of {sessions} sessions belong to groups that the tagger learnt from, "
+            "so the agreement would be too good; score other patients, or use threers evaluate"
+        )
+
+
+def compare(
+    corpus: Corpus,
+    machines: Sequence[pd.DataFrame],
+    probabilities: Mapping[str, pd.DataFrame],
+    out: Path,
+    run: AgreeRun,
+    folds: int = 0,
+    curve: pd.DataFrame | None = None,
+) -> pd.DataFrame:
+    """Write the agreement of a corpus's coders and of machines into the folder `out`; returns the table.
+
+    Args:
+        corpus: its codings are the coders'.
+        machines: the codings of each tagger or floor, like a coder's.
+        probabilities: by tagger, its scores.
+        out: the folder.
+        run: how to compare.
+        folds: of a cross-validation; 0: there was none.
+        curve: a learning curve for the page.
+
+    """
+    table = agreement.agree(
+        pd.concat([corpus.codings, *machines], ignore_index=True),
+        corpus.utterances,
+        corpus.sessions.set_index("session_id")["group_id"],
+        corpus.codebook,
+        probabilities=probabilities,
+        resamples=run.resamples,
+        seed=run.seed,
+        segment_minutes=run.segment_minutes,
+        consensus_share=run.consensus_share,
+    )
+    table.attrs["synthetic"] = bool(corpus.manifest.get("synthetic"))
+    if folds:
+        table.attrs["folds"] = folds
+    verdicts = agreement.verdicts(table, run.verdict)
+    agreement.write(table, out, verdicts)
+    page = agreement_report(
+        corpus, machines, probabilities, table, verdicts, run.verdict, curve=curve, include_text=run.include_text
+    )
+    write_report(page, out / "agreement.html")
+    return table

@@ -21,12 +21,17 @@ def lower(encoder: nn.Module, hardware: Hardware) -> None:
     """
     if hardware.precision != "bfloat16":
         return
-    if hardware.device == "cpu" and torch.backends.mkldnn.is_available():
+    if hardware.device == "cpu" and packs():
         _pack(encoder)
         return
     for module in encoder.modules():
         if isinstance(module, nn.Linear):
             module.to(torch.bfloat16)
+
+
+def packs() -> bool:
+    """Has this processor oneDNN's products in bfloat16? It refuses them where it would have to imitate them."""
+    return bool(torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 class PackedLinear(nn.Module):

@@ -216,9 +216,8 @@ def _finish_scores(
     write_csv(rejects, out / "errors.csv")
     parts = sorted((out / PARTS).glob("part-*.parquet"))
     asked = (run.segment_minutes, run.repair_segments)
-    write_summaries(lambda: map(pd.read_parquet, parts), tagger.codebook, out, *asked)
+    sessions = write_summaries(lambda: map(pd.read_parquet, parts), tagger.codebook, out, *asked)
     if tagger.calibration is not None:
-        sessions = pd.read_parquet(out / "sessions.parquet")
         rates = prevalence(sessions, _groups(source, sessions), tagger.calibration, tagger.codebook)
         write_csv(rates, out / "prevalence.csv")
         if limits is not None:

@@ -163,15 +163,25 @@ def read_rows(table: Path, ranges: Sequence[Rows]) -> list[Session]:
     with _open(table) as file:
         total = file.metadata.num_rows
         found: list[Session] = []
-        ends = np.cumsum([0, *(file.metadata.row_group(n).num_rows for n in range(file.num_row_groups))])
+        ends = group_ends(file)
         for start, stop in ranges:
             if stop > total:
                 raise InputError(f"{table}: has {total} rows; expected {stop}; it was changed during the run")
-            first, last = np.searchsorted(ends, [start, stop - 1], side="right") - 1
-            rows = file.read_row_groups(list(range(first, last + 1)), columns=COLUMNS)
-            rows = rows.slice(start - ends[first], stop - start).to_pandas()
-            found += _sessions(rows, start, total)
+            found += _sessions(rows_between(file, ends, (start, stop), COLUMNS), start, total)
         return found
+
+
+def group_ends(file: pq.ParquetFile) -> np.ndarray:
+    """Number of rows before each row group, and in all."""
+    return np.cumsum([0, *(file.metadata.row_group(n).num_rows for n in range(file.num_row_groups))])
+
+
+def rows_between(file: pq.ParquetFile, ends: np.ndarray, rows: Rows, columns: Sequence[str]) -> pd.DataFrame:
+    """Some rows of a table, of which no more is read than the row groups that hold them; `ends`: see `group_ends`."""
+    start, stop = rows
+    first, last = np.searchsorted(ends, [start, stop - 1], side="right") - 1
+    groups = file.read_row_groups(list(range(first, last + 1)), columns=list(columns))
+    return groups.slice(start - ends[first], stop - start).to_pandas()
 
 
 def _batches(table: pq.ParquetFile) -> Iterator[pa.RecordBatch]:

@@ -68,10 +68,10 @@ def write_summaries(
     out: Path,
     minutes: float = MINUTES,
     within: int = WITHIN,
-) -> None:
+) -> pd.DataFrame:
     """Write both summaries of a run's parts, sessions.csv, the data dictionary and the codebook into `out`.
 
-    `parts`: begins the stream of score tables anew at each call.
+    `parts`: begins the stream of score tables anew at each call. Returns the summary of the sessions.
     """
     segments = (summarise_segments(part, codebook, minutes) for part in parts())
     write_parquet_parts(segments, out / "segments.parquet")
@@ -81,6 +81,7 @@ def write_summaries(
     write_csv(table, out / "sessions.csv")
     write_csv(columns(codebook, minutes, within, abstained="n_abstained" in table), out / "columns.csv")
     codebook.save(out / "codebook.yaml")
+    return table
 
 
 def columns(

@@ -18,6 +18,7 @@ from threers.corpus import TABLES
 from threers.errors import InputError, SettingsError
 from threers.scores import finished_parts, read_json, scored_sessions
 from threers.shipped import shipped_names
+from threers.streams import Rows, group_ends, rows_between
 
 #: What the sessions table says of every session; any further column that is a number may be a rating.
 FACTS = ("patient_id", "therapist_id", "session_number")
@@ -134,10 +135,9 @@ class SessionRows:
             ids = self._file.read(columns=["session_id"]).to_pandas()["session_id"]
         except (OSError, ValueError, KeyError) as error:
             raise InputError(f"{path}: not a table of a corpus ({type(error).__name__}); import it again") from error
-        groups = [self._file.metadata.row_group(n).num_rows for n in range(self._file.num_row_groups)]
-        self._ends = np.cumsum([0, *groups])
+        self._ends = group_ends(self._file)
         firsts = np.flatnonzero((ids != ids.shift()).to_numpy())
-        self._ranges: dict[str, list[tuple[int, int]]] = {}
+        self._ranges: dict[str, list[Rows]] = {}
         for first, last in pairwise([*firsts, len(ids)]):
             self._ranges.setdefault(str(ids.iloc[first]), []).append((int(first), int(last)))
 
@@ -146,9 +146,6 @@ class SessionRows:
 
     def __getitem__(self, session_id: str) -> pd.DataFrame:
         """All rows of a session, in their order; none where it has none."""
-        parts = []
-        for start, stop in self._ranges.get(session_id, ()):
-            first, last = np.searchsorted(self._ends, [start, stop - 1], side="right") - 1
-            rows = self._file.read_row_groups(list(range(first, last + 1)), columns=self.columns)
-            parts.append(rows.slice(start - self._ends[first], stop - start).to_pandas())
+        ranges = self._ranges.get(session_id, ())
+        parts = [rows_between(self._file, self._ends, rows, self.columns) for rows in ranges]
         return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=self.columns)

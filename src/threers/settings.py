@@ -57,6 +57,13 @@ class Backbone:
     """Tokens that neighbouring chunks share when scoring."""
     lookahead: bool = True
     """False hides every later utterance: for use while the session is still going on."""
+    layers: int = 0
+    """Use the lowest so many layers only; 0: all of them."""
+    frozen_layers: int = 0
+    """The lowest so many layers, and all below them, stay as they were: less to compute. 0: all are trained."""
+    read_layers: int = 0
+    """At which layer the backbone as it was before training is read, see `training.pretrained_share`; 0: at two thirds
+    of its depth."""
     learning_rate: float = 5e-5
     """Peak rate of the backbone's weights."""
 
@@ -76,6 +83,11 @@ class Backbone:
             self.overlap_tokens,
             f"between 0 and half of chunk_tokens ({self.chunk_tokens // 2})",
         )
+        most = self.layers or 1000
+        _require(self.layers >= 0, "backbone.layers", self.layers, "0 or more")
+        for key in ("frozen_layers", "read_layers"):
+            expected = f"0 to {most}, the layers used" if self.layers else "0 or more"
+            _require(0 <= getattr(self, key) <= most, f"backbone.{key}", getattr(self, key), expected)
         _require(0 < self.learning_rate < 1, "backbone.learning_rate", self.learning_rate, "between 0 and 1")
 
 

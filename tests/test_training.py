@@ -9,6 +9,7 @@ import torch
 from tests.conftest import local_backbone, make_backbone, make_corpus
 from threers import training as module
 from threers.batches import EpochBatches
+from threers.chunks import tokenise
 from threers.codebook import Codebook
 from threers.corpus import grouped_folds
 from threers.decisions import family_columns
@@ -156,7 +157,8 @@ def test_one_group_cannot_be_split(tiny_backbone, annomi_like, quick_training):
 def test_every_batch_has_something_and_an_epoch_reads_all(tiny_backbone, annomi_like):
     tagger = Tagger.start(tiny_backbone.path, tiny_backbone, annomi_like.codebook, 0.1)
     targets = build_targets(annomi_like.utterances, annomi_like.codings, annomi_like.codebook)
-    examples = module._examples(annomi_like, targets, targets.weight(0.5), tagger)
+    sessions = tokenise(annomi_like.utterances, tagger.tokenizer)
+    examples = module._examples(sessions, targets, targets.weight(0.5))
     for batch_tokens in (64, 500, 100_000):
         batches = EpochBatches(examples, tagger.chunker, batch_tokens, seed=3)
         for epoch in (0, 1):

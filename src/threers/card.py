@@ -37,6 +37,7 @@ def model_card(name: str, manifest: dict[str, Any], codebook: Codebook, corpus: 
         f"- {counts['sessions']} sessions of {counts['groups']} groups, {counts['utterances']} utterances, "
         f"{counts['coders']} coders; {kept['kept_aside']} sessions were kept aside for early stopping, temperature and "
         "thresholds",
+        *_learnt_as(manifest["learnt_as"]),
         f"- roles: {', '.join(f'{role} {number}' for role, number in counts['roles'].items())}",
         "",
         "## Figures on the sessions kept aside",
@@ -62,6 +63,17 @@ def model_card(name: str, manifest: dict[str, Any], codebook: Codebook, corpus: 
         "",
     ]
     return "\n".join(lines)
+
+
+def _learnt_as(found: dict[str, Any]) -> list[str]:
+    """Said only where codes on segments were learnt from."""
+    if "segments" not in found:
+        return []
+    utterances = f"{found['utterances']} utterances" if found["utterances"] else "no utterance"
+    return [
+        f"- coders coded {utterances} and {found['segments']} segments of {found['minutes']:g} minutes (in "
+        f"{found['tallied']} they counted the codes): which utterance of a segment bears a code, it had to find out"
+    ]
 
 
 def _calibration(found: dict[str, int] | None) -> str:

@@ -291,13 +291,14 @@ def _require_free(folder: Path, overwrite: bool) -> None:
 
 
 def coded_sessions(corpus: Corpus) -> Corpus:
-    """The same corpus with those sessions only in which somebody coded an utterance.
+    """The same corpus with those sessions only in which somebody coded an utterance, or a segment with its codes.
 
     Raises:
-        InputError: nobody coded an utterance.
+        InputError: nobody did.
 
     """
-    coded = corpus.codings.loc[corpus.codings["unit"] == "utterance", "session_id"].unique()
+    of_utterances = corpus.codings.loc[corpus.codings["unit"] == "utterance", "session_id"]
+    coded = pd.concat([of_utterances, segment_codings(corpus.codings, corpus.codebook)["session_id"]]).unique()
     if not len(coded):
         roles = ", ".join(sorted(corpus.utterances["role"].unique()))
         raise InputError(
@@ -305,6 +306,14 @@ def coded_sessions(corpus: Corpus) -> Corpus:
             f"transcripts, and say who is who, as in 'roles={{T: {(corpus.codebook.roles or ('therapist',))[-1]}}}'"
         )
     return corpus.select(coded)
+
+
+def segment_codings(codings: pd.DataFrame, codebook: Codebook) -> pd.DataFrame:
+    """Those codings of segments by coders who gave a segment any code that utterances are tagged with; the others rated
+    segments, so that one they left without a code says nothing of the utterances.
+    """
+    own = codings[codings["unit"] == "segment"]
+    return own[own["coder_id"].isin(own.loc[own["code"].isin(codebook.tag_codes()), "coder_id"])]
 
 
 def session_hashes(utterances: pd.DataFrame) -> dict[str, str]:

@@ -41,7 +41,7 @@ def run_folds(coded: Corpus, fold_of: pd.Series, backbone: Backbone, training: T
         logger.info("fold %d of %d: learn from %d sessions", fold + 1, folds, len(learn.sessions))
         work = folder / f"training-{fold}"
         tagger, scores = _learn_and_score(learn, test, backbone, training, work)
-        floors = floor_tags(learn, test)
+        floors = floor_tags(learn, test, training.segment_minutes)
         rows = pd.concat([floor_codings(test, floors[floor], floor) for floor in FLOORS], ignore_index=True)
         write_parquet(rows, folder / f"floors-{fold}.parquet")
         write_json(tagger.manifest | {"decisions": tagger.decisions.to_dict()}, folder / f"tagger-{fold}.json")

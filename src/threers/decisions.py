@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,8 @@ from scipy.special import expit, log_expit, log_softmax, logit, softmax
 
 from threers.codebook import Codebook, Family
 from threers.errors import InputError
+from threers.pooling import surprise
+from threers.segments import Segments
 from threers.targets import Targets
 
 #: Marks of a family at which what was seen of its thresholds weighs as much as what its probabilities promise.
@@ -78,17 +80,21 @@ def probabilities(logits: np.ndarray, legal: np.ndarray, codebook: Codebook, dec
     result = np.empty(logits.shape, dtype=np.float32)
     for family, columns in family_columns(codebook):
         scaled = logits[:, columns].astype(np.float64) / decisions.temperature[family.name]
-        if family.kind == "exclusive":
-            result[:, columns] = softmax(scaled, axis=1)
-            continue
-        own = expit(scaled).astype(np.float32)
-        for place, parent in _parents_first(family, codebook):
-            if parent is not None:
-                own[:, place] *= own[:, parent]
-        result[:, columns] = own
+        result[:, columns] = of_family(scaled, family, codebook, np.float32)
     result[~legal] = np.nan
     result[:, [code in decisions.not_learnt for code in codebook.tag_codes()]] = np.nan
     return result
+
+
+def of_family(logits: np.ndarray, family: Family, codebook: Codebook, dtype: type = np.float64) -> np.ndarray:
+    """Probabilities (n, n_codes of the family) from its logits: softmax, or sigmoid times the parent's probability."""
+    if family.kind == "exclusive":
+        return softmax(logits, axis=1).astype(dtype)
+    p = expit(logits).astype(dtype)
+    for place, parent in parents_first(family, codebook):
+        if parent is not None:
+            p[:, place] *= p[:, parent]
+    return p
 
 
 def before_temperature(p: np.ndarray, codebook: Codebook, decisions: Decisions) -> np.ndarray:
@@ -104,7 +110,7 @@ def before_temperature(p: np.ndarray, codebook: Codebook, decisions: Decisions) 
             first = softmax(temperature * np.log(np.maximum(whole, 1e-30)), axis=1)
         else:
             first = own.copy()
-            for place, parent in _parents_first(family, codebook):
+            for place, parent in parents_first(family, codebook):
                 above = 1.0 if parent is None else own[:, parent]
                 given = np.divide(own[:, place], above, out=np.zeros(len(own)), where=above > 0)
                 first[:, place] = expit(temperature * logit(np.clip(given, 0, 1)))
@@ -127,7 +133,7 @@ def tag(p: np.ndarray, codebook: Codebook, decisions: Decisions) -> np.ndarray:
             tags[spoken, columns[0] + scores[spoken].argmax(axis=1)] = True
             continue
         marked = own >= limits  # NaN compares false: an illegal code is never tagged
-        for place, parent in reversed(_parents_first(family, codebook)):
+        for place, parent in reversed(parents_first(family, codebook)):
             if parent is not None:
                 marked[:, parent] |= marked[:, place]
         tags[:, columns] = marked
@@ -150,45 +156,61 @@ def fit_decisions(
     (Lipton, Elkan & Naryanaswamy 2014), times one factor per family: by how much the best F1 found lies elsewhere,
     shrunk towards 1. Offsets of an exclusive family: minus a multiple of the logarithm of each code's `frequency`
     (n_codes,) in training, that with the best macro-F1, shrunk towards USUAL_POWER (logit adjustment, Menon et al.
-    2021).
+    2021). Where only segments were coded, temperature is fitted on these, and nothing else is fitted: no factor, and
+    USUAL_POWER.
     """
     start = Decisions.neutral(codebook)
     temperature, threshold = dict(start.temperature), dict(start.threshold)
-    share, known = targets.share, targets.coders > 0
+    share, known, segments = targets.share, targets.coders > 0, targets.segments
+    inside = np.zeros_like(known) if segments is None else segments.legal
     for family, columns in family_columns(codebook):
-        if known[:, columns].any():
+        if (known | inside)[:, columns].any():
             own = (logits[:, columns], share[:, columns], targets.given[:, columns], known[:, columns])
-            temperature[family.name] = _fit_temperature(family.kind, *own)
+            temperature[family.name] = _fit_temperature(family.kind, *own, _of_segments(segments, family, codebook))
     calibrated = probabilities(logits, legal, codebook, Decisions(temperature, threshold))
     for family, columns in family_columns(codebook):
         p, truth, coded = calibrated[:, columns], share[:, columns], known[:, columns]
         if family.kind == "exclusive":
             rows = coded.all(axis=1)
-            if rows.any():
+            if (coded | inside[:, columns]).any():
                 offsets = _fit_offsets(p[rows], truth[rows], frequency[columns])
                 threshold.update(zip(family.codes, offsets.tolist(), strict=True))
         else:
-            threshold.update(zip(family.codes, _fit_thresholds(p, truth >= 0.5, coded).tolist(), strict=True))
+            limits = _fit_thresholds(p, truth >= 0.5, coded, inside[:, columns])
+            threshold.update(zip(family.codes, limits.tolist(), strict=True))
     return Decisions(temperature, threshold, not_learnt)
 
 
 def macro_f1(tags: np.ndarray, targets: Targets, codebook: Codebook) -> dict[str, float]:
     """Macro-F1 per family against the plurality (exclusive) or at least half (multilabel) of the coders.
 
-    Codes that nobody marked are left out of the mean; a family without any mark is left out of the result. A quick
-    figure for choosing an epoch; what is reported comes from `threers.agreement`.
+    Of a family of which only segments were coded: whether a segment holds each code. Codes that nobody marked are left
+    out of the mean; a family without any mark is left out of the result. A quick figure for choosing an epoch; what is
+    reported comes from `threers.agreement`.
     """
     figures = {}
     for family, columns in family_columns(codebook):
+        found, judged = tags[:, columns], targets.coders[:, columns] > 0
         truth = consensus(family, targets.share[:, columns])
+        if targets.segments is not None and not judged.any():
+            found, truth, judged = _by_segment(found, targets.segments, columns)
         scores = [
-            _f1(tags[known, column], truth[known, place])
-            for place, column in enumerate(columns)
-            if truth[known := targets.coders[:, column] > 0, place].any()
+            _f1(found[known, place], truth[known, place])
+            for place in range(len(columns))
+            if truth[known := judged[:, place], place].any()
         ]
         if scores:
             figures[family.name] = float(np.mean(scores))
     return figures
+
+
+def _by_segment(tags: np.ndarray, segments: Segments, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Bool (n_segments, n_codes of the family): holds a segment the code, by its tags, and by its coders; is that
+    known?
+    """
+    held = np.zeros((len(segments.present), len(columns)), dtype=bool)
+    np.logical_or.at(held, segments.member[segments.member >= 0], tags[segments.member >= 0])
+    return held, segments.present[:, columns] >= 0.5, segments.known[:, columns]
 
 
 def consensus(family: Family, share: np.ndarray) -> np.ndarray:
@@ -207,7 +229,7 @@ def family_columns(codebook: Codebook) -> list[tuple[Family, np.ndarray]]:
     return result
 
 
-def _parents_first(family: Family, codebook: Codebook) -> list[tuple[int, int | None]]:
+def parents_first(family: Family, codebook: Codebook) -> list[tuple[int, int | None]]:
     """(place, parent's place or None) of each code of a family, every parent before its children."""
     place = {code: number for number, code in enumerate(family.codes)}
     order = sorted(family.codes, key=lambda code: len(codebook.ancestors(code)))
@@ -217,17 +239,34 @@ def _parents_first(family: Family, codebook: Codebook) -> list[tuple[int, int | 
     ]
 
 
-def _fit_temperature(kind: str, logits: np.ndarray, share: np.ndarray, given: np.ndarray, known: np.ndarray) -> float:
+def _of_segments(segments: Segments | None, family: Family, codebook: Codebook) -> Callable[[np.ndarray], float]:
+    """From a family's logits to minus the log-likelihood of what was said of segments."""
+    if segments is None:
+        return lambda _: 0.0
+    columns = dict((own.name, columns) for own, columns in family_columns(codebook))[family.name]
+    return lambda logits: surprise(of_family(logits, family, codebook), segments, columns)[0]
+
+
+def _fit_temperature(
+    kind: str,
+    logits: np.ndarray,
+    share: np.ndarray,
+    given: np.ndarray,
+    known: np.ndarray,
+    of_segments: Callable[[np.ndarray], float],
+) -> float:
     def loss(log_t: float) -> float:
         z = logits / np.exp(log_t)
         if kind == "exclusive":
-            return float(-(known * share * log_softmax(z, axis=1)).sum())
-        return float(-(known * (share * log_expit(z) + (given - share) * log_expit(-z))).sum())
+            return float(-(known * share * log_softmax(z, axis=1)).sum()) + of_segments(z)
+        return float(-(known * (share * log_expit(z) + (given - share) * log_expit(-z))).sum()) + of_segments(z)
 
     return float(np.exp(minimize_scalar(loss, bounds=(np.log(0.25), np.log(8.0)), method="bounded").x))
 
 
 def _fit_offsets(p: np.ndarray, share: np.ndarray, frequency: np.ndarray) -> np.ndarray:
+    if not len(p):
+        return -USUAL_POWER * np.log(frequency)
     truth = np.eye(share.shape[1], dtype=bool)[share.argmax(axis=1)]
     log_p, log_frequency = np.log(np.maximum(p.astype(np.float64), 1e-30)), np.log(frequency)
 
@@ -243,12 +282,14 @@ def _fit_offsets(p: np.ndarray, share: np.ndarray, frequency: np.ndarray) -> np.
     return -power * log_frequency
 
 
-def _fit_thresholds(p: np.ndarray, truth: np.ndarray, known: np.ndarray) -> np.ndarray:
-    known = known & ~np.isnan(p)
+def _fit_thresholds(p: np.ndarray, truth: np.ndarray, known: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    known, inside = known & ~np.isnan(p), inside & ~np.isnan(p)
     marks = int(truth[known].sum())
-    if not marks:
+    if not marks and not inside.any():
         return np.full(p.shape[1], 0.5)
-    own = np.array([_expected_best(p[rows, code]) for code, rows in enumerate(known.T)])
+    own = np.array([_expected_best(p[rows, code]) for code, rows in enumerate((known | inside).T)])
+    if not marks:
+        return np.clip(own, THRESHOLDS[0], THRESHOLDS[-1])
     factor = (_best_threshold(p[known], truth[known]) / _expected_best(p[known])) ** (
         marks / (marks + THRESHOLD_SHRINKAGE)
     )

@@ -10,19 +10,23 @@ from sklearn.linear_model import LogisticRegression
 
 from threers.corpus import Corpus
 from threers.decisions import consensus, family_columns
+from threers.learner import spread
+from threers.lexicon import STRENGTH
+from threers.linear import fit_linear
 from threers.targets import build_targets
 
 FLOORS = ("floor:most-frequent", "floor:tf-idf")
 
 
-def floor_tags(train: Corpus, test: Corpus) -> dict[str, np.ndarray]:
+def floor_tags(train: Corpus, test: Corpus, segment_minutes: float = 5.0) -> dict[str, np.ndarray]:
     """Tags, bool (n test utterances, n_codes), of each floor in FLOORS, learnt from `train`.
 
     Most frequent: the code (exclusive) or its presence or absence (multilabel) that most training utterances have.
-    TF-IDF: words and word pairs, logistic regression with balanced classes, the family's roles only.
+    TF-IDF: words and word pairs, logistic regression with balanced classes, the family's roles only. Where segments
+    were coded, logistic regression on the same words says first which of their utterances have the codes.
     """
     codebook = train.codebook
-    targets = build_targets(train.utterances, train.codings, codebook)
+    targets = build_targets(train.utterances, train.codings, codebook, segment_minutes)
     legal = codebook.legal_mask(test.utterances["role"])
     words = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True)
     try:
@@ -30,6 +34,9 @@ def floor_tags(train: Corpus, test: Corpus) -> dict[str, np.ndarray]:
     except ValueError:
         # So few sessions that no word stands in two utterances.
         x_train = words.set_params(min_df=1).fit_transform(train.utterances["text"])
+    if targets.segments is not None:
+        weights, intercept = fit_linear(x_train, targets, targets.weight(1.0), codebook, STRENGTH)
+        targets = spread(x_train @ weights + intercept, targets, codebook)
     x_test = words.transform(test.utterances["text"])
     tags = {name: np.zeros(legal.shape, dtype=bool) for name in FLOORS}
     for family, columns in family_columns(codebook):

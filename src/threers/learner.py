@@ -10,9 +10,10 @@ from torch import nn
 from torch.nn import functional
 
 from threers.codebook import Codebook
-from threers.decisions import family_columns
+from threers.decisions import family_columns, of_family, parents_first
 from threers.errors import InputError
 from threers.network import SpanTagger
+from threers.pooling import posterior, surprise
 from threers.targets import Targets
 
 #: A rare code weighs at most this many times more than it would unbalanced.
@@ -79,6 +80,35 @@ class Learner(nn.Module):
             absent = given[:, columns] - y
             loss = -(w * (balance * y * functional.logsigmoid(z) + absent * functional.logsigmoid(-z))).sum(dim=1)
         return loss.sum() / w.amax(dim=1).sum().clamp(min=1e-6)
+
+
+def spread(logits: np.ndarray, targets: Targets, codebook: Codebook) -> Targets:
+    """Soft targets for the utterances of coded segments: how probably each has the code, given what is known of its
+    segment, if `logits` (n_utterances, n_codes) are right. Those coded themselves keep what was said of them.
+
+    One step of expectation-maximisation (Dempster, Laird & Rubin 1977): what learns from this maximises.
+    """
+    segments = targets.segments
+    if segments is None:
+        return targets
+    share, given, coders = targets.share.copy(), targets.given.copy(), targets.coders.copy()
+    for family, columns in family_columns(codebook):
+        inside = segments.legal[:, columns]
+        p = of_family(logits[:, columns].astype(np.float64), family, codebook)
+        likely = posterior(p, surprise(p, segments, columns)[1])
+        above = np.ones_like(likely)
+        if family.kind == "exclusive":
+            likely /= np.maximum(likely.sum(axis=1, keepdims=True), 1e-9)
+        else:
+            for place, parent in reversed(parents_first(family, codebook)):
+                if parent is not None:
+                    likely[:, parent] = np.maximum(likely[:, parent], likely[:, place])
+            for place, parent in parents_first(family, codebook):
+                above[:, place] = 1 if parent is None else likely[:, parent]
+        share[:, columns] = np.where(inside, likely, share[:, columns])
+        given[:, columns] = np.where(inside, above, given[:, columns])
+        coders[:, columns] = np.where(inside, segments.coders[segments.member][:, columns], coders[:, columns])
+    return Targets(share, coders, given)
 
 
 def code_weights(targets: Targets, weight: np.ndarray, codebook: Codebook, balance: float) -> np.ndarray:

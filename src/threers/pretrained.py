@@ -65,7 +65,7 @@ class Pretrained:
         weight: np.ndarray,
         codebook: Codebook,
         reading: Reading,
-    ) -> Pretrained:
+    ) -> tuple[Pretrained, np.ndarray]:
         """Fit by `linear.fit_linear` on a backbone that nothing has trained; `encoder` is changed and kept.
 
         Args:
@@ -77,6 +77,9 @@ class Pretrained:
             codebook: the codes.
             reading: how the sessions are read.
 
+        Returns:
+            The opinion, and its logits of `sessions`, float32 (n_utterances, n_codes).
+
         """
         if not layers and layers_of(encoder) is not None:
             layers = max(1, round(encoder.config.num_hidden_layers * DEPTH))
@@ -87,10 +90,21 @@ class Pretrained:
         blank = np.zeros(0, np.float32)
         own = cls(encoder.eval(), reading.chunker.lookahead, blank, blank, blank)
         encoded = own.encode(sessions, reading)
-        own.center = _unit_halves(encoded.vectors.numpy()).mean(axis=0)
-        x = np.concatenate(list(own._features(encoded, sessions)))
-        own.weights, own.intercept = fit_linear(x, targets, weight, codebook, STRENGTH)
-        return own
+        return own, own.learn(encoded, sessions, targets, weight, codebook)
+
+    def learn(
+        self,
+        encoded: Encoded,
+        sessions: Sequence[SessionTokens],
+        targets: Targets,
+        weight: np.ndarray,
+        codebook: Codebook,
+    ) -> np.ndarray:
+        """Fit centre, weights and intercept to what `encode` gave for `sessions`; returns the logits of these."""
+        self.center = _unit_halves(encoded.vectors.numpy()).mean(axis=0)
+        x = np.concatenate(list(self._features(encoded, sessions)))
+        self.weights, self.intercept = fit_linear(x, targets, weight, codebook, STRENGTH)
+        return x @ self.weights + self.intercept
 
     def encode(self, sessions: Sequence[SessionTokens], reading: Reading) -> Encoded:
         """Mean token vectors of every utterance, each read by itself: (n_utterances, 2 * width)."""

@@ -43,6 +43,7 @@ from threers.settings import (
     ReportRun,
     SampleRun,
     ScoreRun,
+    Training,
     TrainRun,
 )
 from threers.streams import Source
@@ -88,7 +89,7 @@ def train(run: TrainRun) -> Path:
     if out.exists() and not all((out / name).is_file() for name in ("decisions.json", "manifest.json")):
         raise OutputExistsError(f"tagger={out}: holds something else than a tagger; name another folder")
     corpus = Corpus.load(run.corpus)
-    _require_learnable(corpus, run.backbone)
+    _require_learnable(corpus, run.backbone, run.training)
     calibration = from_evaluation(run.calibration, corpus, run.backbone, run.training) if run.calibration else None
     work = out.with_name(f".{out.name}.training")
     identity = _identity(corpus, backbone=asdict(run.backbone), training=asdict(run.training))
@@ -121,7 +122,7 @@ def evaluate(run: EvaluateRun) -> pd.DataFrame:
     from threers import crossvalidation as folds
 
     corpus, out = Corpus.load(run.corpus), Path(run.out).expanduser()
-    _require_learnable(corpus, run.backbone)
+    _require_learnable(corpus, run.backbone, run.training)
     coded = coded_sessions(corpus)
     fold_of = grouped_folds(coded, run.folds, run.seed)
     settings = {"backbone": asdict(run.backbone), "training": asdict(run.training)}
@@ -147,7 +148,13 @@ def evaluate(run: EvaluateRun) -> pd.DataFrame:
             [folds.together(parts, "floors", run.folds), codings],
             {name: scores.merge(folds.uncalibrated(parts, run.folds, corpus.codebook))},
             out,
-            AgreeRun(corpus=run.corpus, out=run.out, resamples=run.resamples, seed=run.seed),
+            AgreeRun(
+                corpus=run.corpus,
+                out=run.out,
+                resamples=run.resamples,
+                seed=run.seed,
+                segment_minutes=run.training.segment_minutes,
+            ),
             folds=run.folds,
             curve=curve,
         )
@@ -322,13 +329,13 @@ def report(run: ReportRun) -> int:
         return write_pages(batch, run, out)
 
 
-def _require_learnable(corpus: Corpus, backbone: Backbone) -> None:
+def _require_learnable(corpus: Corpus, backbone: Backbone, training: Training) -> None:
     """Find what would stop training before anything is written or trained."""
     from threers.backbones import locate
     from threers.targets import build_targets
 
     coded = coded_sessions(corpus)
-    build_targets(coded.utterances, coded.codings, corpus.codebook)
+    build_targets(coded.utterances, coded.codings, corpus.codebook, training.segment_minutes)
     locate(backbone)
 
 

@@ -118,6 +118,8 @@ class Training:
     """Weight of a code in the loss: (1 / its frequency) to this power; 0 weighs all alike, 1 makes rare codes equal."""
     coder_correlation: float = 0.5
     """How much coders of one utterance repeat each other; n coders weigh n / (1 + (n - 1) * this)."""
+    segment_minutes: float = 5.0
+    """Length of a segment, where coders coded segments: an utterance belongs to the one in which it starts."""
     validation_share: float = 0.1
     """Share of the corpus, in whole groups, kept aside for early stopping, temperature and thresholds."""
     patience: int = 2
@@ -149,6 +151,7 @@ class Training:
         _require(
             0 <= self.coder_correlation <= 1, "training.coder_correlation", self.coder_correlation, "between 0 and 1"
         )
+        _require(self.segment_minutes > 0, "training.segment_minutes", self.segment_minutes, "above 0")
         _require(
             0 < self.validation_share < 0.5, "training.validation_share", self.validation_share, "between 0 and 0.5"
         )

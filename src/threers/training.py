@@ -22,13 +22,14 @@ from transformers import PrinterCallback, Trainer, TrainingArguments, get_linear
 from threers import ranks
 from threers.backbones import locate
 from threers.batches import EpochBatches, Examples
-from threers.chunks import tokenise
+from threers.chunks import SessionTokens, tokenise
 from threers.codebook import Codebook
 from threers.corpus import Corpus, coded_sessions, grouped_split, require_disjoint, session_hashes
 from threers.decisions import Decisions
 from threers.epochs import EpochEnd, Validation
+from threers.errors import InputError
 from threers.hardware import Hardware, choose
-from threers.learner import Learner, code_frequency, code_weights, prior_logits
+from threers.learner import Learner, code_frequency, code_weights, prior_logits, spread
 from threers.lexicon import Lexicon
 from threers.precision import check_precision
 from threers.pretrained import Pretrained
@@ -68,29 +69,39 @@ def fit(
     logger.info("training on %s in %s (%s)", hardware.device, hardware.precision, hardware.reason)
     torch.manual_seed(training.seed)
     tagger = tagger_type.start(locate(backbone), backbone, corpus.codebook, training.dropout)
-    targets = build_targets(corpus.utterances, corpus.codings, corpus.codebook)
+    targets = build_targets(corpus.utterances, corpus.codings, corpus.codebook, training.segment_minutes)
+    learnt_as = _say_what_is_learnt(targets, training)
     train_ids, held_ids = grouped_split(corpus, training.validation_share, training.seed)
     require_disjoint(corpus.sessions, train_ids, held_ids)
     learn, held = corpus.select(train_ids), corpus.select(held_ids)
     of_learn = targets.rows(corpus.utterances["session_id"].isin(train_ids).to_numpy())
     of_held = targets.rows(corpus.utterances["session_id"].isin(held_ids).to_numpy())
     weight = of_learn.weight(training.coder_correlation)
-    examples = _examples(learn, of_learn, weight, tagger)
-    tagger.decisions = replace(tagger.decisions, not_learnt=_not_learnt(weight, corpus.codebook))
+    sessions = tokenise(learn.utterances, tagger.tokenizer)
+    said = np.zeros(of_learn.share.shape, dtype=np.float32)
     if training.lexical_share:
-        tagger.lexicon = Lexicon.fit(_words(examples), _group_numbers(learn), of_learn, weight, corpus.codebook)
+        words = [tokens for session in sessions for tokens in session.utterances]
+        tagger.lexicon = Lexicon.fit(words, _group_numbers(learn), of_learn, weight, corpus.codebook)
         tagger.lexical_share = training.lexical_share
+        said += training.lexical_share * tagger.lexicon.logits(words)
     if training.pretrained_share:
-        tagger.pretrained = Pretrained.fit(
+        tagger.pretrained, logits = Pretrained.fit(
             copy.deepcopy(tagger.model.encoder),
             backbone.read_layers,
-            examples.sessions,
+            sessions,
             of_learn,
             weight,
             corpus.codebook,
             tagger.reading(choose(training.device)),
         )
         tagger.pretrained_share = training.pretrained_share
+        said += training.pretrained_share * logits
+    if of_learn.segments is not None:
+        # A chunk is shorter than a segment, so the encoder learns from what the two opinions make of the segments.
+        of_learn = spread(said / (training.lexical_share + training.pretrained_share), of_learn, corpus.codebook)
+        weight = of_learn.weight(training.coder_correlation)
+    tagger.decisions = replace(tagger.decisions, not_learnt=_not_learnt(weight, corpus.codebook))
+    examples = _examples(sessions, of_learn, weight)
     # Each process reads its share of a step.
     batches = EpochBatches(examples, tagger.chunker, training.batch_tokens // ranks.count(), training.seed)
     steps = math.ceil(len(batches) / ranks.count())
@@ -121,6 +132,7 @@ def fit(
         "training": asdict(training),
         "hardware": asdict(hardware),
         "sessions": {"training": len(train_ids), "kept_aside": len(held_ids)},
+        "learnt_as": learnt_as,
         "learnt_from": sorted(session_hashes(corpus.utterances).values()),
         "tokens_per_epoch": batches.tokens,
         "epochs": epochs.history,
@@ -145,14 +157,34 @@ def _warn(tagger: Tagger, collapsed: Sequence[str]) -> None:
         )
 
 
-def _examples(corpus: Corpus, targets: Targets, weight: np.ndarray, tagger: Tagger) -> Examples:
-    sessions = tokenise(corpus.utterances, tagger.tokenizer)
+def _say_what_is_learnt(targets: Targets, training: Training) -> dict[str, Any]:
+    """How many utterances and segments were coded, for log and manifest."""
+    found: dict[str, Any] = {"utterances": int((targets.coders > 0).any(axis=1).sum())}
+    if targets.segments is None:
+        return found
+    if not training.lexical_share + training.pretrained_share:
+        raise InputError(
+            "training.lexical_share=0, training.pretrained_share=0: codes on segments are learnt by these two; set one"
+        )
+    found |= targets.segments.describe() | {"minutes": training.segment_minutes}
+    logger.info(
+        "learning from %d coded utterances and from codes on %d segments of %g minutes (%d of them with counts)",
+        *(found[key] for key in ("utterances", "segments", "minutes", "tallied")),
+    )
+    if found["segments"] < found["coded_segments"]:
+        logger.warning(
+            "%d of %d coded segments say nothing of an utterance: none starts there whose speaker may have the codes, "
+            "or they are coded themselves. Segments are numbered from 0, each of training.segment_minutes=%g",
+            found["coded_segments"] - found["segments"],
+            found["coded_segments"],
+            training.segment_minutes,
+        )
+    return found
+
+
+def _examples(sessions: list[SessionTokens], targets: Targets, weight: np.ndarray) -> Examples:
     ends = np.cumsum([len(session.utterances) for session in sessions])[:-1]
     return Examples(sessions, *(np.split(table, ends) for table in (targets.share, targets.given, weight)))
-
-
-def _words(examples: Examples) -> list[np.ndarray]:
-    return [tokens for session in examples.sessions for tokens in session.utterances]
 
 
 def _group_numbers(corpus: Corpus) -> np.ndarray:

@@ -157,6 +157,37 @@ def test_ratings_and_units_in_a_long_table(tmp_path):
     ]
 
 
+def test_codes_of_utterances_may_be_given_to_segments_and_counted_there(tmp_path):
+    text = """session,order,speaker,text,coder,unit,unit_id,code,value
+1,1,P,hm,anna,,,W1,1
+1,,,,anna,segment,0,W2,3
+1,,,,anna,segment,0,W5,
+1,,,,anna,segment,1,,
+1,,,,anna,segment,2,W1,0
+1,,,,anna,segment,3,W1,1.5
+1,,,,anna,session,,W1,1
+"""
+    corpus = load(tmp_path, {"a.csv": text})
+    own = corpus.codings[corpus.codings["unit"] == "segment"].fillna({"code": "", "value": 0})
+    found = sorted(own[["unit_id", "code", "value"]].itertuples(index=False, name=None))
+    assert found == [(0, "W2", 3), (0, "W5", 1), (1, "", 0), (2, "", 0)]
+    assert [(row, reason.removesuffix("; coding dropped")) for row, reason in reasons(corpus)] == [
+        (7, "value off scale: code W1 is counted (0, 1, 2, …), found 1.5"),
+        (8, "wrong unit: code W1 is coded on a utterance, found session"),
+    ]
+
+
+def test_a_segment_may_hold_several_codes_that_exclude_each_other_in_an_utterance(tmp_path):
+    text = """session,order,speaker,text,coder,unit,unit_id,code
+1,1,client,hm,anna,,,
+1,,,,anna,segment,0,change
+1,,,,anna,segment,0,neutral
+"""
+    corpus = load(tmp_path, {"a.csv": text}, codebook="annomi", roles={})
+    assert sorted(corpus.codings.loc[corpus.codings["unit"] == "segment", "code"]) == ["change", "neutral"]
+    assert corpus.rejects.empty
+
+
 def test_a_value_of_zero_says_that_the_code_is_absent(tmp_path):
     text = "order,speaker,text,coder,code,value\n1,P,hm,anna,W1,0\n2,P,no,anna,W1,1\n3,P,so,anna,W1,3\n"
     corpus = load(tmp_path, {"a.csv": text})

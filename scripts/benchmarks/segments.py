@@ -90,11 +90,7 @@ def _out_of_fold(corpus: Corpus, targets: dict[str, Targets], given: argparse.Na
     tagger = Tagger.start(locate(backbone := shipped_backbone(given.backbone)), backbone, corpus.codebook, 0.0)
     reading = tagger.reading(hardware)
     sessions = tokenise(corpus.utterances, tagger.tokenizer)
-    nothing = build_targets(corpus.utterances, corpus.codings, corpus.codebook)
-    blank = nothing.weight(training.coder_correlation)
-    first, _ = Pretrained.fit(
-        tagger.model.encoder, backbone.read_layers, sessions, nothing, blank, corpus.codebook, reading
-    )
+    first = Pretrained.start(tagger.model.encoder, backbone.read_layers, lookahead=backbone.lookahead)
     encoded = first.encode(sessions, reading)
     group = corpus.utterances["session_id"].map(corpus.sessions.set_index("session_id")["group_id"])
     numbers = np.unique(group, return_inverse=True)[1]

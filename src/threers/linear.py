@@ -19,8 +19,8 @@ from threers.targets import Targets
 NEVER = float(np.log(1e-3))
 #: The first guess of a code's frequency lies this far from 0 and 1 at least.
 EVER = 1e-3
-#: Steps of the fit to segments, whose likelihood may have a long flat valley.
-MOST_STEPS = 300
+#: Where the fit to segments ends: its likelihood may have a long flat valley.
+OPTIONS = {"maxiter": 200, "ftol": 1e-6, "gtol": 1e-3}
 
 
 def fit_linear(
@@ -91,9 +91,7 @@ def _fit_jointly(
         return value + of_segments + ridge, np.concatenate([by_weight.ravel(), slope.sum(axis=0)])
 
     start = np.concatenate([np.zeros(shape).ravel(), _first_guess(own, weight, family, columns, codebook)])
-    found = minimize(
-        loss, start, jac=True, method="L-BFGS-B", options={"maxiter": MOST_STEPS, "maxfun": 2 * MOST_STEPS}
-    ).x
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", options=OPTIONS).x
     return found[: -shape[1]].reshape(shape).astype(np.float32), found[-shape[1] :].astype(np.float32)
 
 

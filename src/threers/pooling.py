@@ -16,7 +16,9 @@ from threers.segments import Segments
 #: Probabilities are kept off 0 and 1 by this.
 EDGE = 1e-6
 #: Steps towards the tilt of a tally: Newton's where they stay inside the interval, else half of it.
-STEPS = 25
+STEPS = 40
+#: So close to its tally the expected number of a segment has to come.
+CLOSE = 1e-7
 
 
 def surprise(p: np.ndarray, segments: Segments, columns: np.ndarray) -> tuple[float, np.ndarray]:
@@ -86,14 +88,13 @@ def _tally(p: np.ndarray, member: np.ndarray, tally: np.ndarray) -> tuple[np.nda
 def _tilt(odds: np.ndarray, member: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     """What to add to the log odds of each segment's utterances so that the sum of their probabilities is `wanted`."""
     middle = logit(wanted / np.bincount(member))
-    lowest, highest = np.full(len(wanted), np.inf), np.full(len(wanted), -np.inf)
-    np.minimum.at(lowest, member, odds)
-    np.maximum.at(highest, member, odds)
-    low, high = middle - highest, middle - lowest
-    tilt = (low + high) / 2
+    low, high = middle - odds.max(), middle - odds.min()
+    tilt = middle - np.bincount(member, odds) / np.bincount(member)
     for _ in range(STEPS):
         q = expit(odds + tilt[member])
         error = np.bincount(member, q) - wanted
+        if np.abs(error).max() < CLOSE:
+            break
         low, high = np.where(error < 0, tilt, low), np.where(error > 0, tilt, high)
         step = tilt - error / np.maximum(np.bincount(member, q * (1 - q)), EDGE)
         tilt = np.where((step > low) & (step < high), step, (low + high) / 2)

@@ -81,6 +81,13 @@ class Pretrained:
             The opinion, and its logits of `sessions`, float32 (n_utterances, n_codes).
 
         """
+        own = cls.start(encoder, layers, lookahead=reading.chunker.lookahead)
+        encoded = own.encode(sessions, reading)
+        return own, own.learn(encoded, sessions, targets, weight, codebook)
+
+    @classmethod
+    def start(cls, encoder: Any, layers: int, *, lookahead: bool) -> Pretrained:
+        """An opinion that has learnt nothing yet; arguments as of `fit`."""
         if not layers and layers_of(encoder) is not None:
             layers = max(1, round(encoder.config.num_hidden_layers * DEPTH))
         keep_lower_layers(encoder, layers)
@@ -88,9 +95,7 @@ class Pretrained:
             # As they will be saved, so that a tagger says the same before and after.
             parameter.data = parameter.data.half().float()
         blank = np.zeros(0, np.float32)
-        own = cls(encoder.eval(), reading.chunker.lookahead, blank, blank, blank)
-        encoded = own.encode(sessions, reading)
-        return own, own.learn(encoded, sessions, targets, weight, codebook)
+        return cls(encoder.eval(), lookahead, blank, blank, blank)
 
     def learn(
         self,

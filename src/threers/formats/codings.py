@@ -101,10 +101,17 @@ def _add_value(marks: pd.DataFrame, codebook: Codebook) -> pd.DataFrame:
     )
     marks = _blame(marks, rating & value.isna(), "value missing: " + scale)
     marks = _blame(marks, rating & ~value.between(low, high), "value off scale: " + scale + ", found " + found)
-    odd = coded & ~rating & ~value.isin([0.0, 1.0])
+    # In a segment a code may be counted; an utterance has it or not.
+    unit = marks["unit_cell"].where(
+        marks["unit_cell"] != "", marks["code"].map({n: f.unit for n, f in families.items()})
+    )
+    counted = unit == "segment"
+    odd = coded & ~rating & ~counted & ~value.isin([0.0, 1.0])
     marks = _blame(
         marks, odd, "value off scale: code " + marks["code"] + " is present (1) or absent (0), found " + found
     )
+    odd = coded & ~rating & counted & ~((value >= 0) & (value % 1 == 0))
+    marks = _blame(marks, odd, "value off scale: code " + marks["code"] + " is counted (0, 1, 2, …), found " + found)
     absent = coded & ~rating & (value == 0)
     return marks.assign(value=value.mask(absent), code=marks["code"].mask(absent))
 
@@ -126,7 +133,10 @@ def _add_unit(marks: pd.DataFrame, utterances: pd.DataFrame, codebook: Codebook)
     marks["role"] = np.append(utterances["role"].astype(object), "")[place]
 
     marks = _blame(marks, ~unit.isin(UNITS), "unknown unit: " + unit.map(quote) + f"; expected {', '.join(UNITS)}")
-    wrong = own.notna() & (own != unit)
+    # A code of utterances may be given to a segment of them; a rating belongs to its unit.
+    ratings = [code for family in codebook.families if family.kind == "rating" for code in family.codes]
+    of_utterances = (own == "utterance") & (unit == "segment") & ~marks["code"].isin(ratings)
+    wrong = own.notna() & (own != unit) & ~of_utterances
     marks = _blame(marks, wrong, "wrong unit: code " + marks["code"] + " is coded on a " + own + ", found " + unit)
     # A row without order and code says that its coder read the session.
     lost = marks["said"] & unit_id.isna() & ~(marks["code"].isna() & marks["order_number"].isna())
@@ -142,7 +152,8 @@ def _refuse_illegal_roles(marks: pd.DataFrame, codebook: Codebook) -> pd.DataFra
 
 
 def _refuse_repeated(marks: pd.DataFrame, codebook: Codebook) -> pd.DataFrame:
-    """Refuse a code that a coder gave twice, and a second code of an exclusive family.
+    """Refuse a code that a coder gave twice, and a second code of an exclusive family, unless to a segment of the
+    utterances that it is coded on.
 
     What stands twice in one row, or with the same value for a session or segment, says nothing new and goes silently.
     """
@@ -153,9 +164,10 @@ def _refuse_repeated(marks: pd.DataFrame, codebook: Codebook) -> pd.DataFrame:
     marks = _blame(marks, twice & ~echo, "duplicate key: this coder gave code " + marks["code"] + " here already")
     marks = marks.drop(index=echo.index[echo])
 
-    families = {code.name: code.family for code in codebook.codes.values()}
-    exclusive = {name: family for name, family in families.items() if codebook.family(family).kind == "exclusive"}
-    family = marks["code"].map(exclusive).astype("str")
+    families = {code.name: codebook.family(code.family) for code in codebook.codes.values()}
+    exclusive = {name: family for name, family in families.items() if family.kind == "exclusive"}
+    family = marks["code"].map({name: family.name for name, family in exclusive.items()}).astype("str")
+    family = family.where(marks["unit"] == marks["code"].map({name: family.unit for name, family in exclusive.items()}))
     good = marks.assign(family=family)[(marks["problem"] == "") & family.notna()]
     return _blame(marks, good.duplicated([*_UNIT, "family"]), "second code: " + family + " takes one per coder")
 

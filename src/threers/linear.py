@@ -20,7 +20,9 @@ NEVER = float(np.log(1e-3))
 #: The first guess of a code's frequency lies this far from 0 and 1 at least.
 EVER = 1e-3
 #: Where the fit to segments ends: its likelihood may have a long flat valley.
-OPTIONS = {"maxiter": 200, "ftol": 1e-6, "gtol": 1e-3}
+OPTIONS = {"maxiter": 200, "ftol": 3e-7, "gtol": 1e-3}
+#: How much weaker the penalty is there. Presences in five minutes need that; counts and single minutes do not mind.
+EASED = 3.0
 
 
 def fit_linear(
@@ -78,7 +80,7 @@ def _fit_jointly(
     assert targets.segments is not None
     rows = np.logical_or(weight > 0, targets.segments.legal)[:, columns].any(axis=1)
     x, own, segments, weight = x[rows], targets.rows(rows), targets.segments.rows(rows), weight[rows][:, columns]
-    shape = (x.shape[1], len(columns))
+    shape, strength = (x.shape[1], len(columns)), EASED * strength
 
     def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
         weights, intercept = flat[: -shape[1]].reshape(shape), flat[-shape[1] :]

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from tests.conftest import local_backbone, make_corpus
+from threers.calibration import from_evaluation
 from threers.card import model_card
 from threers.codebook import Codebook
 from threers.corpus import coded_sessions, conform, grouped_folds
@@ -222,6 +223,8 @@ def test_a_tagger_is_trained_and_evaluated_on_codes_of_segments_alone(tiny_folde
         resamples=100,
     )
     table = evaluate(run)
+    with pytest.raises(InputError, match="only segments of this corpus are coded"):
+        from_evaluation(run.out, corpus, run.backbone, training)
     rows = table[(table["level"] == "segment") & (table["rater_a"] == "model:tiny") & (table["statistic"] == "f1")]
     assert rows["n_units"].min() == 24
 

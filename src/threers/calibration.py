@@ -78,7 +78,8 @@ def from_evaluation(folder: str | Path, corpus: Corpus, backbone: Backbone, trai
     """Take the out-of-fold scores of `threers evaluate` on this very corpus, made by taggers trained as this one is.
 
     Raises:
-        InputError: no finished evaluation, or one of another corpus, codebook, backbone or training; says which.
+        InputError: no finished evaluation, or one of another corpus, codebook, backbone or training; says which. Or
+            nobody coded an utterance, so that nobody knows how the tagger errs on one.
 
     """
     folder = Path(folder).expanduser()
@@ -90,7 +91,12 @@ def from_evaluation(folder: str | Path, corpus: Corpus, backbone: Backbone, trai
     folds = [pd.read_parquet(folder / "folds" / f"scores-{n}.parquet") for n in range(int(found["folds"]))]
     fold_of = {session: n for n, part in enumerate(folds) for session in part["session_id"].unique()}
     coded = coded_sessions(corpus)
-    targets = build_targets(coded.utterances, coded.codings, corpus.codebook)
+    targets = build_targets(coded.utterances, coded.codings, corpus.codebook, training.segment_minutes)
+    if not targets.coders.any():
+        raise InputError(
+            f"calibration={folder}: only segments of this corpus are coded, so how the tagger errs on utterances is not "
+            "known; train without calibration, or have some utterances coded"
+        )
     keys = ["session_id", "utterance_id"]
     scores = coded.utterances[keys].merge(scores, on=keys, how="left", validate="one_to_one")
     group = scores["session_id"].map(coded.sessions.set_index("session_id")["group_id"])

@@ -6,7 +6,7 @@
     .venv/bin/python scripts/benchmark.py growth --corpus CORPUS [--plot docs/growth.svg]
     .venv/bin/python scripts/benchmark.py kills --tagger TAGGER --corpus CORPUS [--runs 50]
     .venv/bin/python scripts/benchmark.py importing
-    .venv/bin/python scripts/benchmark.py segments --corpus CORPUS [--minutes 5] [--folds 5]
+    .venv/bin/python scripts/benchmark.py segments --corpus CORPUS [--minutes 5] [--folds 5] [--whole --only 1]
 
 What each compares stands at the top of its file in scripts/benchmarks.
 """
@@ -43,11 +43,12 @@ def main() -> None:
     parser.add_argument("--tagger")
     parser.add_argument("--backbone", default="minilm")
     parser.add_argument("--folds", type=int, default=5, help="context, segments: folds that the groups are dealt into")
-    parser.add_argument("--only", type=int, help="context: run the first so many folds; default: all")
+    parser.add_argument("--only", type=int, help="context, segments: the first so many folds; default: all")
     parser.add_argument("--window-epochs", type=int, help="context: epochs of the window side; default: as the other")
     parser.add_argument("--sessions", type=int, default=20, help="scoring: sessions that the rivals score")
     parser.add_argument("--runs", type=int, default=50, help="kills: runs to kill")
     parser.add_argument("--minutes", type=float, default=5.0, help="segments: how long a segment is")
+    parser.add_argument("--whole", action="store_true", help="segments: train the whole tagger")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", help="file to write the figures to")
     parser.add_argument("--plot", help="growth: SVG file to draw")

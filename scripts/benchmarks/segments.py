@@ -2,7 +2,7 @@
 
 The codes of a corpus's utterances are collapsed to those of segments, counted or merely present. The tagger's two
 linear opinions learn from each, and are judged on single utterances of groups that they never saw. No encoder is
-trained, so that it ends in minutes.
+trained, so that it ends in minutes; --whole trains the whole tagger, which takes as long as three evaluations.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from threers.pretrained import Pretrained
 from threers.settings import Training
 from threers.tagger import Tagger
 from threers.targets import Targets, build_targets
+from threers.training import fit
 
 WAYS = {"utterances": "codes on utterances", "counted": "counts per segment", "present": "presence per segment"}
 RESAMPLES = 500
@@ -70,22 +71,46 @@ def compare(given: argparse.Namespace) -> dict[str, Any]:
         "present": collapse(corpus, given.minutes, counted=False),
     }
     targets = {way: build_targets(utterances, side.codings, codebook, given.minutes) for way, side in sides.items()}
-    p = _out_of_fold(corpus, targets, given)
+    fold = utterances["session_id"].map(grouped_folds(corpus, given.folds, given.seed)).to_numpy()
+    if given.whole:
+        p = {way: _by_taggers(side, fold, given) for way, side in sides.items()}
+    else:
+        p = _by_opinions(corpus, targets, fold, given)
+    truth[fold >= _tested(given)] = -1
     group = utterances["session_id"].map(corpus.sessions.set_index("session_id")["group_id"]).to_numpy()
     segments = targets["counted"].segments
     assert segments is not None
     return {
         "minutes": given.minutes,
         "segments": len(segments.present),
-        "groups": len(np.unique(group)),
+        "groups": len(np.unique(group[fold < _tested(given)])),
         "present": dict(zip(codebook.tag_codes(), _mean_where(segments.present, segments.known), strict=True)),
         "families": {family.title: list(family.codes) for family in codebook.tag_families()},
         **_figures(p, truth, group, codebook),
     }
 
 
-def _out_of_fold(corpus: Corpus, targets: dict[str, Targets], given: argparse.Namespace) -> dict[str, np.ndarray]:
-    """By way, probabilities (n_utterances, n_codes) from the two linear opinions, weighed as in the tagger."""
+def _tested(given: argparse.Namespace) -> int:
+    return given.only or given.folds
+
+
+def _by_taggers(side: Corpus, fold: np.ndarray, given: argparse.Namespace) -> np.ndarray:
+    """Probabilities (n_utterances, n_codes) from taggers that learnt from the other folds; NaN: not tested."""
+    training = Training(segment_minutes=given.minutes)
+    p = np.full((len(fold), len(side.codebook.tag_codes())), np.nan, dtype=np.float32)
+    session = side.utterances["session_id"]
+    for number in range(_tested(given)):
+        test = side.select(session[fold == number].unique())
+        tagger = fit(side.select(session[fold != number].unique()), shipped_backbone(given.backbone), training)
+        logits = tagger.logits(tokenise(test.utterances, tagger.tokenizer), choose()).logits
+        p[fold == number] = tagger.tags(logits, test.utterances["role"].tolist())[0]
+    return p
+
+
+def _by_opinions(
+    corpus: Corpus, targets: dict[str, Targets], fold: np.ndarray, given: argparse.Namespace
+) -> dict[str, np.ndarray]:
+    """By way, the same from the two linear opinions alone, weighed as in the tagger."""
     training, hardware = Training(), choose()
     tagger = Tagger.start(locate(backbone := shipped_backbone(given.backbone)), backbone, corpus.codebook, 0.0)
     reading = tagger.reading(hardware)
@@ -94,12 +119,11 @@ def _out_of_fold(corpus: Corpus, targets: dict[str, Targets], given: argparse.Na
     encoded = first.encode(sessions, reading)
     group = corpus.utterances["session_id"].map(corpus.sessions.set_index("session_id")["group_id"])
     numbers = np.unique(group, return_inverse=True)[1]
-    fold = corpus.utterances["session_id"].map(grouped_folds(corpus, given.folds, given.seed)).to_numpy()
     shares = np.array([training.lexical_share, training.pretrained_share])
     result = {}
     for way, own in targets.items():
         logits = np.zeros(own.share.shape, dtype=np.float32)
-        for number in range(given.folds):
+        for number in range(_tested(given)):
             learn, test = fold != number, fold == number
             of_learn = own.rows(learn)
             weight = of_learn.weight(training.coder_correlation)
@@ -131,7 +155,8 @@ def _mean_where(values: np.ndarray, known: np.ndarray) -> list[float]:
 
 def _figures(p: dict[str, np.ndarray], truth: np.ndarray, group: np.ndarray, codebook: Codebook) -> dict[str, Any]:
     """AUROC and share of the way per code and as mean of each family, with 95 % percentile intervals over groups."""
-    names, number = np.unique(group, return_inverse=True)
+    names, number = np.unique(group[(truth >= 0).any(axis=1)]), group
+    number = np.searchsorted(names, np.where(np.isin(group, names), group, names[0]))
     rng = np.random.default_rng(0)
     drawn = [np.ones(len(names)), *rng.multinomial(len(names), np.full(len(names), 1 / len(names)), RESAMPLES)]
     codes = codebook.tag_codes()

@@ -94,8 +94,8 @@ def from_evaluation(folder: str | Path, corpus: Corpus, backbone: Backbone, trai
     targets = build_targets(coded.utterances, coded.codings, corpus.codebook, training.segment_minutes)
     if not targets.coders.any():
         raise InputError(
-            f"calibration={folder}: only segments of this corpus are coded, so how the tagger errs on utterances is not "
-            "known; train without calibration, or have some utterances coded"
+            f"calibration={folder}: only segments of this corpus are coded, so how the tagger errs on utterances is "
+            "not known; train without calibration, or have some utterances coded"
         )
     keys = ["session_id", "utterance_id"]
     scores = coded.utterances[keys].merge(scores, on=keys, how="left", validate="one_to_one")

@@ -76,17 +76,17 @@ def compare(given: argparse.Namespace) -> dict[str, Any]:
         p = {way: _by_taggers(side, fold, given) for way, side in sides.items()}
     else:
         p = _by_opinions(corpus, targets, fold, given)
-    truth[fold >= _tested(given)] = -1
+    tested = fold < _tested(given)
     group = utterances["session_id"].map(corpus.sessions.set_index("session_id")["group_id"]).to_numpy()
     segments = targets["counted"].segments
     assert segments is not None
     return {
         "minutes": given.minutes,
         "segments": len(segments.present),
-        "groups": len(np.unique(group[fold < _tested(given)])),
+        "groups": len(np.unique(group[tested])),
         "present": dict(zip(codebook.tag_codes(), _mean_where(segments.present, segments.known), strict=True)),
         "families": {family.title: list(family.codes) for family in codebook.tag_families()},
-        **_figures(p, truth, group, codebook),
+        **_figures({way: own[tested] for way, own in p.items()}, truth[tested], group[tested], codebook),
     }
 
 
@@ -155,8 +155,7 @@ def _mean_where(values: np.ndarray, known: np.ndarray) -> list[float]:
 
 def _figures(p: dict[str, np.ndarray], truth: np.ndarray, group: np.ndarray, codebook: Codebook) -> dict[str, Any]:
     """AUROC and share of the way per code and as mean of each family, with 95 % percentile intervals over groups."""
-    names, number = np.unique(group[(truth >= 0).any(axis=1)]), group
-    number = np.searchsorted(names, np.where(np.isin(group, names), group, names[0]))
+    names, number = np.unique(group, return_inverse=True)
     rng = np.random.default_rng(0)
     drawn = [np.ones(len(names)), *rng.multinomial(len(names), np.full(len(names), 1 / len(names)), RESAMPLES)]
     codes = codebook.tag_codes()

@@ -21,7 +21,7 @@ NEVER = float(np.log(1e-3))
 EVER = 1e-3
 #: Where the fit to segments ends: its likelihood may have a long flat valley.
 OPTIONS = {"maxiter": 200, "ftol": 3e-7, "gtol": 1e-3}
-#: How much weaker the penalty is there. Presences in five minutes need that; counts and single minutes do not mind.
+#: How much weaker the penalty is there: what a long segment merely holds needs that, and it costs others little.
 EASED = 3.0
 
 

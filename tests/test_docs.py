@@ -1,0 +1,189 @@
+"""The documentation is true: every command on its pages runs, every file on them is read, every error is the real one."""
+
+import contextlib
+import io
+import logging
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.pages import ROOT, Block, blocks, commands, pages
+from threers import cli
+from threers.corpus import Corpus
+from threers.formats import import_files
+
+#: Commands that no test of the pages runs, by how they begin, and why.
+NOT_RUN = {
+    "./scripts/demo": "installs, and takes eight minutes; tests/test_cli.py runs the demo of the installed package",
+    "./scripts/test": "is what runs this",
+    "scripts/docs": "tests/test_site.py builds the site",
+    "source .venv/bin/activate": "the tests run in an environment already",
+    "git clone": "needs a network",
+    "pip install": "needs a network",
+    "threers train --multirun": "tests/test_sweeps.py runs sweeps",
+    "open ": "opens a window",
+}
+#: Programs of the system that a reader is asked to run; they run here as they stand.
+SYSTEM = ("cat", "cp", "grep", "ls", "mkdir", "mv")
+LANGUAGES = ("sh", "python", "yaml", "csv", "text", "vtt")
+#: Known patients and new ones of the cut demo corpus.
+KNOWN, NEW = ("P01", "P03", "P05", "P11"), ("P08", "P13")
+LINES = 36
+PAGES = pages()
+TUTORIALS = [page for page in PAGES if page.parent.name == "tutorials"]
+STORIES = {
+    "tutorials": TUTORIALS,
+    "README and guides": [page for page in PAGES if page not in TUTORIALS],
+}
+
+
+@pytest.fixture(scope="session")
+def small_demo(tmp_path_factory) -> Path:
+    """The demo corpus cut to a few patients and lines, in a folder data/demo."""
+    folder = tmp_path_factory.mktemp("small") / "data" / "demo"
+    (folder / "sessions").mkdir(parents=True)
+    demo = ROOT / "data" / "demo"
+    shutil.copy(demo / "reader.yaml", folder)
+    names = [f"{patient}-{number}" for patient in (*KNOWN, *NEW) for number in (1, 2)]
+    for name in names:
+        pd.read_csv(demo / "sessions" / f"{name}.csv").head(LINES).to_csv(folder / "sessions" / f"{name}.csv", index=False)
+    codings = pd.read_csv(demo / "codings.csv")
+    kept = codings["session"].isin(names) & ((codings["unit"] == "session") | (codings["unit_id"] < LINES))
+    codings[kept].to_csv(folder / "codings.csv", index=False)
+    facts = pd.read_csv(demo / "sessions.csv")
+    facts[facts["session"].isin(names)].to_csv(folder / "sessions.csv", index=False)
+    return folder
+
+
+def lab(folder: Path, demo: Path) -> None:
+    """The files that README and guides speak of, made of the demo corpus: a lab that codes in Excel and in ELAN."""
+    corpus = import_files(demo / "**" / "*.csv", demo / "reader.yaml")
+    corpus.utterances["speaker"] = corpus.utterances["role"].map({"patient": "P", "therapist": "T"})
+    patient = corpus.sessions["patient_id"]
+    known = corpus.select(corpus.sessions.loc[patient.isin(KNOWN), "session_id"])
+    (folder / "coded").mkdir(parents=True)
+    for session, part in _as_coded(known).groupby("Session"):
+        part.to_excel(folder / "coded" / f"{session}.xlsx", index=False)
+    new = corpus.select(corpus.sessions.loc[patient.isin(NEW), "session_id"])
+    uncoded = new.sessions["session_id"].iloc[-1]
+    new.codings = new.codings[(new.codings["session_id"] != uncoded) & (new.codings["unit"] == "utterance")]
+    (folder / "new").mkdir()
+    for session, part in new.utterances.groupby("session_id"):
+        part[["speaker", "start", "end", "text"]].to_csv(folder / "new" / f"{session}.csv", index=False)
+    new.save(folder / "made")
+    _run(["threers", "export", "corpus=made", "to=elan", "format=elan"], folder)
+    for file in (folder / "elan").glob("*.eaf"):
+        file.rename(folder / "new" / file.name)
+    for coder in ("A", "B"):
+        own = new.codings[(new.codings["coder_id"] == coder)]
+        table = own.rename(columns={"session_id": "session", "unit_id": "number"})[["session", "number", "code"]]
+        name = {"A": "anna.csv", "B": "ben.xlsx"}[coder]
+        table.to_csv(folder / name, index=False) if coder == "A" else table.to_excel(folder / name, index=False)
+    shutil.rmtree(folder / "made")
+    (folder / "elan").rmdir()
+
+
+def _as_coded(corpus: Corpus) -> pd.DataFrame:
+    """A row per utterance, coder and code, under a lab's own headers."""
+    codings = corpus.codings[corpus.codings["unit"] == "utterance"].rename(columns={"unit_id": "utterance_id"})
+    rows = corpus.utterances.merge(codings, how="left").merge(corpus.sessions[["session_id", "patient_id"]])
+    headers = {"session_id": "Session", "utterance_id": "Nr", "text": "Sentence", "patient_id": "Case"}
+    return rows.rename(columns=headers | {"coder_id": "Coder", "code": "Code"})[
+        ["Session", "Case", "Nr", "speaker", "start", "end", "Sentence", "Coder", "Code"]
+    ]
+
+
+def _run(words: list[str], folder: Path) -> tuple[int, str]:
+    """Run a verb in this process, in a folder; returns its status and what it said."""
+    before, argv, said, mask = Path.cwd(), sys.argv, io.StringIO(), os.umask(0o077)
+    environment, handlers = os.environ.copy(), logging.getLogger().handlers[:]
+    os.chdir(folder)
+    sys.argv = words
+    try:
+        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+            cli.main()
+        return 0, said.getvalue()
+    except SystemExit as ended:
+        return int(ended.code or 0), said.getvalue()
+    finally:
+        os.chdir(before)
+        os.umask(mask)
+        sys.argv = argv
+        os.environ.clear()
+        os.environ.update(environment)
+        logging.getLogger().handlers[:] = handlers
+
+
+def _in_little_time(words: list[str], backbone: Path) -> list[str]:
+    """The same command with a tiny backbone, one epoch and few resamples."""
+    verb = words[1]
+    if verb in ("train", "evaluate"):
+        words = [word for word in words if not word.startswith(("backbone", "training"))]
+        words += ["backbone=local", f"backbone.path={backbone}", "backbone.chunk_tokens=64", "backbone.overlap_tokens=16"]
+        words += ["training=quick", "training.epochs=1", "training.validation_share=0.3", "training.device=cpu"]
+        words += ["training.precision=float32"]
+    if verb in ("evaluate", "agree") and "--help" not in words:
+        words.append("resamples=100")
+    if verb == "evaluate":
+        words.append("folds=2")
+    if verb == "score":
+        words += ["device=cpu", "precision=float32"]
+    return words
+
+
+def _answer(found: list[Block], place: int) -> str:
+    """What the page says that the command in a block answers; empty where it says nothing."""
+    after = found[place + 1] if place + 1 < len(found) else None
+    return "\n".join(after.lines) if after is not None and after.language == "text" else ""
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_every_command_of_the_pages_runs(story, small_demo, tiny_folder, tmp_path):
+    shutil.copytree(small_demo, tmp_path / "data" / "demo")
+    shutil.copytree(ROOT / "configs", tmp_path / "configs", ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+    if story != "tutorials":
+        lab(tmp_path, small_demo)
+    for page in STORIES[story]:
+        found = blocks(page)
+        for place, block in enumerate(found):
+            where = f"{block.page}: "
+            assert block.language in LANGUAGES, f"{where}a block of {block.language or 'no language'}"
+            if block.file:
+                file = tmp_path / block.file
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text("\n".join(block.lines) + "\n", encoding="utf-8")
+            elif block.language == "python":
+                with contextlib.chdir(tmp_path):
+                    exec("\n".join(block.lines), {})
+            elif block.language == "sh":
+                _run_block(block, _answer(found, place), tmp_path, tiny_folder)
+
+
+def _run_block(block: Block, answer: str, folder: Path, backbone: Path) -> None:
+    for command in commands(block):
+        where = f"{block.page}: {command}"
+        if command.startswith(tuple(NOT_RUN)):
+            continue
+        words = shlex.split(command, comments=True)
+        if words[0] in SYSTEM:
+            subprocess.run(["bash", "-c", command], cwd=folder, check=True, capture_output=True)
+            continue
+        assert words[0] == "threers", f"{where}: nobody runs this command; run it here, or say in NOT_RUN why not"
+        status, said = _run(_in_little_time(words, backbone), folder)
+        if answer.startswith(f"threers {words[1]}: "):
+            assert (status, said.strip().splitlines()[-1]) == (2, answer.strip()), where
+        else:
+            assert status == 0, f"{where}: {said}"
+
+
+def test_what_is_not_run_is_still_on_a_page():
+    written = [command for page in PAGES for block in blocks(page) if block.language == "sh" for command in commands(block)]
+    for begins, why in NOT_RUN.items():
+        assert why
+        assert any(command.startswith(begins) for command in written), f"{begins}: on no page any more"

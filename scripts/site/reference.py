@@ -86,9 +86,8 @@ def _keys(cls: str, text: str, wanted: Any, prefix: str = "") -> list[Key]:
                 meaning = comments.get(key) or inner[key][2]
                 found.append(Key(f"{name}.{key}", _type(inner[key][0]), _shown(value), _sentence(meaning)))
             continue
-        meanings = dict.fromkeys(_sentence(one) for one in (said, comments.get(name, "")) if one)
         value = values.get(name, default)
-        found.append(Key(prefix + name, _type(annotation), _shown(value), " ".join(meanings)))
+        found.append(Key(prefix + name, _type(annotation), _shown(value), _sentence(comments.get(name) or said)))
     return found
 
 
@@ -129,8 +128,7 @@ def _shown(value: Any) -> str:
 
 
 def _sentence(text: str) -> str:
-    text = text.strip().rstrip(".")
-    return f"{text[:1].upper()}{text[1:]}." if text else ""
+    return f"{text.strip().rstrip('.')}." if text else ""
 
 
 def _key_table(found: Sequence[Key]) -> str:

@@ -37,6 +37,7 @@ class Backbone:
     """The pretrained encoder and what suits it."""
 
     name: str
+    """What agreement tables and manifests call it."""
     source: str
     """`packages`: installed Python packages carry the weights; `folder`: a local folder; `hub`: a hub name."""
     packages: tuple[str, ...] = ()
@@ -84,6 +85,7 @@ class Training:
     """How a tagger is fitted."""
 
     epochs: int = 4
+    """How often the corpus is gone through, at most."""
     batch_tokens: int = 1024
     """Tokens per optimiser step, padding not counted."""
     head_learning_rate: float = 1e-3
@@ -91,6 +93,7 @@ class Training:
     layer_decay: float = 0.9
     """Each layer further down learns at this share of the rate above it."""
     weight_decay: float = 0.01
+    """How strongly weights are drawn towards zero, as AdamW does."""
     warmup: float = 0.1
     """Share of the steps over which the rate rises."""
     average_epochs: float = 0.33
@@ -111,8 +114,11 @@ class Training:
     patience: int = 2
     """Epochs without a better validation figure before training stops; the best epoch is kept."""
     seed: int = 1
+    """Draws what is kept aside, the new layers and the order of the batches."""
     device: str = "auto"
+    """`auto`, `cpu` or `cuda`."""
     precision: str = "auto"
+    """`auto`, `float32` or `bfloat16`; `auto` takes what the device is fast with."""
 
     def __post_init__(self) -> None:
         _require(self.epochs >= 1, "training.epochs", self.epochs, "at least 1")

@@ -19,7 +19,7 @@ from threers.prevalence import COLUMNS as PREVALENCE
 
 pytest.importorskip("properdocs", reason="properdocs is not installed")
 sys.path.append(str(ROOT / "scripts" / "site"))
-import reference  # noqa: E402 a script of the site, not of the package
+import reference
 
 
 @pytest.fixture(scope="module")

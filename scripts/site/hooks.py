@@ -1,4 +1,4 @@
-"""What the site needs beside its pages: the reference made from the code, and the files of the repository that they link.
+"""What the site has beside its pages: the reference made from the code, and files of the repository that they link.
 
 Pages are written for a code host, where `../configs/reader/long.yaml` is a link that works. On the site such a file
 becomes a page of its own under `repository/`; a link to a folder becomes plain text.
@@ -22,7 +22,9 @@ SHOWN = (".md", ".yaml")
 
 def on_files(files: Any, config: Any) -> Any:
     """Add a page for each file of the repository that a page links."""
-    waiting = [(file.src_uri, (ROOT / "docs" / file.src_uri).read_text("utf-8")) for file in files.documentation_pages()]
+    waiting = [
+        (file.src_uri, (ROOT / "docs" / file.src_uri).read_text("utf-8")) for file in files.documentation_pages()
+    ]
     seen: set[str] = set()
     while waiting:
         page, text = waiting.pop()

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
+from column_meanings import CORPUS, OTHERS
 
 from threers import settings
-from threers.agreement import COLUMNS
 from threers.cli import VERBS
 from threers.codebook import Codebook
 from threers.corpus import TABLES
@@ -26,6 +26,8 @@ TYPES = {"str": "text", "int": "whole number", "float": "number", "bool": "true 
 GROUPS = {"backbone": "Backbone", "training": "Training", "engine": "Engine"}
 #: Lists, mappings, and what may be either.
 LONG_TYPES = {"dict": "mapping", "tuple": "list"}
+#: Characters of arguments that stand on one line.
+LONGEST = 70
 #: What is public: module, class, and the methods that a notebook needs.
 PUBLIC = {
     "Corpus": ("corpus.py", ("load", "save", "select", "check", "describe", "coders", "hash")),
@@ -124,7 +126,8 @@ def _type(annotation: str) -> str:
 def _shown(value: Any) -> str:
     if value in ("", None):
         return ""
-    return f"`{yaml.safe_dump(value, default_flow_style=True, width=1000).removesuffix(chr(10) + '...' + chr(10)).strip()}`"
+    written = yaml.safe_dump(value, default_flow_style=True, width=1000).strip()
+    return f"`{written.removesuffix('...').strip()}`"
 
 
 def _sentence(text: str) -> str:
@@ -140,113 +143,18 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in lines) + "\n"
 
 
-#: What each column of a corpus means.
-CORPUS = {
-    "utterances": {
-        "session_id": "the session",
-        "utterance_id": "the utterance: 0, 1, … in the order of the session",
-        "role": "who speaks: a role of the codebook, `other` or `unknown`",
-        "speaker": "as written in the file",
-        "start": "seconds from the beginning; may be empty",
-        "end": "seconds from the beginning; may be empty",
-        "text": "what was said",
-    },
-    "sessions": {
-        "session_id": "the session",
-        "group_id": "the unit of every split and interval: the patient, unless a column `group` was named",
-        "patient_id": "may be empty",
-        "therapist_id": "may be empty",
-        "session_number": "of the patient; may be empty",
-        "source_file": "the file that it was read from",
-        "source_sha256": "SHA-256 of that file",
-    },
-    "codings": {
-        "session_id": "the session",
-        "unit": "what was coded: `utterance`, `segment` or `session`",
-        "unit_id": "the utterance's number, the segment's number, 0 for a session",
-        "coder_id": "who coded",
-        "code": "empty: this coder read the unit and marked nothing",
-        "value": "1: present; else the rating",
-    },
-}
-#: Tables that every run writes alike: file -> column -> meaning.
-OTHERS = {
-    "rejects.csv, errors.csv": {
-        "file": "the file, or the session where it comes from a corpus",
-        "row": "as a spreadsheet counts; empty: the whole file",
-        "reason": "before the colon its kind; says whether the row was kept",
-    },
-    "identifiers.csv": {
-        "session_id": "the session",
-        "utterance_id": "the utterance",
-        "kind": "e-mail, phone, date of birth, long number, name",
-        "count": "how often; the text is not there",
-    },
-    "utterances/part-*.parquet of scores": {
-        "session_id": "the session",
-        "utterance_id": "the utterance",
-        "role": "who speaks",
-        "start": "seconds",
-        "end": "seconds",
-        "p_CODE": "the probability of the code, 0 to 1; empty where the role may not have it",
-        "tags": "the codes above their thresholds",
-        "abstained": "with `abstain`: the codes left to humans",
-        "text": "with `include_text=true`",
-    },
-    "agreement.csv": {
-        "level": "`utterance`, `segment` or `session`",
-        "family": "the family of codes, or `all`",
-        "code": "empty: the family as a whole",
-        "comparison": "`coder-coder`, `model-coder` or `model-consensus`",
-        "rater_a": "a coder, `coders`, `model:NAME` or `floor:NAME`",
-        "rater_b": "whom rater_a is held against; the reference of precision and recall",
-        "statistic": "kappa, alpha, f1, precision, recall, … ([how each is computed](../agreement.md))",
-        "estimate": "unrounded; empty: undefined",
-        "low": "lower end of the 95 % interval over groups",
-        "high": "upper end",
-        "n_units": "units that both judged",
-        "n_positive": "the reference's marks among them",
-        "n_groups": "groups that they come from",
-    },
-    "verdicts.csv": {
-        "family": "the family of codes",
-        "code": "the code",
-        "model": "the tagger",
-        "verdict": "what its tags may be used for ([rules](../agreement.md#verdicts))",
-        "why": "the figures that it rests on",
-    },
-    "prevalence.csv": {
-        "code": "the code",
-        "from": "`tags` or `probabilities`",
-        "n_utterances": "utterances that may have the code",
-        "count": "tags, or the sum of probabilities",
-        "corrected": "what the coders would find, by sensitivity and specificity on patients kept out",
-        "low": "lower end of its 95 % interval",
-        "high": "upper end",
-        "sensitivity": "share of the coders' marks that the tagger finds",
-        "specificity": "share of the unmarked that the tagger leaves unmarked",
-        "groups": "patients that these rates rest on",
-        "groups_scored": "patients, or sessions, that were scored",
-    },
-    "sampling.csv": {
-        "sheet": "the coding sheet",
-        "session_id": "the session",
-        "inclusion_probability": "how likely it was to be drawn; empty for `how=uncertain`",
-        "doubt": "`how=uncertain`: mean probability that the tagger's answer is wrong",
-    },
-}
-
-
 def tables() -> str:
     """Markdown: the columns of every table that is written."""
-    parts = ["## A corpus\n\nA folder with three tables in Parquet, `codebook.yaml`, `manifest.json` and `rejects.csv`.\n"]
+    parts = [
+        "## A corpus\n\nA folder with three tables in Parquet, `codebook.yaml`, `manifest.json` and `rejects.csv`.\n"
+    ]
     for name, types in TABLES.items():
         rows = [(f"`{column}`", kind, CORPUS[name][column]) for column, kind in types.items()]
         parts.append(f"### {name}.parquet\n\n{_table(['column', 'type', 'meaning'], rows)}")
     parts.append("`sessions.parquet` has any further columns that the reader names, such as outcomes.\n")
     parts.append(
-        "## Summaries of scores\n\nIn every scores folder `columns.csv` says the same for its own codebook. `CODE` stands for "
-        "each code; what a rupture is, for 3RS.\n"
+        "## Summaries of scores\n\nIn every scores folder `columns.csv` says the same for its own codebook. `CODE` "
+        "stands for each code; ruptures are those of the 3RS.\n"
     )
     for name, rows in _summaries().items():
         parts.append(f"### {name}.parquet\n\n{_table(['column', 'meaning', 'unit'], rows)}")
@@ -292,6 +200,8 @@ def python() -> str:
 def _function(node: ast.FunctionDef, prefix: str) -> str:
     kind = {ast.unparse(one) for one in node.decorator_list}
     arguments = re.sub(r"^(self|cls)(, )?", "", ast.unparse(node.args))
+    if len(arguments) > LONGEST:  # a line for each, where a comma stands in no bracket
+        arguments = "\n    " + re.sub(r", (?![^\[(]*[\])])", ",\n    ", arguments) + ",\n"
     call = "" if "property" in kind else f"({arguments})"
     returns = f" -> {ast.unparse(node.returns)}" if node.returns else ""
     return f"### {prefix}{node.name}\n\n```python\n{prefix}{node.name}{call}{returns}\n```\n\n{_docstring(node)}"

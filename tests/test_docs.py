@@ -31,9 +31,10 @@ NOT_RUN = {
 #: Programs of the system that a reader is asked to run; they run here as they stand.
 SYSTEM = ("cat", "cp", "grep", "ls", "mkdir", "mv")
 LANGUAGES = ("sh", "python", "yaml", "csv", "text", "vtt")
-#: Known patients and new ones of the cut demo corpus, lines of a session, and the codes that it keeps.
-KNOWN, NEW = ("P01", "P03", "P05"), ("P08", "P13")
-LINES = 24
+#: Sessions of the cut demo corpus that begin with enough marks, of patients to learn from and of new ones; the lines
+#: that are kept of each, and the codes.
+KNOWN, NEW = ("P02-2", "P03-2", "P06-3", "P11-2", "P14-2", "P15-2"), ("P08-1", "P08-2", "P13-1", "P13-2")
+LINES = 30
 CODES = ("W", "C", "R", "resolution_extent")
 PAGES = pages()
 TUTORIALS = [page for page in PAGES if page.parent.name == "tutorials"]
@@ -49,13 +50,14 @@ def small_demo(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("small") / "data" / "demo"
     (folder / "sessions").mkdir(parents=True)
     demo = ROOT / "data" / "demo"
-    names = [f"{patient}-{number}" for patient in (*KNOWN, *NEW) for number in (1, 2)]
+    names = [*KNOWN, *NEW]
     for name in names:
         lines = pd.read_csv(demo / "sessions" / f"{name}.csv").head(LINES)
         lines.to_csv(folder / "sessions" / f"{name}.csv", index=False)
     codings = pd.read_csv(demo / "codings.csv")
     kept = codings["session"].isin(names) & ((codings["unit"] == "session") | (codings["unit_id"] < LINES))
-    codings[kept & (codings["code"] != "therapist_contribution")].to_csv(folder / "codings.csv", index=False)
+    kept &= (codings["code"] != "therapist_contribution") & codings["coder"].isin(["A", "B"])
+    codings[kept].to_csv(folder / "codings.csv", index=False)
     facts = pd.read_csv(demo / "sessions.csv")
     facts[facts["session"].isin(names)].to_csv(folder / "sessions.csv", index=False)
     codebook = read_yaml("codebook", "3rs-2015")[0]
@@ -73,14 +75,11 @@ def lab(folder: Path, demo: Path) -> None:
     """The files that README and guides speak of, made of the demo corpus: a lab that codes in Excel and in ELAN."""
     corpus = import_files(demo / "**" / "*.csv", demo / "reader.yaml")
     corpus.utterances["speaker"] = corpus.utterances["role"].map({"patient": "P", "therapist": "T"})
-    patient = corpus.sessions["patient_id"]
-    known = corpus.select(corpus.sessions.loc[patient.isin(KNOWN), "session_id"])
+    known, new = corpus.select(KNOWN), corpus.select(NEW)
     (folder / "coded").mkdir(parents=True)
     for session, part in _as_coded(known).groupby("Session"):
         part.to_excel(folder / "coded" / f"{session}.xlsx", index=False)
-    new = corpus.select(corpus.sessions.loc[patient.isin(NEW), "session_id"])
-    uncoded = new.sessions["session_id"].iloc[-1]
-    new.codings = new.codings[(new.codings["session_id"] != uncoded) & (new.codings["unit"] == "utterance")]
+    new.codings = new.codings[(new.codings["session_id"] != NEW[-1]) & (new.codings["unit"] == "utterance")]
     (folder / "new").mkdir()
     for session, part in new.utterances.groupby("session_id"):
         part[["speaker", "start", "end", "text"]].to_csv(folder / "new" / f"{session}.csv", index=False)

@@ -1,6 +1,7 @@
 """Comparisons that print ratios: both sides in one run, on the same machine.
 
     .venv/bin/python scripts/benchmark.py context --corpus CORPUS [--folds 5] [--only 1] [--window-epochs 2]
+    .venv/bin/python scripts/benchmark.py accuracy --corpus CORPUS --out FOLDER [--rows "default,plain fine-tune"]
     .venv/bin/python scripts/benchmark.py agreement
     .venv/bin/python scripts/benchmark.py scoring --tagger TAGGER --corpus CORPUS [--sessions 20]
     .venv/bin/python scripts/benchmark.py growth --corpus CORPUS [--plot docs/growth.svg]
@@ -25,6 +26,7 @@ os.environ["ARROW_DEFAULT_MEMORY_POOL"] = "system"  # as the command line has it
 
 NEEDS = {
     "context": ["corpus"],
+    "accuracy": ["corpus", "out"],
     "agreement": [],
     "scoring": ["tagger", "corpus"],
     "growth": ["corpus"],
@@ -40,8 +42,10 @@ def main() -> None:
     parser.add_argument("--corpus")
     parser.add_argument("--tagger")
     parser.add_argument("--backbone", default="minilm")
-    parser.add_argument("--folds", type=int, default=5, help="context: folds that the groups are dealt into")
-    parser.add_argument("--only", type=int, help="context: run the first so many folds; default: all")
+    parser.add_argument("--folds", type=int, default=5, help="context, accuracy: folds that groups are dealt into")
+    parser.add_argument("--only", type=int, help="context, accuracy: the first so many folds; default: all")
+    parser.add_argument("--rows", help="accuracy: names of rows, with commas; default: all")
+    parser.add_argument("--resamples", type=int, default=2000, help="accuracy: of the groups, for the intervals")
     parser.add_argument("--window-epochs", type=int, help="context: epochs of the window side; default: as the other")
     parser.add_argument("--sessions", type=int, default=20, help="scoring: sessions that the rivals score")
     parser.add_argument("--runs", type=int, default=50, help="kills: runs to kill")
@@ -49,7 +53,7 @@ def main() -> None:
     parser.add_argument("--json", help="file to write the figures to")
     parser.add_argument("--plot", help="growth: SVG file to draw")
     parser.add_argument("--way", help=argparse.SUPPRESS)
-    parser.add_argument("--out", help=argparse.SUPPRESS)
+    parser.add_argument("--out", help="accuracy: folder to go on in")
     given = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("threers").setLevel(logging.INFO)

@@ -37,6 +37,7 @@ LAYERS = [
         "precision",
         "training",
         "crossvalidation",
+        "processes",
         "scoring",
         "workers",
         "cluster",

@@ -129,7 +129,8 @@ def evaluate(run: EvaluateRun) -> pd.DataFrame:
     name = f"model:{run.backbone.name}"
     with owned(out, identity, "out", run.overwrite):
         parts = out / "folds"
-        folds.run_folds(coded, fold_of, run.backbone, run.training, parts)
+        of = folds.CrossValidation(coded, fold_of, run.backbone, run.training, parts, run.seed, run.workers)
+        folds.run_folds(of)
         scores = folds.out_of_fold(coded, parts, run.folds)
         write_parquet(scores, out / "scores" / "utterances" / "part-00000.parquet")
         write_summaries(lambda: [scores], corpus.codebook, out / "scores")
@@ -137,7 +138,7 @@ def evaluate(run: EvaluateRun) -> pd.DataFrame:
         codings = scores_to_codings(scores, corpus.codebook, name)
         curve = None
         if run.curve:
-            learnt = folds.run_curve(coded, fold_of, run.backbone, run.training, parts, run.seed)
+            learnt = folds.run_curve(of)
             tables = {s: folds.together(parts, folds.curve_name(s), run.folds) for s in folds.SHARES}
             machines = {s: scores_to_codings(table, corpus.codebook, name) for s, table in tables.items()}
             curve = _curve(coded, machines | {1.0: codings}, learnt, run)

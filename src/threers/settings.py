@@ -237,6 +237,8 @@ class EvaluateRun:
     resamples: int = 2000
     curve: bool = False
     """True: also learn from a quarter, half and three quarters of each fold's groups."""
+    workers: int = 1
+    """Folds trained side by side, each with its share of the processor; every one takes memory of its own."""
     overwrite: bool = False
 
     def __post_init__(self) -> None:
@@ -244,6 +246,7 @@ class EvaluateRun:
         _require_given("out", self.out)
         _require(self.folds >= 2, "folds", self.folds, "at least 2")
         _require(self.resamples >= 100, "resamples", self.resamples, "at least 100")
+        _require(self.workers >= 1, "workers", self.workers, "at least 1")
 
 
 @dataclass(kw_only=True, frozen=True)

@@ -7,6 +7,7 @@
     .venv/bin/python scripts/benchmark.py growth --corpus CORPUS [--plot docs/growth.svg]
     .venv/bin/python scripts/benchmark.py kills --tagger TAGGER --corpus CORPUS [--runs 50]
     .venv/bin/python scripts/benchmark.py importing
+    .venv/bin/python scripts/benchmark.py tactics --corpus WIKITACTICS --out FOLDER
 
 What each compares stands at the top of its file in scripts/benchmarks.
 """
@@ -32,6 +33,7 @@ NEEDS = {
     "growth": ["corpus"],
     "kills": ["tagger", "corpus"],
     "importing": [],
+    "tactics": ["corpus", "out"],
 }
 
 
@@ -45,7 +47,9 @@ def main() -> None:
     parser.add_argument("--folds", type=int, default=5, help="context, accuracy: folds that groups are dealt into")
     parser.add_argument("--only", type=int, help="context, accuracy: the first so many folds; default: all")
     parser.add_argument("--rows", help="accuracy: names of rows, with commas; default: all")
-    parser.add_argument("--resamples", type=int, default=2000, help="accuracy: of the groups, for the intervals")
+    parser.add_argument(
+        "--resamples", type=int, default=2000, help="accuracy, tactics: of the groups, for the intervals"
+    )
     parser.add_argument("--window-epochs", type=int, help="context: epochs of the window side; default: as the other")
     parser.add_argument("--sessions", type=int, default=20, help="scoring: sessions that the rivals score")
     parser.add_argument("--runs", type=int, default=50, help="kills: runs to kill")
@@ -53,7 +57,7 @@ def main() -> None:
     parser.add_argument("--json", help="file to write the figures to")
     parser.add_argument("--plot", help="growth: SVG file to draw")
     parser.add_argument("--way", help=argparse.SUPPRESS)
-    parser.add_argument("--out", help="accuracy: folder to go on in")
+    parser.add_argument("--out", help="accuracy, tactics: folder to go on in")
     given = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("threers").setLevel(logging.INFO)

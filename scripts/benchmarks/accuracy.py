@@ -77,11 +77,12 @@ def compare(given: argparse.Namespace) -> dict[str, Any]:
     fold_of = grouped_folds(corpus, given.folds, 1)
     for name in given.rows.split(",") if given.rows else ROWS:
         for fold in range(given.only or given.folds):
-            _run(corpus, fold_of, name, fold, given, out / name.replace(" ", "-"))
+            run_row(corpus, fold_of, name, fold, given, out / name.replace(" ", "-"))
     return {name: figures for name in ROWS if (figures := _figures(corpus, name, out, given))}
 
 
-def _run(corpus: Corpus, fold_of: pd.Series, name: str, fold: int, given: argparse.Namespace, folder: Path) -> None:
+def run_row(corpus: Corpus, fold_of: pd.Series, name: str, fold: int, given: argparse.Namespace, folder: Path) -> None:
+    """Train one row without a fold and score that fold into `folder`, unless that was done."""
     if (folder / f"scores-{fold}.parquet").is_file():
         return
     logger.info("%s, fold %d", name, fold + 1)

@@ -24,9 +24,10 @@ from transformers import (
 from threers.codebook import Codebook
 from threers.corpus import Corpus
 from threers.decisions import family_columns
+from threers.hardware import choose
 from threers.targets import Targets, build_targets
 
-EPOCHS, BATCH, RATE, LONGEST = 4, 16, 5e-5, 256
+EPOCHS, BATCH, RATE, LONGEST = 3, 16, 5e-5, 256
 
 
 def learn_and_tag(learn: Corpus, test: Corpus, folder: Path, seed: int) -> tuple[pd.DataFrame, int]:
@@ -94,6 +95,7 @@ def _train(
             logging_strategy="no",
             report_to=[],
             disable_tqdm=True,
+            bf16=choose(reduced=True).precision == "bfloat16",
             use_cpu=not torch.cuda.is_available(),
             dataloader_pin_memory=False,
             seed=seed,

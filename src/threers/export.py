@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -11,6 +10,7 @@ from pathlib import Path, PurePath
 
 import pandas as pd
 
+from threers.atomic import whole_file
 from threers.corpus import Corpus
 from threers.errors import InputError, OutputExistsError
 from threers.formats import find_files
@@ -87,10 +87,12 @@ def write_documents(
         except InputError as error:
             where = "" if form.together else f"session {part[0].session!r}: "
             raise InputError(f"format={form.name}: {where}{error}") from error
-        _write(path, content)
+        with whole_file(path) as scratch:
+            scratch.write_bytes(content)
     if form.settings is not None:
         beside = to.with_suffix(".config.xml")
-        _write(beside, form.settings(list(titles)).encode())
+        with whole_file(beside) as scratch:
+            scratch.write_text(form.settings(list(titles)), encoding="utf-8")
         targets.append(beside)
     return targets
 
@@ -122,16 +124,3 @@ def _originals(corpus: Corpus, source: str) -> dict[str, File]:
             raise InputError(f"originals={source}: {row.source_file} was changed after the import; import it again")
         found[str(row.session_id)] = file
     return found
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    scratch = path.with_name(f".{path.name}.tmp")
-    try:
-        with scratch.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        scratch.replace(path)
-    finally:
-        scratch.unlink(missing_ok=True)

@@ -26,6 +26,7 @@ from threers.sampling import doubt_of_sessions, draw, uncoded_sessions, write_sh
 from threers.scores import (
     PARTS,
     begun,
+    finished_parts,
     owned,
     read_scores,
     same_run,
@@ -292,6 +293,17 @@ def export(run: ExportRun) -> tuple[list[Path], int]:
     documents = list(to_documents(corpus, codings))
     files = write_documents(documents, form, to, corpus, run.originals, run.overwrite)
     return files, int(codings["code"].notna().sum())
+
+
+def export_tables(run: ExportRun) -> list[Path]:
+    """The tables of a scores folder to SPSS files, with what the corpus, if one is given, says of the sessions."""
+    from threers.labelled import write_sav_files
+
+    corpus, scores = Corpus.load(run.corpus) if run.corpus else None, Path(run.scores).expanduser()
+    if corpus is not None:
+        _, manifest = finished_parts(scores)
+        same_codebook(manifest, corpus, run.scores)
+    return write_sav_files(scores, Path(run.to).expanduser(), corpus, run.overwrite)
 
 
 def sample(run: SampleRun) -> dict[str, Any]:

@@ -79,7 +79,7 @@ def test_without_a_corpus_the_scores_stand_alone_and_what_was_left_to_humans_too
     run = ExportRun(scores=str(scores), to=str(tmp_path), format="spss")
     files = runs.export_tables(run)
     assert "patient_id" not in pyreadstat.read_sav(files[0])[0]
-    with pytest.raises(OutputExistsError, match="sessions.sav: exists already"):
+    with pytest.raises(OutputExistsError, match=r"sessions\.sav: exists already"):
         runs.export_tables(run)
     assert len(list(tmp_path.iterdir())) == 3
 

@@ -274,7 +274,7 @@ def export(run: ExportRun) -> tuple[list[Path], int]:
     """Tags of a scores folder, or the codings of a corpus, to files for coders' tools. Returns the files and how many
     codings they hold.
     """
-    from threers.export import to_documents, write_documents
+    from threers.export import held_by, to_documents, write_documents
     from threers.formats.known import writer
 
     to = Path(run.to).expanduser()
@@ -289,8 +289,8 @@ def export(run: ExportRun) -> tuple[list[Path], int]:
         corpus = corpus.select(scores["session_id"].unique())
         codings = [table[table["session_id"].isin(scores["session_id"])] for table in codings]
         codings.append(scores_to_codings(scores, corpus.codebook, f"model:{manifest['name']}"))
-    codings = pd.concat(codings, ignore_index=True)
-    documents = list(to_documents(corpus, codings))
+    codings = held_by(form, pd.concat(codings, ignore_index=True))
+    documents = list(to_documents(corpus, codings, run.segment_minutes))
     files = write_documents(documents, form, to, corpus, run.originals, run.overwrite)
     return files, int(codings["code"].notna().sum())
 

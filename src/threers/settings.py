@@ -281,10 +281,13 @@ class ExportRun:
     coders: bool = False
     """True: beside the tags of `scores`, the coders' own codings."""
     originals: str = ""
+    segment_minutes: float = 5.0
+    """Length of the segments that coders have coded, to write their times."""
     overwrite: bool = False
 
     def __post_init__(self) -> None:
         _require_given("to", self.to)
+        _require(self.segment_minutes > 0, "segment_minutes", self.segment_minutes, "above 0")
         if self.format != "spss":
             of_spss = self.to.lower().endswith((".sav", ".zsav"))
             _require(not of_spss, "to", self.to, "a folder, with format=spss: it gets a file for each table of scores")

@@ -23,6 +23,7 @@ from threers.formats.reading import headers_of, read_files
 from threers.formats.rejects import Rejects, names_apart
 from threers.formats.roles import UnknownSpeakersError, require_roles
 from threers.formats.tables import find_files
+from threers.formats.tiers import UNCLEAR
 from threers.formats.two_tables import read_two_tables
 from threers.formats.utterances import keep_usable, sessions_table, utterances_table
 
@@ -57,7 +58,8 @@ def import_files(
         roles: speaker as written (or a pattern with `*`) -> role, or the path of a table with the columns `file`,
             `speaker`, `role`; goes before the reader's own.
         columns: field -> header or headers, instead of the reader's own (see `Reader.override`).
-        every_role: refuse speakers whose role nobody said; else they are `unknown`.
+        every_role: refuse speakers whose role nobody said, and tiers that may be speech or not; else speakers are
+            `unknown`, and such tiers are left out.
 
     Raises:
         UnknownSpeakersError: with `every_role`, a speaker without a role.
@@ -74,6 +76,8 @@ def import_files(
     codebook = _load_codebook(codebook, reader)
     reader.require_fit(codebook)
     bound = read_files(files, reader, codebook, rejects)
+    if every_role:
+        _require_clear_tiers(rejects)
     require_somewhere(reader, columns or {}, bound)
 
     rows, marks = stack_marks(bound, reader, codebook)
@@ -99,6 +103,18 @@ def import_files(
         rejects=rejects.frame(),
         manifest=manifest,
     )
+
+
+def _require_clear_tiers(rejects: Rejects) -> None:
+    found = rejects.frame()
+    unclear = found[found["reason"].str.startswith(UNCLEAR)]
+    if len(unclear):
+        first = unclear.iloc[0]
+        raise InputError(
+            f"{first['file']}: {first['reason'].partition(';')[0]} ({len(unclear)} such tiers), so nothing was "
+            "written. Say what is what in a reader of your own: copy configs/reader/transcript.yaml, name the tiers in "
+            "speech_tiers or code_tiers, and give it as reader=my_lab.yaml"
+        )
 
 
 def choose_reader(

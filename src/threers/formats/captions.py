@@ -12,7 +12,8 @@ from itertools import pairwise
 
 from threers.errors import InputError
 from threers.formats.documents import Context, Document, Line
-from threers.formats.times import seconds
+from threers.formats.speakers import find_names
+from threers.formats.times import seconds, with_thousandths
 
 #: Seconds of silence after which a speaker's next cue is a new utterance. Programs cut cues at breaths and at the ends
 #: of sentences, which are shorter; a longer silence is one that a coder may want to mark.
@@ -62,8 +63,13 @@ class Captions:
 
 def is_timing(line: str) -> bool:
     """Do the times of a cue stand on this line, one of them at least?"""
+    return read_timing(line) is not None
+
+
+def read_timing(line: str) -> tuple[str, str] | None:
+    """The times of a cue as they stand on this line, one of them at least; None: it has none."""
     found = _TIMING.match(line)
-    return found is not None and ":" in found["start"] + found["end"]
+    return (found["start"], found["end"]) if found and ":" in found["start"] + found["end"] else None
 
 
 def find_cues(text: str, *, web: bool) -> Captions:
@@ -80,10 +86,12 @@ def find_cues(text: str, *, web: bool) -> Captions:
             stretches[-1][2].append(line)
     found = Captions()
     lost: list[int] = []
+    timings = [times[which] for _, times, _ in stretches if times for which in ("start", "end")]
+    written = iter(with_thousandths(timings))
     identifier = ""
     for place, (row, times, lines) in enumerate(stretches):
         below = _take_identifier(lines, web) if place + 1 < len(stretches) else ""
-        start, end = (seconds(times[which]) if times else None for which in ("start", "end"))
+        start, end = (seconds(next(written)), seconds(next(written))) if times else (None, None)
         said: list[str] = []
         here = Cue(row=row, text="", start=start, end=end, identifier=identifier)
         for offset, block in _blocks(lines):
@@ -126,6 +134,8 @@ def document(cues: Sequence[Cue], context: Context) -> Document:
     notes: list[tuple[int | None, str]] = []
     if context.speaker is not None or not any(part.speaker for part in parts):
         parts, notes = _named(parts, context.speaker)
+    if context.speaker is None and not any(part.speaker for part in parts):
+        parts = _titled(parts)
     return merged(parts, notes)
 
 
@@ -239,6 +249,16 @@ def _named(cues: Sequence[Cue], pattern: re.Pattern[str] | None) -> tuple[list[C
     unsure = [cues[place].row for (place, _), one in found.items() if _name(one) not in names and _is_sure(one)]
     what = "perhaps a speaker: a text begins with words and a colon, too rare for a speaker"
     return parts, counted_note(unsure, what, "kept as text")
+
+
+def _titled(cues: list[Cue]) -> list[Cue]:
+    """Take who speaks from the first lines of the texts, if those are names, as in old transcripts of Teams."""
+    parted = [cue.text.strip().partition("\n") for cue in cues]
+    names = find_names([name for name, _, _ in parted])
+    return [
+        replace(cue, speaker=folded(name), text=said) if names else cue
+        for cue, (name, _, said) in zip(cues, parted, strict=True)
+    ]
 
 
 def _speakers(found: dict[tuple[int, int], re.Match[str]], cues: int) -> set[str]:

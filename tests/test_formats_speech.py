@@ -287,7 +287,7 @@ def test_teams_once_had_the_times_above_the_name_without_leading_zeros():
 def test_lines_below_times_that_do_not_come_back_name_nobody():
     text = OLD_TEAMS.replace("Jane Doe", "Well, Doctor", 1).replace("John Roe", "it was fine", 1)
     assert not any(speaker for speaker, *_ in timed(text.replace("Jane Doe", "Once again", 1)))
-    assert [line.speaker for line in srt.read(File(Path("a.srt"), text.encode()), CONTEXT)[0].lines][0] == ""
+    assert srt.read(File(Path("a.srt"), text.encode()), CONTEXT)[0].lines[0].speaker == ""
 
 
 def test_teams_says_who_had_it_transcribe_and_that_is_no_speech():

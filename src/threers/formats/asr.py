@@ -1,4 +1,4 @@
-"""Transcripts of speech recognition in JSON: WhisperX, whisper, Amazon Transcribe (Call Analytics too), and plain lists."""
+"""Transcripts of speech recognition in JSON: WhisperX, whisper, Amazon Transcribe, its Call Analytics, plain lists."""
 
 from __future__ import annotations
 

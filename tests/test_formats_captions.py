@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from threers.codebook import Codebook
 from threers.errors import InputError
 from threers.formats import srt, webvtt
-from threers.formats.captions import folded
+from threers.formats.cues import folded
 from threers.formats.documents import Context, Document, Line, Mark, Output
 from threers.formats.files import File
 

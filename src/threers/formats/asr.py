@@ -9,7 +9,8 @@ from itertools import groupby, pairwise
 from typing import Any
 
 from threers.errors import InputError
-from threers.formats.captions import Cue, counted_note, merged
+from threers.formats.captions import merged
+from threers.formats.cues import Cue, counted_note
 from threers.formats.documents import Context, Document, Format
 from threers.formats.files import File
 

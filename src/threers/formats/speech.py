@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
-from threers.formats.captions import GAP, read_timing
+from threers.formats.captions import GAP
+from threers.formats.cues import counted_note, read_timing
 from threers.formats.documents import Line
 from threers.formats.speakers import SPEAKER, Prefix, find_names, find_prefix, find_speakers, is_like_a_name, time_of
 from threers.formats.times import with_thousandths
@@ -95,10 +96,10 @@ def read_speech(text: str, pattern: re.Pattern[str] | None = None) -> Speech:
         _note_unsure(rows, chosen, speech)
     turns = _turns(rows, chosen)
     silent = [turn.row for turn in turns if not turn.words]
-    speech.notes += _counted(silent, "no text: a speaker says nothing", "left out")
+    speech.notes += counted_note(silent, "no text: a speaker says nothing", "left out")
     spoken = [turn for turn in turns if turn.words]
     unread = [one.row for one in spoken for time in (one.start, one.end) if time and time_of(time) is None]
-    speech.notes += _counted(unread, "time not readable", "utterance kept without it")
+    speech.notes += counted_note(unread, "time not readable", "utterance kept without it")
     speech.spoken = [_spoken(turn) for turn in spoken]
     return speech
 
@@ -150,7 +151,7 @@ def _without_notices(rows: list[_Row], speech: Speech) -> list[_Row]:
     notices = {
         row.row for row in rows if (found := _NOTICE.fullmatch(row.said.strip())) and found[1].casefold() in names
     }
-    speech.notes += _counted(sorted(notices), "notice of Teams: transcription was started or stopped", "left out")
+    speech.notes += counted_note(sorted(notices), "notice of Teams: transcription was started or stopped", "left out")
     return [row for row in rows if row.row not in notices]
 
 
@@ -168,7 +169,7 @@ def _without_header(rows: list[_Row], chosen: set[tuple[str, str]], speech: Spee
         first = place + 1
     times = [row for row in rows[:first] if _is_time(row)]
     header = [row.row for row in rows[:first] if not _is_time(row)]
-    speech.notes += _counted(header, "header: text before the first speaker", "left out")
+    speech.notes += counted_note(header, "header: text before the first speaker", "left out")
     return times + rows[first:]
 
 
@@ -192,7 +193,7 @@ def _note_unsure(rows: list[_Row], chosen: set[tuple[str, str]], speech: Speech)
         and (row.prefix.style, row.prefix.key) not in chosen
         and is_like_a_name(row.prefix.speaker)
     ]
-    speech.notes += _counted(unsure, "perhaps a speaker: a line begins like one, too rarely", "kept as text")
+    speech.notes += counted_note(unsure, "perhaps a speaker: a line begins like one, too rarely", "kept as text")
 
 
 def _turns(rows: list[_Row], chosen: set[tuple[str, str]]) -> list[_Turn]:
@@ -252,8 +253,3 @@ def _spoken(turn: _Turn) -> Spoken:
         end=time_of(turn.end) if turn.end else None,
     )
     return Spoken(line, turn.first, turn.last)
-
-
-def _counted(rows: list[int], what: str, done: str) -> list[tuple[int | None, str]]:
-    """Make one note at the first of the rows; none without rows."""
-    return [(rows[0], f"{what} ({len(rows)} such in this session); {done}")] if rows else []

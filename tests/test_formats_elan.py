@@ -152,7 +152,7 @@ def test_few_short_values_of_someone_who_speaks_elsewhere_are_not_taken_for_spee
     assert len(read(eaf(spoken + tier("P mhm", (3, 4, "mhm"), PARTICIPANT="P"))).lines) == 2, "nothing comes back"
 
 
-def test_an_import_asks_what_an_unclear_tier_is(tmp_path):
+def test_an_import_asks_what_an_unclear_tier_is_and_says_what_it_took_for_codes(tmp_path, caplog):
     tiers = tier("P", (1, 2, "hm"), (2, 3, "no"), PARTICIPANT="P") + tier("gest", *GESTURES, PARTICIPANT="P")
     (tmp_path / "s.eaf").write_bytes(eaf(tiers))
     given = {"codebook": "3rs-2015", "roles": {"P": "patient"}, "every_role": True}
@@ -163,6 +163,12 @@ def test_an_import_asks_what_an_unclear_tier_is(tmp_path):
     lab = Reader.load("transcript")
     assert len(import_files(tmp_path, replace(lab, speech_tiers=("p",)), **given).utterances) == 2
     assert len(import_files(tmp_path, replace(lab, speech_tiers=("P", "gest*")), **given).utterances) == 8
+    assert not caplog.records
+    (tmp_path / "t.eaf").write_bytes(eaf(tier("P", (1, 2, "hm")) + tier("a", (1, 2, "W1")) + tier("b", (1, 2, "W1"))))
+    with caplog.at_level("INFO"):
+        import_files(tmp_path / "t.eaf", **given)
+    assert caplog.messages[0].startswith("2 tiers hold nothing but codes and were taken for codings. If not: Say")
+    (tmp_path / "t.eaf").unlink()
     given["roles"]["gest"] = "other"
     assert len(import_files(tmp_path, **given).utterances) == 8, "a name with a role is a speaker's"
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from tests.scored import TAGS, make_scored
-from threers import runs
+from threers import cli, runs
 from threers.codebook import Codebook
 from threers.errors import InputError, OutputExistsError, SettingsError
 from threers.formats.spss import read_sav
@@ -28,6 +28,11 @@ def scored(tmp_path_factory):
     run = ExportRun(scores=str(scores), corpus=str(corpus), to=str(folder / "spss"), format="spss")
     assert [file.name for file in runs.export_tables(run)] == ["sessions.sav", "segments.sav", "utterances.sav"]
     return scores, corpus, folder / "spss"
+
+
+def test_the_command_says_what_it_wrote(scored, tmp_path, capsys):
+    cli._export(ExportRun(scores=str(scored[0]), to=str(tmp_path), format="spss"))
+    assert capsys.readouterr().out == f"sessions.sav, segments.sav, utterances.sav written: {tmp_path}\n"
 
 
 @pytest.mark.parametrize("name", ["sessions", "segments"])

@@ -7,6 +7,7 @@ of two coders' tables without transcripts.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,13 @@ from threers.formats.tables import find_files
 from threers.formats.tiers import UNCLEAR
 from threers.formats.two_tables import read_two_tables
 from threers.formats.utterances import keep_usable, sessions_table, utterances_table
+
+logger = logging.getLogger(__name__)
+
+_SAY_TIERS = (
+    "Say what is what in a reader of your own: copy configs/reader/transcript.yaml, name the tiers in speech_tiers or "
+    "code_tiers, and give it as reader=my_lab.yaml"
+)
 
 __all__ = [
     "Reader",
@@ -77,7 +85,7 @@ def import_files(
     reader.require_fit(codebook)
     bound = read_files(files, reader, codebook, rejects)
     if every_role:
-        _require_clear_tiers(rejects)
+        _check_tiers(bound, rejects)
     require_somewhere(reader, columns or {}, bound)
 
     rows, marks = stack_marks(bound, reader, codebook)
@@ -105,16 +113,18 @@ def import_files(
     )
 
 
-def _require_clear_tiers(rejects: Rejects) -> None:
+def _check_tiers(bound: list[Bound], rejects: Rejects) -> None:
+    """Refuse tiers that may be speech or not, and say how many were taken for codes by what stands in them."""
     found = rejects.frame()
     unclear = found[found["reason"].str.startswith(UNCLEAR)]
     if len(unclear):
         first = unclear.iloc[0]
         raise InputError(
             f"{first['file']}: {first['reason'].partition(';')[0]} ({len(unclear)} such tiers), so nothing was "
-            "written. Say what is what in a reader of your own: copy configs/reader/transcript.yaml, name the tiers in "
-            "speech_tiers or code_tiers, and give it as reader=my_lab.yaml"
+            f"written. {_SAY_TIERS}"
         )
+    if guessed := sum(one.guessed for one in bound):
+        logger.info("%d tiers hold nothing but codes and were taken for codings. If not: %s", guessed, _SAY_TIERS)
 
 
 def choose_reader(

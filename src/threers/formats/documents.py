@@ -50,7 +50,7 @@ class Document:
 
     `session` empty: the file's name says which. `notes`: (row or None, reason) for what was left out or repaired; a
     reason is `kind: detail; what was done` and quotes no text. `facts`: `patient`, `therapist`, `session_number`, as
-    far as the file says.
+    far as the file says. `guessed`: tiers that were taken for codes because nothing else stands in them.
     """
 
     session: str = ""
@@ -58,6 +58,7 @@ class Document:
     marks: list[Mark] = field(default_factory=list)
     notes: list[tuple[int | None, str]] = field(default_factory=list)
     facts: dict[str, str] = field(default_factory=dict)
+    guessed: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

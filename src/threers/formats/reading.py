@@ -127,6 +127,7 @@ def _bound(document: Document, file: File, reader: Reader, held: dict[str, tuple
         have=have | ({"code"} if document.marks else set()),
         headers=[],
         unused=[],
+        guessed=document.guessed,
     )
 
 

@@ -127,6 +127,7 @@ def document_of(tiers: Sequence[Tier], context: Context, notes: Iterable[tuple[i
     patterns = [tier_pattern(written) for written in context.code_tiers]
     coders = {n: _coder(tier, context, patterns) for n, tier in enumerate(tiers)}
     codes = {n: coder for n, coder in coders.items() if coder is not None}
+    document.guessed = 0 if patterns else sum(own_coder(tiers[n].name) is None for n in codes)
     order = parents_first(tiers)
     speech = _speech(tiers, order, codes, context, document.notes)
     names = {tiers[n].name for n in speech}

@@ -10,7 +10,7 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "threers"
 LAYERS = [
-    {"errors", "shipped", "codebook", "settings", "mapping", "configs"},
+    {"errors", "atomic", "shipped", "codebook", "settings", "mapping", "configs"},
     {"corpus", "splits", "scores", "journal", "streams", "shards", "formats", "export", "agreement"},
     {
         "backbones",
@@ -45,7 +45,7 @@ LAYERS = [
         "floors",
         "doctor",
     },
-    {"episodes", "summary", "prevalence", "card", "report", "sampling"},
+    {"episodes", "summary", "labelled", "prevalence", "card", "report", "sampling"},
     {"comparison", "runs", "screen", "demonstration"},
     {"cli"},
 ]

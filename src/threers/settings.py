@@ -284,22 +284,33 @@ class ScoreRun:
 
 @dataclass(kw_only=True, frozen=True)
 class ExportRun:
-    """`threers export`: tags, or coders' codings, back into the formats of coders' tools."""
+    """`threers export`: tags, or coders' codings, back into the formats of coders' tools; or scores for statistics."""
 
-    corpus: str
     to: str
+    corpus: str = ""
+    """May be empty only for `spss`."""
     scores: str = ""
     """Empty: the codings of the corpus are written."""
     format: str = ""
-    """Empty: what the suffix of `to` means."""
+    """Empty: what the suffix of `to` means. `spss`: the scores' summaries and utterances, in a folder."""
     coders: bool = False
     """True: beside the tags of `scores`, the coders' own codings."""
     originals: str = ""
+    segment_minutes: float = 5.0
+    """Length of the segments that coders have coded, to write their times."""
     overwrite: bool = False
 
     def __post_init__(self) -> None:
-        _require_given("corpus", self.corpus)
         _require_given("to", self.to)
+        _require(self.segment_minutes > 0, "segment_minutes", self.segment_minutes, "above 0")
+        if self.format != "spss":
+            of_spss = self.to.lower().endswith((".sav", ".zsav"))
+            _require(not of_spss, "to", self.to, "a folder, with format=spss: it gets a file for each table of scores")
+            _require_given("corpus", self.corpus)
+            return
+        _require_given("scores", self.scores)
+        for key in ("coders", "originals"):
+            _require(not getattr(self, key), key, getattr(self, key), "nothing with format=spss, which writes scores")
 
 
 @dataclass(kw_only=True, frozen=True)

@@ -1,6 +1,7 @@
 """Comparisons that print ratios: both sides in one run, on the same machine.
 
     .venv/bin/python scripts/benchmark.py context --corpus CORPUS [--folds 5] [--only 1] [--window-epochs 2]
+    .venv/bin/python scripts/benchmark.py abstaining --corpus CORPUS --out EVALUATION
     .venv/bin/python scripts/benchmark.py accuracy --corpus CORPUS --out FOLDER [--rows "default,plain fine-tune"]
     .venv/bin/python scripts/benchmark.py agreement
     .venv/bin/python scripts/benchmark.py scoring --tagger TAGGER --corpus CORPUS [--sessions 20]
@@ -26,6 +27,7 @@ os.environ |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error", "HF_HUB
 os.environ["ARROW_DEFAULT_MEMORY_POOL"] = "system"  # as the command line has it
 
 NEEDS = {
+    "abstaining": ["corpus", "out"],
     "context": ["corpus"],
     "accuracy": ["corpus", "out"],
     "agreement": [],
@@ -57,7 +59,7 @@ def main() -> None:
     parser.add_argument("--json", help="file to write the figures to")
     parser.add_argument("--plot", help="growth: SVG file to draw")
     parser.add_argument("--way", help=argparse.SUPPRESS)
-    parser.add_argument("--out", help="accuracy, tactics: folder to go on in")
+    parser.add_argument("--out", help="accuracy, tactics: folder to go on in; abstaining: a finished evaluation")
     given = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("threers").setLevel(logging.INFO)

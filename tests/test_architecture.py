@@ -10,7 +10,7 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "threers"
 LAYERS = [
-    {"errors", "shipped", "codebook", "settings", "mapping", "configs"},
+    {"errors", "atomic", "shipped", "codebook", "settings", "mapping", "configs"},
     {"corpus", "splits", "scores", "journal", "streams", "shards", "formats", "export", "agreement"},
     {
         "backbones",
@@ -37,6 +37,7 @@ LAYERS = [
         "precision",
         "training",
         "crossvalidation",
+        "processes",
         "scoring",
         "workers",
         "cluster",
@@ -44,7 +45,7 @@ LAYERS = [
         "floors",
         "doctor",
     },
-    {"episodes", "summary", "prevalence", "card", "report", "sampling"},
+    {"episodes", "summary", "labelled", "prevalence", "card", "report", "sampling"},
     {"comparison", "runs", "screen", "demonstration"},
     {"cli"},
 ]

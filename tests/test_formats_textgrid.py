@@ -57,6 +57,14 @@ def test_without_names_of_tiers_those_that_hold_only_codes_are_found():
     assert len(document.lines) == 3
 
 
+def test_a_tier_with_the_name_of_a_speaker_is_speech_whatever_its_words():
+    content = short('"IntervalTier" "P" 0 9 1 0 9 "W2"', '"IntervalTier" "T" 0 9 1 0 9 "So?"')
+    assert [mark.code for mark in read(content).marks] == ["W2"], "nothing but its words tells what it is"
+    document = read(content, replace(CONTEXT, knows=lambda name: name == "P"))
+    assert ([line.speaker for line in document.lines], document.marks) == (["P", "T"], [])
+    assert document.notes[0][1].startswith("codes in speech: 1 of 1 values")
+
+
 def test_points_that_are_no_codes_are_no_speech():
     document = read(short('"TextTier" "events" 0 9 2 1 "W1" 2 "door slams"', '"IntervalTier" "P" 0 9 1 0 9 "hm"'))
     assert [line.text for line in document.lines] == ["hm"]

@@ -32,7 +32,7 @@ def opinion(folder, *, lookahead):
     sessions = tokenise(corpus.utterances, tagger.tokenizer)
     encoder = copy.deepcopy(tagger.model.encoder)
     reading = tagger.reading(CPU, 512)
-    return tagger, Pretrained.fit(encoder, sessions, targets, targets.weight(0.5), corpus.codebook, reading)
+    return tagger, Pretrained.fit(encoder, 0, sessions, targets, targets.weight(0.5), corpus.codebook, reading)
 
 
 def judge(learnt, *sessions):

@@ -90,6 +90,37 @@ def load_encoder(folder: Path) -> tuple[Any, Any]:
     return encoder, load_tokenizer(folder)
 
 
+def keep_lower_layers(encoder: Any, count: int) -> None:
+    """Drop every layer of an encoder above the lowest `count`; 0 keeps all.
+
+    Raises:
+        InputError: it has fewer layers, or shares one among all of them, so that none can be dropped.
+
+    """
+    depth = encoder.config.num_hidden_layers
+    if count in (0, depth):
+        return
+    layers = layers_of(encoder)
+    if layers is None or count > depth:
+        raise InputError(
+            f"backbone: {count} layers were asked for, but it has {'one, used again' if layers is None else depth}; "
+            "set backbone.layers and backbone.read_layers to fewer, or to 0"
+        )
+    del layers[count:]
+    encoder.config.num_hidden_layers = count
+    if getattr(encoder.config, "layer_types", None):
+        encoder.config.layer_types = encoder.config.layer_types[:count]
+
+
+def layers_of(encoder: Any) -> Any:
+    """The list of an encoder's layers; None where all share one."""
+    from torch import nn
+
+    depth = encoder.config.num_hidden_layers
+    lists = (part for part in encoder.modules() if isinstance(part, nn.ModuleList) and len(part) == depth)
+    return next(lists, None)
+
+
 def load_tokenizer(folder: Path) -> Any:
     """Load the fast tokenizer of a local folder.
 

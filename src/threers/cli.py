@@ -176,6 +176,10 @@ def _score(run: Any) -> None:
 def _export(run: Any) -> None:
     from threers import runs
 
+    if run.format == "spss":
+        files = runs.export_tables(run)
+        _say(f"{', '.join(file.name for file in files)} written: {files[0].parent}")
+        return
     files, codings = runs.export(run)
     where = files[0] if len(files) == 1 else f"{files[0].parent} ({len(files)} files)"
     _say(f"{codings} codings written: {where}")

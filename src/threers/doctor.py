@@ -56,8 +56,11 @@ def _expectation(name: str, rate: float) -> str:
         config = read_json(locate(backbone) / "config.json")
     except InputError:
         return "unknown until the backbone is there"
+    depth = config["num_hidden_layers"]
+    used = backbone.layers or depth
     # A token is read by the encoder, again where chunks overlap, and by the lower layers of the untrained backbone.
-    passes = backbone.chunk_tokens / (backbone.chunk_tokens - backbone.overlap_tokens) + DEPTH
+    passes = used * backbone.chunk_tokens / (backbone.chunk_tokens - backbone.overlap_tokens)
+    passes = (passes + (backbone.read_layers or DEPTH * used)) / depth
     seconds = passes * operations_per_token(config, backbone.chunk_tokens) / (rate * 1e9 * USUAL_SHARE)
     return f"about {1 / seconds:,.0f} tokens of transcript per second, {SESSION_TOKENS * seconds:.1f} s for an hour"
 

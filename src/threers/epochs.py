@@ -22,6 +22,7 @@ from threers.corpus import Corpus
 from threers.decisions import family_columns, fit_decisions, macro_f1
 from threers.hardware import choose
 from threers.learner import Learner
+from threers.processes import is_worker
 from threers.scores import write_json
 from threers.tagger import Tagger
 from threers.targets import Targets
@@ -75,7 +76,7 @@ class EpochEnd(TrainerCallback):
     def __init__(self, batches: EpochBatches, validation: Validation, patience: int, folder: Path) -> None:
         self.batches, self.validation, self.patience, self.folder = batches, validation, patience, folder
         self.history: list[dict[str, Any]] = []
-        shown = sys.stderr.isatty() and ranks.is_first()
+        shown = sys.stderr.isatty() and ranks.is_first() and not is_worker()
         self.bar = Progress(console=Console(stderr=True), transient=True, disable=not shown)
 
     @property

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from threers.atomic import whole_file
 from threers.scores import part_file
 
 FILE = "journal.jsonl"
@@ -92,12 +93,8 @@ class Journal:
         self._write()
 
     def _write(self) -> None:
-        scratch = self.file.with_name(f".{self.file.name}.tmp")
-        with scratch.open("wb") as file:
-            file.writelines(map(_line, self.entries.values()))
-            file.flush()
-            os.fsync(file.fileno())
-        scratch.replace(self.file)
+        with whole_file(self.file) as scratch:
+            scratch.write_bytes(b"".join(map(_line, self.entries.values())))
 
 
 def _line(entry: Entry) -> bytes:

@@ -14,16 +14,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
-from torch import nn
+from safetensors import safe_open
+from safetensors.torch import save_file
 
+from threers.backbones import keep_lower_layers, layers_of
 from threers.chunks import SessionTokens
 from threers.codebook import Codebook
 from threers.encode import Encoded, Reading, encode, piece_means
 from threers.linear import fit_linear
 from threers.targets import Targets
 
-#: Share of the backbone's layers that are kept.
+#: Share of the backbone's layers that are kept, unless its settings say how many.
 DEPTH = 2 / 3
 #: How far back another utterance lies (negative: ahead) -> the weight of its vector, with a place of its own.
 NEIGHBOURS = {1: 0.7, 2: 0.5, -1: 0.5}
@@ -58,6 +59,7 @@ class Pretrained:
     def fit(
         cls,
         encoder: Any,
+        layers: int,
         sessions: Sequence[SessionTokens],
         targets: Targets,
         weight: np.ndarray,
@@ -68,6 +70,7 @@ class Pretrained:
 
         Args:
             encoder: the whole backbone.
+            layers: how many of its layers are kept; the two uppermost of them are read. 0: two thirds.
             sessions: what to learn from.
             targets: of each utterance.
             weight: of each coding, (n_utterances, n_codes); 0 = not coded.
@@ -75,7 +78,9 @@ class Pretrained:
             reading: how the sessions are read.
 
         """
-        _keep_lower_layers(encoder)
+        if not layers and layers_of(encoder) is not None:
+            layers = max(1, round(encoder.config.num_hidden_layers * DEPTH))
+        keep_lower_layers(encoder, layers)
         for parameter in encoder.parameters():
             # As they will be saved, so that a tagger says the same before and after.
             parameter.data = parameter.data.half().float()
@@ -101,17 +106,18 @@ class Pretrained:
         """Write as safetensors, the encoder in half precision."""
         state = {ENCODER + name: _half(tensor) for name, tensor in self.encoder.state_dict().items()}
         linear = {"center": self.center, "weights": self.weights, "intercept": self.intercept}
-        save_file(state | {name: torch.from_numpy(array) for name, array in linear.items()}, str(path))
+        tensors = state | {name: torch.from_numpy(array) for name, array in linear.items()}
+        save_file(tensors, str(path), metadata={"layers": str(self.encoder.config.num_hidden_layers)})
 
     @classmethod
     def load(cls, path: Path, encoder: Any, *, lookahead: bool) -> Pretrained:
         """Read what `save` wrote into a backbone of the same configuration."""
-        state = load_file(str(path))
+        with safe_open(str(path), "pt") as file:
+            state = {name: file.get_tensor(name) for name in file.keys()}
+            layers = int((file.metadata() or {})["layers"])  # which older versions did not write
         linear = [state.pop(name).numpy() for name in ("center", "weights", "intercept")]
-        _keep_lower_layers(encoder)
+        keep_lower_layers(encoder, layers)
         encoder.load_state_dict({name.removeprefix(ENCODER): tensor for name, tensor in state.items()})
-        if len(linear[0]) != 2 * encoder.config.hidden_size:
-            raise KeyError("center")  # made by an older version, which read one layer
         return cls(encoder.eval(), lookahead, *linear)
 
     def _pool(
@@ -139,15 +145,6 @@ class Pretrained:
             near = [weight * _back(above, by) for by, weight in NEIGHBOURS.items() if by > 0 or self.lookahead]
             far = [FARTHER_WEIGHT * sum(_back(above, by) for by in distances) for distances in FARTHER]
             yield np.hstack([own, length, *near, *far]).astype(np.float32)
-
-
-def _keep_lower_layers(encoder: Any) -> None:
-    """Drop the upper layers, where the backbone has a list of them (one that shares them has none)."""
-    depth = encoder.config.num_hidden_layers
-    for stack in encoder.modules():
-        if isinstance(stack, nn.ModuleList) and len(stack) == depth:
-            del stack[max(1, round(depth * DEPTH)) :]
-            return
 
 
 def _half(tensor: torch.Tensor) -> torch.Tensor:

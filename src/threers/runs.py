@@ -26,6 +26,7 @@ from threers.sampling import doubt_of_sessions, draw, uncoded_sessions, write_sh
 from threers.scores import (
     PARTS,
     begun,
+    finished_parts,
     owned,
     read_scores,
     same_run,
@@ -129,7 +130,8 @@ def evaluate(run: EvaluateRun) -> pd.DataFrame:
     name = f"model:{run.backbone.name}"
     with owned(out, identity, "out", run.overwrite):
         parts = out / "folds"
-        folds.run_folds(coded, fold_of, run.backbone, run.training, parts)
+        of = folds.CrossValidation(coded, fold_of, run.backbone, run.training, parts, run.seed, run.workers)
+        folds.run_folds(of)
         scores = folds.out_of_fold(coded, parts, run.folds)
         write_parquet(scores, out / "scores" / "utterances" / "part-00000.parquet")
         write_summaries(lambda: [scores], corpus.codebook, out / "scores")
@@ -137,7 +139,7 @@ def evaluate(run: EvaluateRun) -> pd.DataFrame:
         codings = scores_to_codings(scores, corpus.codebook, name)
         curve = None
         if run.curve:
-            learnt = folds.run_curve(coded, fold_of, run.backbone, run.training, parts, run.seed)
+            learnt = folds.run_curve(of)
             tables = {s: folds.together(parts, folds.curve_name(s), run.folds) for s in folds.SHARES}
             machines = {s: scores_to_codings(table, corpus.codebook, name) for s, table in tables.items()}
             curve = _curve(coded, machines | {1.0: codings}, learnt, run)
@@ -273,7 +275,7 @@ def export(run: ExportRun) -> tuple[list[Path], int]:
     """Tags of a scores folder, or the codings of a corpus, to files for coders' tools. Returns the files and how many
     codings they hold.
     """
-    from threers.export import to_documents, write_documents
+    from threers.export import held_by, to_documents, write_documents
     from threers.formats.known import writer
 
     to = Path(run.to).expanduser()
@@ -288,10 +290,21 @@ def export(run: ExportRun) -> tuple[list[Path], int]:
         corpus = corpus.select(scores["session_id"].unique())
         codings = [table[table["session_id"].isin(scores["session_id"])] for table in codings]
         codings.append(scores_to_codings(scores, corpus.codebook, f"model:{manifest['name']}"))
-    codings = pd.concat(codings, ignore_index=True)
-    documents = list(to_documents(corpus, codings))
+    codings = held_by(form, pd.concat(codings, ignore_index=True))
+    documents = list(to_documents(corpus, codings, run.segment_minutes))
     files = write_documents(documents, form, to, corpus, run.originals, run.overwrite)
     return files, int(codings["code"].notna().sum())
+
+
+def export_tables(run: ExportRun) -> list[Path]:
+    """The tables of a scores folder to SPSS files, with what the corpus, if one is given, says of the sessions."""
+    from threers.labelled import write_sav_files
+
+    corpus, scores = Corpus.load(run.corpus) if run.corpus else None, Path(run.scores).expanduser()
+    if corpus is not None:
+        _, manifest = finished_parts(scores)
+        same_codebook(manifest, corpus, run.scores)
+    return write_sav_files(scores, Path(run.to).expanduser(), corpus, run.overwrite)
 
 
 def sample(run: SampleRun) -> dict[str, Any]:

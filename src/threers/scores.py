@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import shutil
-import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import pairwise
@@ -19,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
+from threers.atomic import whole_file
 from threers.codebook import Codebook
 from threers.corpus import ROWS_AT_ONCE
 from threers.errors import InputError, OutputExistsError, ThreersError
@@ -73,43 +72,39 @@ def part_file(parts: Path, number: int) -> Path:
 
 def write_parquet(table: pd.DataFrame, path: Path) -> None:
     """Write a table under a temporary name, sync it to disk, then rename: it is there whole or not at all."""
-    scratch = _scratch(path)
     rows = pa.Table.from_pandas(table, preserve_index=False)
     for place, field in enumerate(rows.schema):
         # Lists that are all empty have no type of their own, and such a part could not be read beside the others.
         if field.type == pa.list_(pa.null()):
             rows = rows.set_column(place, field.name, rows[field.name].cast(pa.list_(pa.string())))
-    pq.write_table(rows, scratch)
-    _finish(scratch, path)
+    with whole_file(path) as scratch:
+        pq.write_table(rows, scratch)
 
 
 def write_parquet_parts(tables: Iterable[pd.DataFrame], path: Path) -> None:
     """Write tables with the same columns one after the other into one file, as `write_parquet` does."""
-    scratch = _scratch(path)
     writer = None
-    try:
-        for table in tables:
-            rows = pa.Table.from_pandas(table, schema=writer.schema if writer else None, preserve_index=False)
-            writer = writer or pq.ParquetWriter(scratch, rows.schema)
-            writer.write_table(rows)
-    finally:
-        if writer:
-            writer.close()
-    _finish(scratch, path)
+    with whole_file(path) as scratch:
+        try:
+            for table in tables:
+                rows = pa.Table.from_pandas(table, schema=writer.schema if writer else None, preserve_index=False)
+                writer = writer or pq.ParquetWriter(scratch, rows.schema)
+                writer.write_table(rows)
+        finally:
+            if writer:
+                writer.close()
 
 
 def write_csv(table: pd.DataFrame, path: Path) -> None:
     """Write a table as CSV, as `write_parquet` does."""
-    scratch = _scratch(path)
-    table.to_csv(scratch, index=False)
-    _finish(scratch, path)
+    with whole_file(path) as scratch:
+        table.to_csv(scratch, index=False)
 
 
 def write_json(data: Any, path: Path) -> None:
     """Write JSON under a temporary name, sync it to disk, then rename."""
-    scratch = _scratch(path)
-    scratch.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    _finish(scratch, path)
+    with whole_file(path) as scratch:
+        scratch.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def read_json(path: Path) -> Any:
@@ -230,29 +225,28 @@ def scored_sessions(parts: Iterable[Path]) -> Iterator[pd.DataFrame]:
     """The scored utterances of one session after the other; of a part, no more than some thousand rows are held."""
     for part in parts:
         with pq.ParquetFile(part) as file:
-            rest = pd.DataFrame()
-            for batch in file.iter_batches(batch_size=ROWS_AT_ONCE):
-                rows = pd.concat([rest, batch.to_pandas()], ignore_index=True)
+            for rows in whole_sessions(batch.to_pandas() for batch in file.iter_batches(batch_size=ROWS_AT_ONCE)):
                 firsts = np.flatnonzero(rows["session_id"] != rows["session_id"].shift())
-                # The last session of a batch may go on in the next.
-                for first, last in pairwise(firsts):
+                for first, last in pairwise([*firsts, len(rows)]):
                     yield rows[first:last].reset_index(drop=True)
-                rest = rows[firsts[-1] :]
-            if len(rest):
-                yield rest.reset_index(drop=True)
 
 
-def _scratch(path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # A name of its own: on a cluster, a worker that was given up may still be writing the part that another repeats.
-    return path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+def whole_sessions(batches: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+    """The rows of tables that were cut anywhere, cut anew so that no session is parted.
 
-
-def _finish(scratch: Path, path: Path) -> None:
-    scratch.chmod(0o600)
-    with scratch.open("rb") as file:
-        os.fsync(file.fileno())
-    scratch.replace(path)
+    `batches`: tables with `session_id`, none of them empty; a session's rows are neighbours.
+    """
+    rest = pd.DataFrame()
+    for batch in batches:
+        rows = batch if rest.empty else pd.concat([rest, batch], ignore_index=True)
+        # The last session of a batch may go on in the next.
+        others = np.flatnonzero(rows["session_id"] != rows["session_id"].iloc[-1])
+        last = int(others[-1]) + 1 if len(others) else 0
+        if last:
+            yield rows[:last]
+        rest = rows[last:]
+    if len(rest):
+        yield rest
 
 
 def _empty(folder: Path) -> None:

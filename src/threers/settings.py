@@ -58,6 +58,13 @@ class Backbone:
     """Tokens that neighbouring chunks share when scoring."""
     lookahead: bool = True
     """False hides every later utterance: for use while the session is still going on."""
+    layers: int = 0
+    """Use the lowest so many layers only; 0: all of them."""
+    frozen_layers: int = 0
+    """The lowest so many layers, and all below them, stay as they were: less to compute. 0: all are trained."""
+    read_layers: int = 0
+    """At which layer the backbone as it was before training is read, see `training.pretrained_share`; 0: at two thirds
+    of its depth."""
     learning_rate: float = 5e-5
     """Peak rate of the backbone's weights."""
 
@@ -77,6 +84,11 @@ class Backbone:
             self.overlap_tokens,
             f"between 0 and half of chunk_tokens ({self.chunk_tokens // 2})",
         )
+        most = self.layers or 1000
+        _require(self.layers >= 0, "backbone.layers", self.layers, "0 or more")
+        for key in ("frozen_layers", "read_layers"):
+            expected = f"0 to {most}, the layers used" if self.layers else "0 or more"
+            _require(0 <= getattr(self, key) <= most, f"backbone.{key}", getattr(self, key), expected)
         _require(0 < self.learning_rate < 1, "backbone.learning_rate", self.learning_rate, "between 0 and 1")
 
 
@@ -231,6 +243,8 @@ class EvaluateRun:
     resamples: int = 2000
     curve: bool = False
     """True: also learn from a quarter, half and three quarters of each fold's groups."""
+    workers: int = 1
+    """Folds trained side by side, each with its share of the processor; every one takes memory of its own."""
     overwrite: bool = False
 
     def __post_init__(self) -> None:
@@ -238,6 +252,7 @@ class EvaluateRun:
         _require_given("out", self.out)
         _require(self.folds >= 2, "folds", self.folds, "at least 2")
         _require(self.resamples >= 100, "resamples", self.resamples, "at least 100")
+        _require(self.workers >= 1, "workers", self.workers, "at least 1")
 
 
 @dataclass(kw_only=True, frozen=True)
@@ -275,22 +290,33 @@ class ScoreRun:
 
 @dataclass(kw_only=True, frozen=True)
 class ExportRun:
-    """`threers export`: tags, or coders' codings, back into the formats of coders' tools."""
+    """`threers export`: tags, or coders' codings, back into the formats of coders' tools; or scores for statistics."""
 
-    corpus: str
     to: str
+    corpus: str = ""
+    """May be empty only for `spss`."""
     scores: str = ""
     """Empty: the codings of the corpus are written."""
     format: str = ""
-    """Empty: what the suffix of `to` means."""
+    """Empty: what the suffix of `to` means. `spss`: the scores' summaries and utterances, in a folder."""
     coders: bool = False
     """True: beside the tags of `scores`, the coders' own codings."""
     originals: str = ""
+    segment_minutes: float = 5.0
+    """Length of the segments that coders have coded, to write their times."""
     overwrite: bool = False
 
     def __post_init__(self) -> None:
-        _require_given("corpus", self.corpus)
         _require_given("to", self.to)
+        _require(self.segment_minutes > 0, "segment_minutes", self.segment_minutes, "above 0")
+        if self.format != "spss":
+            of_spss = self.to.lower().endswith((".sav", ".zsav"))
+            _require(not of_spss, "to", self.to, "a folder, with format=spss: it gets a file for each table of scores")
+            _require_given("corpus", self.corpus)
+            return
+        _require_given("scores", self.scores)
+        for key in ("coders", "originals"):
+            _require(not getattr(self, key), key, getattr(self, key), "nothing with format=spss, which writes scores")
 
 
 @dataclass(kw_only=True, frozen=True)

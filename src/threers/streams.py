@@ -18,6 +18,7 @@ from threers.codebook import EXTRA_ROLES, Codebook
 from threers.corpus import TABLES
 from threers.errors import InputError, SettingsError
 from threers.formats import Rejects, choose_reader, find_files, import_files, names_apart
+from threers.scores import whole_sessions
 
 COLUMNS = ["session_id", "utterance_id", "role", "start", "end", "text"]
 
@@ -111,19 +112,10 @@ class Source:
         with _open(self.table) as table:
             total = max(1, table.metadata.num_rows)
             done = 0
-            rest = pd.DataFrame(columns=COLUMNS)
-            for batch in _batches(table):
-                rows = batch.to_pandas()
-                rows = rows if rest.empty else pd.concat([rest, rows], ignore_index=True)
-                # The last session of a batch may go on in the next.
-                others = np.flatnonzero(rows["session_id"] != rows["session_id"].iloc[-1])
-                last = int(others[-1]) + 1 if len(others) else 0
-                for session in _sessions(rows[:last], done, total):
+            for rows in whole_sessions(batch.to_pandas() for batch in _batches(table)):
+                for session in _sessions(rows, done, total):
                     yield session, self.table.name
-                done += last
-                rest = rows[last:]
-            for session in _sessions(rest, done, total):
-                yield session, self.table.name
+                done += len(rows)
 
     def _from_files(self) -> Iterator[tuple[Session, str]]:
         for number, file in enumerate(self._files):

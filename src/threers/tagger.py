@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from threers.attention import suit
-from threers.backbones import WEIGHTS, load_encoder, load_tokenizer
+from threers.backbones import WEIGHTS, keep_lower_layers, load_encoder, load_tokenizer
 from threers.calibration import FILE as CALIBRATION
 from threers.calibration import Calibration
 from threers.chunks import Chunker, SessionTokens
@@ -57,6 +57,7 @@ class Tagger:
     def start(cls, folder: Path, backbone: Backbone, codebook: Codebook, dropout: float) -> Tagger:
         """A tagger with a pretrained backbone and untrained heads."""
         encoder, tokenizer = load_encoder(folder)
+        keep_lower_layers(encoder, backbone.layers)
         check_fit(encoder.config, tokenizer, backbone)
         model = SpanTagger(encoder, len(codebook.tag_codes()), lookahead=backbone.lookahead, dropout=dropout)
         return cls(model, tokenizer, codebook, backbone, Decisions.neutral(codebook), {})

@@ -83,6 +83,7 @@ def fit(
     if training.pretrained_share:
         tagger.pretrained = Pretrained.fit(
             copy.deepcopy(tagger.model.encoder),
+            backbone.read_layers,
             examples.sessions,
             of_learn,
             weight,
@@ -235,6 +236,9 @@ def _rate_groups(learner: Learner, backbone: Backbone, training: Training) -> li
         if name.startswith("encoder."):
             numbers = re.findall(r"\.layers?\.(\d+)\.", name)
             below = depth - int(numbers[0]) - 1 if numbers else (0 if "pooler" in name or "final" in name else depth)
+            if backbone.frozen_layers and below >= depth - backbone.frozen_layers:
+                parameter.requires_grad_(False)
+                continue
             rate = backbone.learning_rate * training.layer_decay**below
         else:
             rate = training.head_learning_rate

@@ -81,6 +81,7 @@ def train(run: TrainRun) -> Path:
     """
     from threers.calibration import from_evaluation
     from threers.card import model_card
+    from threers.membership import membership
     from threers.ranks import is_first
     from threers.training import fit
 
@@ -100,6 +101,7 @@ def train(run: TrainRun) -> Path:
         if not is_first():
             return out
         tagger.manifest |= identity | {"name": out.name, "synthetic": bool(corpus.manifest.get("synthetic"))}
+        tagger.manifest["membership"] = membership(tagger, corpus, run.training)
         if calibration is not None:
             tagger.calibration = calibration
             tagger.manifest["calibration"] = {"groups": calibration.groups, "utterances": len(calibration.group)}

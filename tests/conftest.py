@@ -48,9 +48,9 @@ def no_network_was_tried(network_log):
 
 
 @pytest.fixture
-def loopback(monkeypatch):
+def own_machine(monkeypatch):
     """For tests of programs that talk to themselves through sockets."""
-    monkeypatch.setenv(no_network.LOOPBACK, "1")
+    monkeypatch.setenv(no_network.OWN_MACHINE, "1")
 
 
 @pytest.fixture(scope="session")

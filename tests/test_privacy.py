@@ -59,7 +59,7 @@ def made_sources(folder: Path) -> None:
     source = folder / "source"
     source.mkdir()
     for number, first in enumerate((0, 6)):
-        table = coded(6, first)
+        table = coded(6, first).astype({"turn": object})
         table.loc[0, "code"] = table.loc[1, "turn"] = table["text"][0]  # in the wrong cells, and so in rejects.csv
         table.to_csv(source / f"{FILE}-coded{number}.csv", index=False)
     for number in range(3):

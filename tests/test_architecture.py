@@ -11,7 +11,7 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "threers"
 LAYERS = [
     {"errors", "atomic", "shipped", "codebook", "settings", "mapping", "configs"},
-    {"corpus", "splits", "scores", "journal", "streams", "shards", "formats", "export", "agreement"},
+    {"corpus", "splits", "scores", "journal", "streams", "shards", "formats", "export", "purge", "agreement"},
     {
         "backbones",
         "ranks",
@@ -35,6 +35,7 @@ LAYERS = [
         "batches",
         "epochs",
         "precision",
+        "membership",
         "training",
         "crossvalidation",
         "processes",

@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import resources
@@ -22,6 +23,7 @@ VERBS = {
     "agree": "compare coders and models with each other",
     "sample": "choose sessions for people to code, and write their coding sheets",
     "report": "show scores as pages: where a session strained, was it repaired, is the tag right?",
+    "purge": "delete a folder that threers made, and what is unfinished beside it",
     "doctor": "show what is installed and what would be used",
     "demo": "go the whole way on the bundled synthetic sessions",
 }
@@ -95,7 +97,7 @@ def _compose_and_call(verb: str, rest: list[str]) -> None:
 
 @contextmanager
 def _one_line_errors(verb: str) -> Iterator[None]:
-    """End with one line and status 2 for what the user can mend; let a fault of ours through with its traceback."""
+    """End with one line and status 2 for what the user can mend; with status 1 and the place for a fault of ours."""
     from threers.errors import Stopped, ThreersError
 
     try:
@@ -113,8 +115,19 @@ def _one_line_errors(verb: str) -> Iterator[None]:
         if known is None and isinstance(error, OSError):
             known = f"{error.filename or 'input or output'}: {error.strerror or error}"
         if known is None:
-            raise
+            _say(_place_of_fault(error), file=sys.stderr)
+            sys.exit(1)
         _fail(f"threers {verb}: {known}")
+
+
+def _place_of_fault(error: Exception) -> str:
+    """A traceback without the errors' messages, which may quote a transcript."""
+    kinds, cause = [type(error).__name__], error.__cause__ or error.__context__
+    while cause is not None:
+        kinds.append(type(cause).__name__)
+        cause = cause.__cause__ or cause.__context__
+    where = "".join(traceback.format_tb(error.__traceback__))
+    return f"{where}{' after '.join(kinds)}: a fault in threers; its message is left out, because it may quote a text"
 
 
 def _jobs() -> dict[str, tuple[Callable[[Any], None], Any]]:
@@ -129,6 +142,7 @@ def _jobs() -> dict[str, tuple[Callable[[Any], None], Any]]:
         "agree": (_agree, settings.AgreeRun),
         "sample": (_sample, settings.SampleRun),
         "report": (_report, settings.ReportRun),
+        "purge": (_purge, settings.PurgeRun),
         "doctor": (_doctor, settings.DoctorRun),
         "demo": (_demo, settings.DemoRun),
     }
@@ -203,6 +217,12 @@ def _report(run: Any) -> None:
 
     sessions = runs.report(run)
     _say(f"{sessions} {'session' if sessions == 1 else 'sessions'}: open {Path(run.out) / 'index.html'} in a browser")
+
+
+def _purge(run: Any) -> None:
+    from threers import runs, screen
+
+    screen.show_purge(runs.purge(run), run.confirm)
 
 
 def _doctor(run: Any) -> None:
@@ -299,6 +319,8 @@ def _go_offline(allow_network: bool) -> None:
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
         "TRANSFORMERS_VERBOSITY": "error",
         "TOKENIZERS_PARALLELISM": "true",
+        # Whatever a library asks for, PyTorch unpickles data only.
+        "TORCH_FORCE_WEIGHTS_ONLY_LOAD": "1",
         # Arrow's own pool keeps what it once had, a tenth of the memory of a long run.
         "ARROW_DEFAULT_MEMORY_POOL": "system",
     }

@@ -21,6 +21,7 @@ from threers.errors import InputError, OutputExistsError
 from threers.formats import import_files, read_two_tables
 from threers.formats.privacy import find_identifiers, read_names, summarise
 from threers.prevalence import prevalence
+from threers.purge import Found, delete, find
 from threers.report import Batch, write_pages
 from threers.sampling import doubt_of_sessions, draw, uncoded_sessions, write_sheets
 from threers.scores import (
@@ -41,6 +42,7 @@ from threers.settings import (
     EvaluateRun,
     ExportRun,
     ImportRun,
+    PurgeRun,
     ReportRun,
     SampleRun,
     ScoreRun,
@@ -80,6 +82,7 @@ def train(run: TrainRun) -> Path:
     """
     from threers.calibration import from_evaluation
     from threers.card import model_card
+    from threers.membership import membership
     from threers.ranks import is_first
     from threers.training import fit
 
@@ -99,6 +102,7 @@ def train(run: TrainRun) -> Path:
         if not is_first():
             return out
         tagger.manifest |= identity | {"name": out.name, "synthetic": bool(corpus.manifest.get("synthetic"))}
+        tagger.manifest["membership"] = membership(tagger, corpus, run.training)
         if calibration is not None:
             tagger.calibration = calibration
             tagger.manifest["calibration"] = {"groups": calibration.groups, "utterances": len(calibration.group)}
@@ -333,6 +337,14 @@ def report(run: ReportRun) -> int:
     identity = {"source": batch.hash, **{key: asdict(run)[key] for key in REPORT_IDENTITY}}
     with owned(out, identity, "out", run.overwrite):
         return write_pages(batch, run, out)
+
+
+def purge(run: PurgeRun) -> list[Found]:
+    """What threers made at a place, and left unfinished beside it; with `confirm` it is gone afterwards."""
+    found = find(Path(run.path).expanduser())
+    if run.confirm:
+        delete(found)
+    return found
 
 
 def _require_learnable(corpus: Corpus, backbone: Backbone) -> None:

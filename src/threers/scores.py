@@ -154,7 +154,7 @@ def owned(folder: Path, run: Mapping[str, Any], what: str, overwrite: bool) -> I
 
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with _locked(folder, what):
+    with locked(folder, what):
         goes_on = claim(folder, run, what, overwrite)
         if goes_on:
             logger.info("going on with the run in %s", folder)
@@ -167,7 +167,8 @@ def owned(folder: Path, run: Mapping[str, Any], what: str, overwrite: bool) -> I
 
 
 @contextmanager
-def _locked(folder: Path, what: str) -> Iterator[None]:
+def locked(folder: Path, what: str) -> Iterator[None]:
+    """Hold a folder for the time of a block. Raises OutputExistsError when another run is at work there."""
     # The system takes the lock back when a process ends, however it ends.
     lock = FileLock(folder / LOCK)
     try:

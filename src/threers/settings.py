@@ -427,6 +427,18 @@ class ReportRun:
 
 
 @dataclass(kw_only=True, frozen=True)
+class PurgeRun:
+    """`threers purge`: delete what threers made."""
+
+    path: str
+    confirm: bool = False
+    """False: only show what would be deleted."""
+
+    def __post_init__(self) -> None:
+        _require_given("path", self.path)
+
+
+@dataclass(kw_only=True, frozen=True)
 class DoctorRun:
     """`threers doctor`: nothing to set."""
 

@@ -223,7 +223,8 @@ class LogitsReport:
 def _blank_encoder(folder: Path) -> Any:
     from transformers import AutoConfig, AutoModel
 
-    return AutoModel.from_config(AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False))
+    config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    return AutoModel.from_config(config, trust_remote_code=False)
 
 
 def _load_model(folder: Path, n_codes: int, lookahead: bool) -> SpanTagger:

@@ -6,6 +6,7 @@
     .venv/bin/python scripts/benchmark.py growth --corpus CORPUS [--plot docs/growth.svg]
     .venv/bin/python scripts/benchmark.py kills --tagger TAGGER --corpus CORPUS [--runs 50]
     .venv/bin/python scripts/benchmark.py importing
+    .venv/bin/python scripts/benchmark.py malformed [--runs 500] [--seed 1]
 
 What each compares stands at the top of its file in scripts/benchmarks.
 """
@@ -17,6 +18,7 @@ import importlib
 import json
 import logging
 import os
+import sys
 from pathlib import Path
 
 # Before anything imports transformers.
@@ -30,7 +32,10 @@ NEEDS = {
     "growth": ["corpus"],
     "kills": ["tagger", "corpus"],
     "importing": [],
+    "malformed": [],
 }
+# Where `tests` lies, whose tiny backbone `malformed` takes.
+sys.path.append(str(Path(__file__).parents[1]))
 
 
 def main() -> None:
@@ -44,7 +49,7 @@ def main() -> None:
     parser.add_argument("--only", type=int, help="context: run the first so many folds; default: all")
     parser.add_argument("--window-epochs", type=int, help="context: epochs of the window side; default: as the other")
     parser.add_argument("--sessions", type=int, default=20, help="scoring: sessions that the rivals score")
-    parser.add_argument("--runs", type=int, default=50, help="kills: runs to kill")
+    parser.add_argument("--runs", type=int, default=50, help="kills: runs to kill; malformed: inputs to try")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", help="file to write the figures to")
     parser.add_argument("--plot", help="growth: SVG file to draw")

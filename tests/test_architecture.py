@@ -11,7 +11,21 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "threers"
 LAYERS = [
     {"errors", "shipped", "codebook", "settings", "mapping", "configs"},
-    {"corpus", "splits", "scores", "journal", "streams", "shards", "formats", "export", "agreement"},
+    {
+        "stored",
+        "tables",
+        "corpus",
+        "splits",
+        "score_checks",
+        "scores",
+        "folders",
+        "journal",
+        "streams",
+        "shards",
+        "formats",
+        "export",
+        "agreement",
+    },
     {
         "backbones",
         "ranks",

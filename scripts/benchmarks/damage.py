@@ -29,7 +29,21 @@ VALUES: tuple[Any, ...] = (
     *(None, True, 0, -1, 10**30, 0.5, float("nan"), float("inf"), "", "x", "../x", "\x00", "9" * 400),
     *([], {}, [[]], {"x": None}, ["x", None], [1, 2, 3]),
 )
-TOKENS = (b"\x00", b"\xff\xfe", b"{", b"]", b'"', b"NaN", b"1e999", b"\n\n", b",,,,", b"\t", b"- : -", b"&a *a", b"--- ")
+TOKENS = (
+    b"\x00",
+    b"\xff\xfe",
+    b"{",
+    b"]",
+    b'"',
+    b"NaN",
+    b"1e999",
+    b"\n\n",
+    b",,,,",
+    b"\t",
+    b"- : -",
+    b"&a *a",
+    b"--- ",
+)
 #: Columns without which a table says nothing.
 NEEDED = {
     "utterances": ["session_id", "utterance_id", "role", "text"],
@@ -244,9 +258,14 @@ def other_type(path: Path, rng: random.Random) -> bool:
     pq.write_table(
         table.set_column(table.column_names.index(column), column, made[kind]).replace_schema_metadata(None), path
     )
-    return column in NEEDED.get(path.stem, []) and kind in ("nothing", "structs", "lists") and (column, kind) not in (
-        *(("start", "nothing"), ("end", "nothing"), ("code", "nothing")),
-        *(("tags", "lists"), ("p_W", "nothing"), ("p_C1", "nothing")),
+    return (
+        column in NEEDED.get(path.stem, [])
+        and kind in ("nothing", "structs", "lists")
+        and (column, kind)
+        not in (
+            *(("start", "nothing"), ("end", "nothing"), ("code", "nothing")),
+            *(("tags", "lists"), ("p_W", "nothing"), ("p_C1", "nothing")),
+        )
     )
 
 

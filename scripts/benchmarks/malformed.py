@@ -54,7 +54,9 @@ COMMANDS = (
         (ROLES,),
     ),
     Command(
-        "import", ("corpus", "corpus"), {"source": "sources", "names": "more/names.txt", "codebook": "sources/book.yaml"}
+        "import",
+        ("corpus", "corpus"),
+        {"source": "sources", "names": "more/names.txt", "codebook": "sources/book.yaml"},
     ),
     Command("import", ("corpus", "corpus"), {"source": "formats/*"}, ("codebook=3rs-2015", ROLES)),
     Command("train", ("tagger", "tagger"), {"corpus": "corpus", "backbone.path": "backbone"}, TRAINING),
@@ -81,9 +83,7 @@ COMMANDS = (
     ),
     Command("score", ("out", "scores"), {"tagger": "tagger", "source": "later"}, resumes=True),
     Command("score", ("out", "half/scores"), {"tagger": "tagger", "source": "later"}, resumes=True),
-    Command(
-        "score", ("out", "scores"), {"tagger": "tagger", "source": "sources/new.csv"}, (ROLES,)
-    ),
+    Command("score", ("out", "scores"), {"tagger": "tagger", "source": "sources/new.csv"}, (ROLES,)),
     Command("agree", ("out", "agreement"), {"corpus": "later", "scores": "scores"}, ("resamples=100",), resumes=True),
     Command("agree", ("out", "coders"), {"a": "sources/a.csv", "b": "sources/b.csv"}, ("resamples=100",)),
     Command("report", ("out", "pages"), {"scores": "scores", "corpus": "later"}, ("include_text=true",), resumes=True),
@@ -207,7 +207,12 @@ def _prepare(shelf: Shelf, command: Command, seed: int, rng: random.Random) -> t
     if rng.random() < 0.15:
         name, value = rng.choice(KEYS[command.verb]), rng.choice(ODD)
         words = [word for word in words if not word.startswith(f"{name}=")]
-        return Run(seed, command.verb, "value", f"{name}={value}", state), [*words, f"{name}={value}"], False, Path(name)
+        return (
+            Run(seed, command.verb, "value", f"{name}={value}", state),
+            [*words, f"{name}={value}"],
+            False,
+            Path(name),
+        )
     own = state != FRESH and rng.random() < (0.7 if place.startswith(HALF) else 0.3)
     target = _target(shelf.root / (place if own else rng.choice(sorted(inputs.values()))), rng)
     kind, way = rng.choice(sorted(damage.kinds(target).items()))
@@ -375,7 +380,9 @@ def compare(given: argparse.Namespace) -> dict[str, Any]:
         for run in runs(shelf, given.seed, given.runs):
             found.append(run)
             if run.fault:
-                print(f"seed {run.seed}: {run.verb}, {run.kind}, {run.what} ({run.state}): {run.fault}", file=sys.stderr)
+                print(
+                    f"seed {run.seed}: {run.verb}, {run.kind}, {run.what} ({run.state}): {run.fault}", file=sys.stderr
+                )
     outcomes = Counter((run.verb, run.kind, run.outcome if not run.fault else "FAULT") for run in found)
     return {
         "runs": len(found),

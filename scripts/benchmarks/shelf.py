@@ -92,13 +92,19 @@ def fill(root: Path) -> None:
     threers("sample", later, scores, "n=2", "how=uncertain", f"out={root / 'unsure'}")
     threers("export", later, scores, f"to={root / 'export' / 'tags.csv'}")
     threers(
-        "export", f"corpus={root / 'spoken'}", f"originals={root / 'elan'}", "format=elan", f"to={root / 'export' / 'elan'}"
+        "export",
+        f"corpus={root / 'spoken'}",
+        f"originals={root / 'elan'}",
+        "format=elan",
+        f"to={root / 'export' / 'elan'}",
     )
     threers("train", *learn, calibration, f"tagger={root / HALF / 'tagger'}", interrupted="threers.tagger.Tagger.save")
     shutil.copytree(root / "evaluation" / "folds", root / HALF / "evaluation" / "folds")
     shutil.copy(root / "evaluation" / "run.json", root / HALF / "evaluation")
     (root / HALF / "evaluation" / "folds" / "scores-1.parquet").unlink()
-    threers("evaluate", *evaluate, f"out={root / HALF / 'evaluation'}", interrupted="threers.crossvalidation.floor_tags")
+    threers(
+        "evaluate", *evaluate, f"out={root / HALF / 'evaluation'}", interrupted="threers.crossvalidation.floor_tags"
+    )
     shutil.copytree(root / "scores", root / HALF / "scores")
     (root / HALF / "scores" / "manifest.json").unlink()
     journal = root / HALF / "scores" / "journal.jsonl"

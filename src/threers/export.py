@@ -80,13 +80,15 @@ def write_documents(
         raise OutputExistsError(f"to={taken[0]}: exists already; name another place or say overwrite=true")
     sources = _originals(corpus, originals) if originals else {}
     parts = [documents] if form.together else [[document] for document in documents]
-    for path, part in zip(targets, parts, strict=True):
+    contents = []
+    for part in parts:
         output = Output(titles=titles, roles=corpus.codebook.roles, original=sources.get(part[0].session))
         try:
-            content = form.write(part, output)
+            contents.append(form.write(part, output))
         except InputError as error:
             where = "" if form.together else f"session {part[0].session!r}: "
             raise InputError(f"format={form.name}: {where}{error}") from error
+    for path, content in zip(targets, contents, strict=True):
         _write(path, content)
     if form.settings is not None:
         beside = to.with_suffix(".config.xml")

@@ -53,6 +53,10 @@ NEEDED = {
 }
 
 
+#: Damage to what a file means, not to its bytes; drawn more often, for its kinds are fewer.
+MEANT = ("other value", "column", "rows", "tensors", "column missing", "column type", "keys twice", "no rows", "cells")
+
+
 def kinds(path: Path) -> dict[str, Damage]:
     """The kinds of damage that suit what lies at the path."""
     found: dict[str, Damage] = {"gone": gone, "dangling link": dangling, "link to itself": circular}
@@ -401,6 +405,7 @@ _BY_SUFFIX: dict[str, dict[str, Damage]] = {
 
 
 def remove(path: Path) -> None:
+    """Take away what lies at a path, if anything does."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:

@@ -1,8 +1,8 @@
 """Malformed inputs over all verbs: each ends in one clear line and status 2, or in a reject, and nothing is lost.
 
 A small whole set of folders is made once: sources, corpora, a tagger of random weights, evaluation, scores, agreement,
-sample, pages. Each run damages one file or folder of it, or gives a key a value that it cannot have, and calls a verb in
-this process. Run N of seed S is drawn from S + N: a failure shows the seed with which `--runs 1` repeats it.
+sample, pages. Each run damages one file or folder of it, or gives a key a value that it cannot have, and calls a verb
+in this process. Run N of seed S is drawn from S + N: a failure shows the seed with which `--runs 1` repeats it.
 """
 
 from __future__ import annotations
@@ -29,6 +29,11 @@ from .shelf import CANARY, HALF, ROLES, SETTINGS, fill, threers_main
 
 #: A folder that a run may leave behind for the next one to go on with: its lock, and the work of a cut-off training.
 HIDDEN = re.compile(r"(^|/)\.lock$")
+#: Verb and file: what it has no need to read.
+UNREAD = re.compile(
+    r"scores/(segments|sessions)\.|^score later/codings|evaluation/(folds|scores/s|curve|agreement)|^export elan/|"
+    r"^(train|evaluate) evaluation/folds"
+)
 OVERWRITE, OWN, FRESH = "overwrite", "own", "fresh"
 
 
@@ -104,7 +109,8 @@ KEYS = {
               "training.batch_tokens", "training.dropout", "training.validation_share", "training.seed",
               "training.device", "training.balance", "training.warmup", "training.average_epochs",
               "training.lexical_share", "training.layer_decay", "calibration", "training"),
-    "evaluate": ("corpus", "out", "folds", "seed", "backbone.overlap_tokens", "training.precision", "training.weight_decay"),
+    "evaluate": ("corpus", "out", "folds", "seed", "backbone.overlap_tokens", "training.precision",
+                 "training.weight_decay"),
     "score": ("tagger", "source", "out", "device", "precision", "abstain", "segment_minutes", "repair_segments",
               "engine", "engine.batch_tokens", "engine.shard_sessions", "reader", "roles", "columns", "include_text"),
     "agree": ("corpus", "scores", "a", "b", "codebook", "segment_minutes", "consensus_share", "verdict.widest", "seed",
@@ -114,7 +120,8 @@ KEYS = {
     "sample": ("corpus", "scores", "out", "n", "how", "sheets", "seed"),
 }  # fmt: skip
 ODD = ("nan", "inf", "-inf", "-1", "0", "1e300", "99999999999999999999", "x", "true", "null", "[]", "{}", "[1,x]",
-       "{a: 1}", "''", "???", "${x}", "../..", "/", "'\x00'", "0.5", "'a=b'", "[[", "{a: {b: c}}", "/dev/null")  # fmt: skip
+       "{a: 1}", "''", "???", "${x}", "../..", "/", "'\x00'", "0.5",
+       "'a=b'", "[[", "{a: {b: c}}", "/dev/null")  # fmt: skip
 
 
 @dataclass
@@ -215,12 +222,15 @@ def _prepare(shelf: Shelf, command: Command, seed: int, rng: random.Random) -> t
         )
     own = state != FRESH and rng.random() < (0.7 if place.startswith(HALF) else 0.3)
     target = _target(shelf.root / (place if own else rng.choice(sorted(inputs.values()))), rng)
-    kind, way = rng.choice(sorted(damage.kinds(target).items()))
+    kind, way = rng.choices(
+        *zip(*[(one, 3 if one[0] in damage.MEANT else 1) for one in sorted(damage.kinds(target).items())], strict=True)
+    )[0]
     try:
         must_refuse = way(target, rng) and not own
     except (ValueError, KeyError, IndexError, OSError, TypeError):
         kind, must_refuse = "cut off", damage.cut(target, rng) and not own
     what = str(target.relative_to(shelf.root))
+    must_refuse = must_refuse and not UNREAD.search(f"{command.verb} {what}")
     return Run(seed, command.verb, kind, what, state), words, must_refuse, target
 
 
@@ -313,8 +323,8 @@ def _judge(
 
 
 ADVICE = re.compile(
-    r"expected|again|restore|name |say |give |write|try|install|ask |choose|use |make |map |did you mean|correct|import|"
-    r"rename|change|leave|check|known|keys:|nothing was written|no such file|overwrite=true|should",
+    r"expected|again|restore|name |say |give |write|try|install|ask |choose|use |make |map |did you mean|correct|"
+    r"import|rename|change|leave|check|known|keys:|nothing was written|no such file|overwrite=true|should",
     re.I,
 )
 

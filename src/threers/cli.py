@@ -257,7 +257,7 @@ def _place(key: str, verb: str, choices: Any, rest: list[str]) -> str:
 
 def _hydra_message(verb: str, error: Exception) -> str | None:
     """One line for what Hydra or OmegaConf refused; None for an error that is not theirs."""
-    from hydra.errors import HydraException
+    from hydra.errors import HydraException, OverrideParseException
     from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
     from yaml import YAMLError
 
@@ -278,6 +278,8 @@ def _hydra_message(verb: str, error: Exception) -> str | None:
         return f"{found[1]}: unknown key; {hint}keys: {', '.join(known)} (threers {verb} --help)"
     if found := re.search(r"Could not find '(\w+)/.*Available options in '\w+': (.+?)( Config search path|$)", text):
         return f"{found[1]}: no such choice; choose one of: {', '.join(found[2].split())}"
+    if isinstance(error, OverrideParseException):
+        return f"{error.override}: cannot be read as key=value; quote twice what has spaces, =, brackets or braces"
     if isinstance(error, InterpolationKeyError):
         return f"{error.full_key}: no key has the name in ${{…}}; write the value itself"
     return re.sub(r" (full_key|object_type|See |Config search path).*$", "", text)

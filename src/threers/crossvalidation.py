@@ -40,6 +40,7 @@ def run_folds(coded: Corpus, fold_of: pd.Series, backbone: Backbone, training: T
     folds = int(fold_of.max()) + 1
     for fold in range(folds):
         if (folder / f"scores-{fold}.parquet").is_file():
+            fold_scores(folder, fold, coded.codebook)  # damage is found before the other folds are trained
             continue
         learn, test = _sides(coded, fold_of, fold)
         logger.info("fold %d of %d: learn from %d sessions", fold + 1, folds, len(learn.sessions))

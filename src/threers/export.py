@@ -119,7 +119,10 @@ def _originals(corpus: Corpus, source: str) -> dict[str, File]:
         same = files[PurePath(row.source_file).name]
         if not same:
             raise InputError(f"originals={source}: {row.source_file} is not there; expected the files of the import")
-        file = next((one for one in same if one.sha256 == row.source_sha256), None)
+        try:
+            file = next((one for one in same if one.sha256 == row.source_sha256), None)
+        except InputError as error:
+            raise InputError(f"originals={source}: {row.source_file}: {error}; expected the file as imported") from None
         if file is None:
             raise InputError(f"originals={source}: {row.source_file} was changed after the import; import it again")
         found[str(row.session_id)] = file

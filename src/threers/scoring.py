@@ -104,7 +104,9 @@ def score_to_folder(
             raise Stopped
     drop_outdated(journal, present)
     if not journal.entries:
-        raise InputError(f"source {source.path}: no session could be scored; {source.rejects.most_common()}")
+        raise InputError(
+            f"source {source.path}: no session could be scored; expected transcripts; {source.rejects.most_common()}"
+        )
     total = Tally(resumed=resumed)
     for _, entry in sorted(journal.entries.items()):
         total.add(Tally(**entry.tally))

@@ -216,8 +216,8 @@ def test_every_format_has_an_example():
 @given(st.sampled_from(QUICK), st.randoms(use_true_random=False))
 def test_a_damaged_file_is_read_or_refused(name, rng):
     content = damaged(examples()[name], rng)
-    read(name, content)
-    read(name, content, as_was=True)
+    if read(name, content) in ("table", "refused"):
+        read(name, content, as_was=True)
 
 
 @settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))

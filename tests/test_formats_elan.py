@@ -7,7 +7,6 @@ from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from tests.tier_documents import CONTEXT, FIND, OUTPUT, coded, documents, said
 from threers.errors import InputError
@@ -248,19 +247,6 @@ def test_the_content_tells_an_elan_file_whatever_its_name():
     assert FORMAT.fits(File(Path("a.txt"), SESSION.read_bytes()))
     assert not FORMAT.fits(file(b"<ANNOTATION/>"))
     assert not FORMAT.fits(file(b"\0\xff"))
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.data())
-def test_a_file_with_wrong_bytes_is_read_or_refused(data):
-    content = bytearray(data.draw(st.sampled_from([SESSION, SUBDIVIDED])).read_bytes())
-    for _ in range(data.draw(st.integers(1, 4))):
-        place = data.draw(st.integers(0, len(content) - 1))
-        content[place : place + data.draw(st.sampled_from([0, 1, 1, 40]))] = data.draw(st.binary(max_size=2))
-    try:
-        read(bytes(content) or b"x")
-    except InputError:
-        pass
 
 
 @settings(max_examples=60, deadline=None)

@@ -10,8 +10,9 @@ from threers.codebook import Codebook
 from threers.errors import InputError, OutputExistsError, SettingsError
 from threers.formats.spss import read_sav
 from threers.formats.spss_write import Label, legal_names, write_sav
-from threers.scores import read_json, read_scores, write_json
+from threers.scores import read_scores, write_json
 from threers.settings import ExportRun
+from threers.stored import read_json
 from threers.summary import write_summaries
 
 pyreadstat = pytest.importorskip("pyreadstat")
@@ -23,7 +24,7 @@ def scored(tmp_path_factory):
     """Scores with their summaries, the corpus, and the folder of what was exported of both."""
     folder = tmp_path_factory.mktemp("scored")
     scores, corpus = make_scored(folder)
-    rows, _ = read_scores(scores)
+    rows, _ = read_scores(scores, BOOK)
     write_summaries(lambda: [rows], BOOK, scores)
     run = ExportRun(scores=str(scores), corpus=str(corpus), to=str(folder / "spss"), format="spss")
     assert [file.name for file in runs.export_tables(run)] == ["sessions.sav", "segments.sav", "utterances.sav"]

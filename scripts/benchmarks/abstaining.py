@@ -12,8 +12,8 @@ from threers.abstention import check, fit_limits, left_out_of_fold
 from threers.calibration import from_evaluation
 from threers.corpus import Corpus
 from threers.decisions import family_columns
+from threers.folders import begun
 from threers.mapping import from_mapping
-from threers.scores import begun
 from threers.settings import Backbone, Training
 
 PROMISED = (0.2, 0.1, 0.05)

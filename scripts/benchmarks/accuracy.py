@@ -24,10 +24,11 @@ from threers.doctor import shipped_backbone
 from threers.floors import FLOORS, floor_codings, floor_tags
 from threers.hardware import choose
 from threers.mapping import from_mapping
-from threers.scores import read_json, scores_to_codings, write_json, write_parquet
+from threers.scores import scores_to_codings, write_json, write_parquet
 from threers.scoring import score_sessions
 from threers.settings import Training
 from threers.shipped import read_yaml
+from threers.stored import read_json
 from threers.tagger import Tagger
 from threers.training import fit
 

@@ -113,7 +113,10 @@ def _one_line_errors(verb: str) -> Iterator[None]:
     except Exception as error:
         known = _hydra_message(verb, error)
         if known is None and isinstance(error, OSError):
-            known = f"{error.filename or 'input or output'}: {error.strerror or error}"
+            known = (
+                f"{error.filename or 'input or output'}: {error.strerror or error}; "
+                "check that the path is right, and that you may read and write there"
+            )
         if known is None:
             _say(_place_of_fault(error), file=sys.stderr)
             sys.exit(1)
@@ -278,8 +281,8 @@ def _place(key: str, verb: str, choices: Any, rest: list[str]) -> str:
 
 def _hydra_message(verb: str, error: Exception) -> str | None:
     """One line for what Hydra or OmegaConf refused; None for an error that is not theirs."""
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
+    from hydra.errors import HydraException, OverrideParseException
+    from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
     from yaml import YAMLError
 
     if isinstance(error, YAMLError):
@@ -297,6 +300,12 @@ def _hydra_message(verb: str, error: Exception) -> str | None:
         near = difflib.get_close_matches(key, known, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         return f"{found[1]}: unknown key; {hint}keys: {', '.join(known)} (threers {verb} --help)"
+    if found := re.search(r"Could not find '(\w+)/.*Available options in '\w+': (.+?)( Config search path|$)", text):
+        return f"{found[1]}: no such choice; choose one of: {', '.join(found[2].split())}"
+    if isinstance(error, OverrideParseException):
+        return f"{error.override}: cannot be read as key=value; quote twice what has spaces, =, brackets or braces"
+    if isinstance(error, InterpolationKeyError):
+        return f"{error.full_key}: no key has the name in ${{…}}; write the value itself"
     return re.sub(r" (full_key|object_type|See |Config search path).*$", "", text)
 
 

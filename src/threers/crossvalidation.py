@@ -19,12 +19,16 @@ import torch
 from threers.codebook import Codebook
 from threers.corpus import Corpus, require_disjoint
 from threers.decisions import Decisions, before_temperature
+from threers.errors import InputError
 from threers.floors import FLOORS, floor_codings, floor_tags
+from threers.folders import ANEW
 from threers.hardware import choose
 from threers.processes import process_pool, signals_held
-from threers.scores import read_json, write_json, write_parquet
+from threers.score_checks import KEYS, check_scores
+from threers.scores import write_json, write_parquet
 from threers.scoring import score_sessions
 from threers.settings import Backbone, Training
+from threers.stored import read_mapping, read_parquet
 from threers.tagger import Tagger
 from threers.training import fit
 
@@ -58,6 +62,8 @@ class CrossValidation:
 def run_folds(of: CrossValidation) -> None:
     """For each fold write `scores-N.parquet`, `floors-N.parquet` and `tagger-N.json`; those there are not made anew."""
     missing = [fold for fold in range(of.folds) if not (of.folder / f"scores-{fold}.parquet").is_file()]
+    for fold in set(range(of.folds)).difference(missing):
+        fold_scores(of.folder, fold, of.coded.codebook)  # damage is found before the other folds are trained
     _side_by_side(of.workers, [(_run_fold, of, fold) for fold in missing])
 
 
@@ -140,15 +146,35 @@ def curve_name(share: float) -> str:
 
 
 def together(folder: Path, what: str, folds: int) -> pd.DataFrame:
-    """The tables `WHAT-N.parquet` of all folds as one."""
-    return pd.concat([pd.read_parquet(folder / f"{what}-{fold}.parquet") for fold in range(folds)], ignore_index=True)
+    """The tables `WHAT-N.parquet` of all folds as one.
+
+    Raises:
+        InputError: one is not there, or damaged.
+
+    """
+    return pd.concat(
+        [read_parquet(folder / f"{what}-{fold}.parquet", ANEW) for fold in range(folds)], ignore_index=True
+    )
 
 
-def out_of_fold(coded: Corpus, folder: Path, folds: int) -> pd.DataFrame:
-    """The scores of all folds, in the order of the corpus."""
-    scores = together(folder, "scores", folds)
-    order = pd.MultiIndex.from_frame(scores[["session_id", "utterance_id"]])
-    wanted = pd.MultiIndex.from_frame(coded.utterances[["session_id", "utterance_id"]])
+def fold_scores(folder: Path, fold: int, codebook: Codebook, what: str = "scores") -> pd.DataFrame:
+    """The scores of one fold. Raises InputError where they are not there, or damaged."""
+    file = folder / f"{what}-{fold}.parquet"
+    return check_scores(read_parquet(file, ANEW), codebook, file, ANEW)
+
+
+def out_of_fold(coded: Corpus, folder: Path, folds: int, what: str = "scores") -> pd.DataFrame:
+    """The scores of all folds, in the order of the corpus.
+
+    Raises:
+        InputError: they are damaged, or not those of every utterance.
+
+    """
+    scores = pd.concat([fold_scores(folder, fold, coded.codebook, what) for fold in range(folds)], ignore_index=True)
+    order = pd.MultiIndex.from_frame(scores[KEYS])
+    wanted = pd.MultiIndex.from_frame(coded.utterances[KEYS])
+    if not order.is_unique or not wanted.isin(order).all():
+        raise InputError(f"{folder}: the folds together do not hold every coded utterance once; {ANEW}")
     return scores.iloc[order.get_indexer(wanted)].reset_index(drop=True)
 
 
@@ -156,12 +182,11 @@ def uncalibrated(folder: Path, folds: int, codebook: Codebook) -> pd.DataFrame:
     """session_id, utterance_id and `before_CODE`: what the folds' taggers would have said without temperature."""
     codes, tables = codebook.tag_codes(), []
     for fold in range(folds):
-        scores = pd.read_parquet(folder / f"scores-{fold}.parquet")
+        scores = fold_scores(folder, fold, codebook)
         file = folder / f"tagger-{fold}.json"
-        decisions = Decisions.from_dict(read_json(file)["decisions"], codebook, str(file))
+        decisions = Decisions.from_dict(read_mapping(file, {"decisions": dict}, ANEW)["decisions"], codebook, str(file))
         p = before_temperature(scores[[f"p_{code}" for code in codes]].to_numpy(), codebook, decisions)
-        keys = scores[["session_id", "utterance_id"]]
-        tables.append(pd.concat([keys, pd.DataFrame(p, columns=[f"before_{code}" for code in codes])], axis=1))
+        tables.append(pd.concat([scores[KEYS], pd.DataFrame(p, columns=[f"before_{code}" for code in codes])], axis=1))
     return pd.concat(tables, ignore_index=True)
 
 

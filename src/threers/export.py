@@ -93,13 +93,15 @@ def write_documents(
         raise OutputExistsError(f"to={taken[0]}: exists already; name another place or say overwrite=true")
     sources = _originals(corpus, originals) if originals else {}
     parts = [documents] if form.together else [[document] for document in documents]
-    for path, part in zip(targets, parts, strict=True):
+    contents = []
+    for part in parts:
         output = Output(titles=titles, roles=corpus.codebook.roles, original=sources.get(part[0].session))
         try:
-            content = form.write(part, output)
+            contents.append(form.write(part, output))
         except InputError as error:
             where = "" if form.together else f"session {part[0].session!r}: "
             raise InputError(f"format={form.name}: {where}{error}") from error
+    for path, content in zip(targets, contents, strict=True):
         with whole_file(path) as scratch:
             scratch.write_bytes(content)
     if form.settings is not None:
@@ -132,7 +134,10 @@ def _originals(corpus: Corpus, source: str) -> dict[str, File]:
         same = files[PurePath(row.source_file).name]
         if not same:
             raise InputError(f"originals={source}: {row.source_file} is not there; expected the files of the import")
-        file = next((one for one in same if one.sha256 == row.source_sha256), None)
+        try:
+            file = next((one for one in same if one.sha256 == row.source_sha256), None)
+        except InputError as error:
+            raise InputError(f"originals={source}: {row.source_file}: {error}; expected the file as imported") from None
         if file is None:
             raise InputError(f"originals={source}: {row.source_file} was changed after the import; import it again")
         found[str(row.session_id)] = file

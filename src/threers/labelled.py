@@ -11,7 +11,7 @@ from threers.codebook import EXTRA_ROLES, Codebook
 from threers.corpus import TABLES, Corpus
 from threers.errors import InputError, OutputExistsError
 from threers.formats.spss_write import Label, write_sav
-from threers.scores import read_scores
+from threers.scores import finished_parts, read_scores
 
 #: What a corpus knows of a session, in front of what was counted in it.
 _FACTS = {
@@ -38,8 +38,9 @@ def write_sav_files(scores: Path, to: Path, corpus: Corpus | None = None, overwr
     taken = [file for file in files if file.exists()]
     if taken and not overwrite:
         raise OutputExistsError(f"to={taken[0]}: exists already; name another folder or say overwrite=true")
-    rows, manifest = read_scores(scores)
+    finished_parts(scores)
     codebook, told = _dictionary(scores)
+    rows, manifest = read_scores(scores, corpus.codebook if corpus else codebook)
     facts = _facts(corpus) if corpus else pd.DataFrame({"session_id": rows["session_id"].unique()})
     if not rows["session_id"].isin(facts["session_id"]).any():
         raise InputError(f"scores {scores}: no session in common with the corpus; expected what was scored")

@@ -13,7 +13,8 @@ from typing import Any
 
 from threers.corpus import TABLES
 from threers.errors import InputError
-from threers.scores import locked, read_json
+from threers.folders import REPLACED, locked
+from threers.stored import read_json
 
 #: Written by any verb, anywhere: locks, and what a run was about to write when it was killed.
 PASSING = (".lock", ".*.tmp", "*.partial")
@@ -164,7 +165,7 @@ def _ours(entry: Path, kind: Kind) -> bool:
     if entry.is_symlink():
         return False
     if entry.is_dir():
-        return entry.name in kind.folders
+        return entry.name in (*kind.folders, REPLACED)  # the latter: what a run that was cut off was replacing
     return any(fnmatch(entry.name, pattern) for pattern in (*kind.files, *PASSING))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -14,23 +14,21 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from threers.codebook import Codebook
-from threers.comparison import compare, require_unseen, same_codebook
+from threers.comparison import compare, require_unseen
 from threers.corpus import Corpus, coded_sessions, grouped_folds, table_hash
 from threers.doctor import versions
 from threers.errors import InputError, OutputExistsError
+from threers.folders import begun, owned, same_run
 from threers.formats import import_files, read_two_tables
 from threers.formats.privacy import find_identifiers, read_names, summarise
 from threers.prevalence import prevalence
 from threers.purge import Found, delete, find
 from threers.report import Batch, write_pages
 from threers.sampling import doubt_of_sessions, draw, uncoded_sessions, write_sheets
+from threers.score_checks import check_scores
 from threers.scores import (
     PARTS,
-    begun,
-    finished_parts,
-    owned,
     read_scores,
-    same_run,
     scores_to_codings,
     write_csv,
     write_json,
@@ -48,6 +46,8 @@ from threers.settings import (
     ScoreRun,
     TrainRun,
 )
+from threers.shards import DELETE
+from threers.stored import read_parquet
 from threers.streams import Source
 from threers.summary import write_summaries
 
@@ -144,7 +144,7 @@ def evaluate(run: EvaluateRun) -> pd.DataFrame:
         curve = None
         if run.curve:
             learnt = folds.run_curve(of)
-            tables = {s: folds.together(parts, folds.curve_name(s), run.folds) for s in folds.SHARES}
+            tables = {s: folds.out_of_fold(coded, parts, run.folds, folds.curve_name(s)) for s in folds.SHARES}
             machines = {s: scores_to_codings(table, corpus.codebook, name) for s, table in tables.items()}
             curve = _curve(coded, machines | {1.0: codings}, learnt, run)
             write_csv(curve, out / "curve.csv")
@@ -176,6 +176,7 @@ def score(run: ScoreRun) -> dict[str, Any]:
     tagger = Tagger.load(run.tagger)
     limits = _limits(tagger, run) if run.abstain else None
     source = Source(run.source, tagger.codebook, run.reader, run.roles, run.columns)
+    group_of = source.groups()  # before anything is scored: it may be damaged
     out = Path(run.out).expanduser()
     # A run goes on as it began, whatever the machine measures today.
     before = {} if run.overwrite else begun(out)
@@ -199,7 +200,7 @@ def score(run: ScoreRun) -> dict[str, Any]:
             wanted: dict[str, Any] = {"include_text": run.include_text, "limits": limits}
             tally = score_to_folder(tagger, source, out, run.engine, hardware, way=way, **wanted)
             found = identity | {"hardware": asdict(hardware), **tally.to_dict()}
-            return _finish_scores(run, tagger, source, out, found, limits)
+            return _finish_scores(run, tagger, source, out, found, limits, group_of)
 
 
 def _limits(tagger: Tagger, run: ScoreRun) -> Limits:
@@ -214,7 +215,13 @@ def _limits(tagger: Tagger, run: ScoreRun) -> Limits:
 
 
 def _finish_scores(
-    run: ScoreRun, tagger: Tagger, source: Source, out: Path, found: dict[str, Any], limits: Limits | None
+    run: ScoreRun,
+    tagger: Tagger,
+    source: Source,
+    out: Path,
+    found: dict[str, Any],
+    limits: Limits | None,
+    group_of: pd.Series,
 ) -> dict[str, Any]:
     from threers.abstention import describe
 
@@ -222,9 +229,16 @@ def _finish_scores(
     write_csv(rejects, out / "errors.csv")
     parts = sorted((out / PARTS).glob("part-*.parquet"))
     asked = (run.segment_minutes, run.repair_segments)
-    sessions = write_summaries(lambda: map(pd.read_parquet, parts), tagger.codebook, out, *asked)
+    book = tagger.codebook
+
+    def scored() -> Iterator[pd.DataFrame]:
+        return (check_scores(read_parquet(part, DELETE), book, part, DELETE) for part in parts)
+
+    sessions = write_summaries(scored, book, out, *asked)
     if tagger.calibration is not None:
-        rates = prevalence(sessions, _groups(source, sessions), tagger.calibration, tagger.codebook)
+        # A session whose group nobody knows counts as one.
+        groups = len({group_of.get(session, session) for session in sessions["session_id"]})
+        rates = prevalence(sessions, groups, tagger.calibration, tagger.codebook)
         write_csv(rates, out / "prevalence.csv")
         if limits is not None:
             found["abstention"] = describe(tagger.calibration, limits, sessions, tagger.codebook)
@@ -243,14 +257,6 @@ def _finish_scores(
     return manifest
 
 
-def _groups(source: Source, sessions: pd.DataFrame) -> int:
-    """How many patients the sessions come from; where only a corpus could say, each session counts as one."""
-    if not source.is_corpus:
-        return len(sessions)
-    known = pd.read_parquet(source.path / "sessions.parquet", columns=["session_id", "group_id"])
-    return int(known.loc[known["session_id"].isin(sessions["session_id"]), "group_id"].nunique())
-
-
 def agree(run: AgreeRun) -> tuple[pd.DataFrame, Codebook]:
     """Every coder of a corpus, and the models whose scores are given, against each other; or two coders' tables.
 
@@ -259,8 +265,7 @@ def agree(run: AgreeRun) -> tuple[pd.DataFrame, Codebook]:
     corpus, out = _coded(run), Path(run.out).expanduser()
     machines, probabilities = [], {}
     for folder in run.scores:
-        scores, manifest = read_scores(folder)
-        same_codebook(manifest, corpus, folder)
+        scores, manifest = read_scores(folder, corpus.codebook)
         known = scores["session_id"].isin(corpus.sessions["session_id"])
         if not known.any():
             raise InputError(f"scores {folder}: no session in common with corpus {run.corpus}; nothing can be compared")
@@ -286,8 +291,7 @@ def export(run: ExportRun) -> tuple[list[Path], int]:
     form, corpus = writer(run.format, to), Corpus.load(run.corpus)
     codings = [corpus.codings] if run.coders or not run.scores else []
     if run.scores:
-        scores, manifest = read_scores(run.scores)
-        same_codebook(manifest, corpus, run.scores)
+        scores, manifest = read_scores(run.scores, corpus.codebook)
         scores = scores[scores["session_id"].isin(corpus.sessions["session_id"])]
         if scores.empty:
             raise InputError(f"scores {run.scores}: no session in common with corpus {run.corpus}")
@@ -305,9 +309,6 @@ def export_tables(run: ExportRun) -> list[Path]:
     from threers.labelled import write_sav_files
 
     corpus, scores = Corpus.load(run.corpus) if run.corpus else None, Path(run.scores).expanduser()
-    if corpus is not None:
-        _, manifest = finished_parts(scores)
-        same_codebook(manifest, corpus, run.scores)
     return write_sav_files(scores, Path(run.to).expanduser(), corpus, run.overwrite)
 
 
@@ -316,9 +317,9 @@ def sample(run: SampleRun) -> dict[str, Any]:
     corpus, out = Corpus.load(run.corpus), Path(run.out).expanduser()
     sessions, doubt, tagger = uncoded_sessions(corpus), None, None
     if run.scores:
-        scores, manifest = read_scores(run.scores)
+        scores, manifest = read_scores(run.scores, corpus.codebook)
         tagger = manifest.get("tagger")
-        doubt = doubt_of_sessions(scores, same_codebook(manifest, corpus, run.scores)).dropna()
+        doubt = doubt_of_sessions(scores, corpus.codebook).dropna()
         sessions = sessions[sessions["session_id"].isin(doubt.index)]
     chosen = draw(sessions, run.n, run.how, run.seed, doubt)
     identity = {"corpus": corpus.hash, "tagger": tagger, "n": run.n, "how": run.how, "seed": run.seed}

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import logging
-import shutil
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -15,18 +12,15 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from filelock import FileLock, Timeout
 
 from threers.atomic import whole_file
 from threers.codebook import Codebook
 from threers.corpus import ROWS_AT_ONCE
-from threers.errors import InputError, OutputExistsError, ThreersError
-
-logger = logging.getLogger(__name__)
+from threers.errors import InputError
+from threers.score_checks import AGAIN, KEYS, check_scores
+from threers.stored import open_parquet, read_batches, read_mapping, read_parquet
 
 PARTS = "utterances"
-#: Locked while a run is at work in the folder.
-LOCK = ".lock"
 
 
 def score_table(
@@ -78,7 +72,7 @@ def write_parquet(table: pd.DataFrame, path: Path) -> None:
         if field.type == pa.list_(pa.null()):
             rows = rows.set_column(place, field.name, rows[field.name].cast(pa.list_(pa.string())))
     with whole_file(path) as scratch:
-        pq.write_table(rows, scratch)
+        pq.write_table(rows, scratch, write_page_checksum=True)
 
 
 def write_parquet_parts(tables: Iterable[pd.DataFrame], path: Path) -> None:
@@ -88,7 +82,7 @@ def write_parquet_parts(tables: Iterable[pd.DataFrame], path: Path) -> None:
         try:
             for table in tables:
                 rows = pa.Table.from_pandas(table, schema=writer.schema if writer else None, preserve_index=False)
-                writer = writer or pq.ParquetWriter(scratch, rows.schema)
+                writer = writer or pq.ParquetWriter(scratch, rows.schema, write_page_checksum=True)
                 writer.write_table(rows)
         finally:
             if writer:
@@ -107,109 +101,31 @@ def write_json(data: Any, path: Path) -> None:
         scratch.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def read_json(path: Path) -> Any:
-    """Read JSON. Raises InputError that names the file when it is missing or damaged."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except ValueError as error:
-        raise InputError(f"{path}: not valid JSON: {error}") from error
-
-
-def claim(folder: Path, run: Mapping[str, Any], what: str, overwrite: bool) -> bool:
-    """Make `folder` this run's own, or find that it is already; `run` holds all that its results depend on.
-
-    Returns whether the folder holds the beginning of the same run.
+def read_scores(folder: str | Path, codebook: Codebook) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Read the scored utterances and the manifest of a finished scores folder, made with this codebook.
 
     Raises:
-        OutputExistsError: the folder holds something else, and `overwrite` is false.
-
-    """
-    marker = folder / "run.json"
-    # Hidden files are the lock, what a killed run was about to write, or the desktop's own.
-    if folder.exists() and any(not entry.name.startswith(".") for entry in folder.iterdir()):
-        if same_run(folder, run) and not overwrite:
-            for scratch in folder.rglob(".*.tmp"):
-                scratch.unlink(missing_ok=True)
-            return True
-        if not overwrite:
-            found = "the results of another run" if marker.is_file() else "other files"
-            raise OutputExistsError(f"{what}={folder}: holds {found}; name another folder or say overwrite=true")
-        if not marker.is_file():
-            raise OutputExistsError(f"{what}={folder}: holds files that no run of threers wrote; name another folder")
-        _empty(folder)
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    folder.chmod(0o700)
-    write_json(run, marker)
-    return False
-
-
-@contextmanager
-def owned(folder: Path, run: Mapping[str, Any], what: str, overwrite: bool) -> Iterator[None]:
-    """Claim a folder for the time of a run; take a fresh one away again when the run ends with nothing finished.
-
-    Raises:
-        OutputExistsError: as `claim`, or another run is at work in the folder.
-
-    """
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with locked(folder, what):
-        goes_on = claim(folder, run, what, overwrite)
-        if goes_on:
-            logger.info("going on with the run in %s", folder)
-        try:
-            yield
-        except ThreersError:
-            if not goes_on and not any(folder.rglob("*.parquet")):
-                shutil.rmtree(folder)
-            raise
-
-
-@contextmanager
-def locked(folder: Path, what: str) -> Iterator[None]:
-    """Hold a folder for the time of a block. Raises OutputExistsError when another run is at work there."""
-    # The system takes the lock back when a process ends, however it ends.
-    lock = FileLock(folder / LOCK)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise OutputExistsError(
-            f"{what}={folder}: another run is at work there; wait for it to end, or name another folder"
-        ) from None
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def begun(folder: Path) -> dict[str, Any]:
-    """What the run that began this folder was, as `claim` noted it; empty when none did."""
-    marker = folder / "run.json"
-    return dict(read_json(marker)) if marker.is_file() else {}
-
-
-def same_run(folder: Path, run: Mapping[str, Any]) -> bool:
-    """Does the folder belong to this very run?"""
-    return begun(folder) == json.loads(json.dumps(run))
-
-
-def read_scores(folder: str | Path) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Read the scored utterances and the manifest of a finished scores folder.
-
-    Raises:
-        InputError: not a scores folder, or one whose run was cut off.
+        InputError: not a scores folder, one whose run was cut off, one of another codebook, or a damaged one.
 
     """
     parts, manifest = finished_parts(folder)
-    return pd.concat([pd.read_parquet(part) for part in parts], ignore_index=True), manifest
+    if manifest["codebook_sha256"] != codebook.hash:
+        raise InputError(
+            f"scores {folder}: made with codebook {manifest['codebook']}, not with the corpus's {codebook.name}; only "
+            "the same codebook can be compared"
+        )
+    scores = pd.concat([check_scores(read_parquet(part, AGAIN), codebook, part) for part in parts], ignore_index=True)
+    if scores.duplicated(KEYS).any():
+        session = scores.loc[scores.duplicated(KEYS), "session_id"].iloc[0]
+        raise InputError(f"scores {folder}: session {session!r} stands in two places; {AGAIN}")
+    return scores, manifest
 
 
 def finished_parts(folder: str | Path) -> tuple[list[Path], dict[str, Any]]:
     """The files of scored utterances and the manifest of a finished scores folder.
 
     Raises:
-        InputError: as `read_scores`.
+        InputError: not a scores folder, or one whose run was cut off.
 
     """
     folder = Path(folder).expanduser()
@@ -218,15 +134,26 @@ def finished_parts(folder: str | Path) -> tuple[list[Path], dict[str, Any]]:
         raise InputError(f"scores {folder}: {state}; expected a folder that `threers score` finished")
     parts = sorted((folder / PARTS).glob("part-*.parquet"))
     if not parts:
-        raise InputError(f"scores {folder}: no {PARTS}/part-*.parquet; score again")
-    return parts, read_json(folder / "manifest.json")
+        raise InputError(f"scores {folder}: no {PARTS}/part-*.parquet; {AGAIN}")
+    return parts, read_mapping(folder / "manifest.json", _NEEDED, AGAIN, _OPTIONAL)
 
 
-def scored_sessions(parts: Iterable[Path]) -> Iterator[pd.DataFrame]:
-    """The scored utterances of one session after the other; of a part, no more than some thousand rows are held."""
+#: What a manifest of scores must say, and what it may.
+_NEEDED = {"name": str, "codebook": str, "codebook_sha256": str}
+_OPTIONAL = {"decisions": dict, "learnt_from": list, "tagger": str, "synthetic": bool}
+
+
+def scored_sessions(parts: Iterable[Path], codebook: Codebook) -> Iterator[pd.DataFrame]:
+    """The scored utterances of one session after the other; of a part, no more than some thousand rows are held.
+
+    Raises:
+        InputError: a part is damaged; see `check_scores`.
+
+    """
     for part in parts:
-        with pq.ParquetFile(part) as file:
-            for rows in whole_sessions(batch.to_pandas() for batch in file.iter_batches(batch_size=ROWS_AT_ONCE)):
+        with open_parquet(part, AGAIN) as file:
+            read = read_batches(file.iter_batches(batch_size=ROWS_AT_ONCE), part, AGAIN)
+            for rows in whole_sessions(check_scores(batch, codebook, part) for batch in read):
                 firsts = np.flatnonzero(rows["session_id"] != rows["session_id"].shift())
                 for first, last in pairwise([*firsts, len(rows)]):
                     yield rows[first:last].reset_index(drop=True)
@@ -248,11 +175,3 @@ def whole_sessions(batches: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
         rest = rows[last:]
     if len(rest):
         yield rest
-
-
-def _empty(folder: Path) -> None:
-    for entry in folder.iterdir():
-        if entry.is_dir():
-            shutil.rmtree(entry)
-        elif entry.name != LOCK:
-            entry.unlink()

@@ -27,7 +27,7 @@ from threers.chunks import tokenise
 from threers.codebook import Codebook
 from threers.corpus import Corpus, coded_sessions, grouped_split, require_disjoint, session_hashes
 from threers.decisions import Decisions
-from threers.epochs import EpochEnd, Validation
+from threers.epochs import EpochEnd, Validation, is_damaged
 from threers.errors import InputError
 from threers.hardware import Hardware, choose
 from threers.learner import Learner, code_frequency, code_weights, prior_logits
@@ -216,7 +216,10 @@ def _run_trainer(
 
 
 def _last_checkpoint(folder: Path) -> str | None:
-    """The newest whole checkpoint; one that was being written when the run was cut off is removed."""
+    """The newest whole checkpoint; one that was being written when the run was cut off is removed.
+
+    Where anything that it goes on from is damaged, everything is, and training begins anew.
+    """
     whole = []
     for checkpoint in folder.glob("checkpoint-*"):
         # Trainer writes its state last. Without weights in safetensors it would look for pickled ones.
@@ -224,6 +227,11 @@ def _last_checkpoint(folder: Path) -> str | None:
             whole.append(checkpoint)
         else:
             shutil.rmtree(checkpoint)
+    if any(map(is_damaged, whole)):
+        logger.warning("what a cut-off run left is damaged; training begins anew")
+        for path in folder.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        return None
     return str(max(whole, key=lambda path: int(path.name.split("-")[1]))) if whole else None
 
 

@@ -9,7 +9,8 @@ import pytest
 from tests.conftest import make_corpus
 from threers import runs
 from threers.errors import InputError, OutputExistsError
-from threers.scores import claim, owned, write_json
+from threers.folders import claim, owned
+from threers.scores import write_json
 from threers.settings import PurgeRun
 
 

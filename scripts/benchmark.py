@@ -1,11 +1,15 @@
 """Comparisons that print ratios: both sides in one run, on the same machine.
 
     .venv/bin/python scripts/benchmark.py context --corpus CORPUS [--folds 5] [--only 1] [--window-epochs 2]
+    .venv/bin/python scripts/benchmark.py abstaining --corpus CORPUS --out EVALUATION
+    .venv/bin/python scripts/benchmark.py accuracy --corpus CORPUS --out FOLDER [--rows "default,plain fine-tune"]
     .venv/bin/python scripts/benchmark.py agreement
     .venv/bin/python scripts/benchmark.py scoring --tagger TAGGER --corpus CORPUS [--sessions 20]
     .venv/bin/python scripts/benchmark.py growth --corpus CORPUS [--plot docs/growth.svg]
     .venv/bin/python scripts/benchmark.py kills --tagger TAGGER --corpus CORPUS [--runs 50]
     .venv/bin/python scripts/benchmark.py importing
+    .venv/bin/python scripts/benchmark.py tactics --corpus WIKITACTICS --out FOLDER
+    .venv/bin/python scripts/benchmark.py malformed [--runs 500] [--seed 1]
     .venv/bin/python scripts/benchmark.py segments --corpus CORPUS [--minutes 5] [--folds 5] [--whole --only 1]
 
 What each compares stands at the top of its file in scripts/benchmarks.
@@ -18,6 +22,7 @@ import importlib
 import json
 import logging
 import os
+import sys
 from pathlib import Path
 
 # Before anything imports transformers.
@@ -25,14 +30,20 @@ os.environ |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error", "HF_HUB
 os.environ["ARROW_DEFAULT_MEMORY_POOL"] = "system"  # as the command line has it
 
 NEEDS = {
+    "abstaining": ["corpus", "out"],
     "context": ["corpus"],
+    "accuracy": ["corpus", "out"],
     "agreement": [],
     "scoring": ["tagger", "corpus"],
     "growth": ["corpus"],
     "kills": ["tagger", "corpus"],
     "importing": [],
+    "tactics": ["corpus", "out"],
+    "malformed": [],
     "segments": ["corpus"],
 }
+# Where `tests` lies, whose tiny backbone `malformed` takes.
+sys.path.append(str(Path(__file__).parents[1]))
 
 
 def main() -> None:
@@ -42,18 +53,24 @@ def main() -> None:
     parser.add_argument("--corpus")
     parser.add_argument("--tagger")
     parser.add_argument("--backbone", default="minilm")
-    parser.add_argument("--folds", type=int, default=5, help="context, segments: folds that the groups are dealt into")
-    parser.add_argument("--only", type=int, help="context, segments: the first so many folds; default: all")
+    parser.add_argument(
+        "--folds", type=int, default=5, help="context, accuracy, segments: folds that groups are dealt into"
+    )
+    parser.add_argument("--only", type=int, help="context, accuracy, segments: the first so many folds; default: all")
+    parser.add_argument("--rows", help="accuracy: names of rows, with commas; default: all")
+    parser.add_argument(
+        "--resamples", type=int, default=2000, help="accuracy, tactics: of the groups, for the intervals"
+    )
     parser.add_argument("--window-epochs", type=int, help="context: epochs of the window side; default: as the other")
     parser.add_argument("--sessions", type=int, default=20, help="scoring: sessions that the rivals score")
-    parser.add_argument("--runs", type=int, default=50, help="kills: runs to kill")
+    parser.add_argument("--runs", type=int, default=50, help="kills: runs to kill; malformed: inputs to try")
     parser.add_argument("--minutes", type=float, default=5.0, help="segments: how long a segment is")
     parser.add_argument("--whole", action="store_true", help="segments: train the whole tagger")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", help="file to write the figures to")
     parser.add_argument("--plot", help="growth: SVG file to draw")
     parser.add_argument("--way", help=argparse.SUPPRESS)
-    parser.add_argument("--out", help=argparse.SUPPRESS)
+    parser.add_argument("--out", help="accuracy, tactics: folder to go on in; abstaining: a finished evaluation")
     given = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("threers").setLevel(logging.INFO)

@@ -1,12 +1,14 @@
 """Fixtures: a tiny backbone with random weights and tiny corpora, made here; nothing comes from a network."""
 
 import os
-
-os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", HF_DATASETS_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
-
 import sys
 from pathlib import Path
 
+os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", HF_DATASETS_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
+sys.path.insert(0, str(Path(__file__).parent / "guard"))
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [sys.path[0], os.environ.get("PYTHONPATH")]))
+
+import no_network
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,6 +17,8 @@ from hypothesis import settings as hypothesis_settings
 from threers.codebook import Codebook
 from threers.corpus import Corpus, conform
 from threers.settings import Backbone, Training
+
+no_network.install()
 
 # In CI the same examples every time, so that a change is judged and not its luck; elsewhere new ones.
 hypothesis_settings.register_profile("ci", derandomize=True)
@@ -25,6 +29,28 @@ WORDS = (
     "i you we it that this not no yes well okay mm never always feel think want need stop help angry sad fine maybe "
     "why how what when because therapy week talk say tell mother work home sleep drink again nothing everything good"
 ).split()
+
+
+@pytest.fixture(scope="session")
+def network_log(tmp_path_factory) -> Path:
+    log = tmp_path_factory.mktemp("network") / "log"
+    os.environ[no_network.LOG] = str(log)
+    return log
+
+
+@pytest.fixture(autouse=True)
+def no_network_was_tried(network_log):
+    """Refused it is anyway; this finds what a library tried and said nothing of."""
+    yield
+    tried = network_log.read_text(encoding="utf-8") if network_log.exists() else ""
+    network_log.unlink(missing_ok=True)
+    assert not tried
+
+
+@pytest.fixture
+def own_machine(monkeypatch):
+    """For tests of programs that talk to themselves through sockets."""
+    monkeypatch.setenv(no_network.OWN_MACHINE, "1")
 
 
 @pytest.fixture(scope="session")

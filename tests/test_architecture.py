@@ -10,8 +10,23 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "threers"
 LAYERS = [
-    {"errors", "shipped", "codebook", "settings", "mapping", "configs"},
-    {"corpus", "splits", "scores", "journal", "streams", "shards", "formats", "export", "agreement"},
+    {"errors", "atomic", "shipped", "codebook", "settings", "mapping", "configs"},
+    {
+        "stored",
+        "tables",
+        "corpus",
+        "splits",
+        "score_checks",
+        "scores",
+        "folders",
+        "journal",
+        "streams",
+        "shards",
+        "formats",
+        "export",
+        "purge",
+        "agreement",
+    },
     {
         "backbones",
         "ranks",
@@ -38,8 +53,10 @@ LAYERS = [
         "batches",
         "epochs",
         "precision",
+        "membership",
         "training",
         "crossvalidation",
+        "processes",
         "scoring",
         "workers",
         "cluster",
@@ -47,7 +64,7 @@ LAYERS = [
         "floors",
         "doctor",
     },
-    {"episodes", "summary", "prevalence", "card", "report", "sampling"},
+    {"episodes", "summary", "labelled", "prevalence", "card", "report", "sampling"},
     {"comparison", "runs", "screen", "demonstration"},
     {"cli"},
 ]

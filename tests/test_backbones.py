@@ -1,15 +1,23 @@
 import hashlib
 import zipfile
+from dataclasses import replace
 from importlib import metadata
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
+import torch
 
-from tests.conftest import local_backbone
+from tests.conftest import local_backbone, make_backbone
 from threers import backbones
+from threers.backbones import load_encoder
+from threers.chunks import tokenise
 from threers.doctor import shipped_backbone
 from threers.errors import InputError, SettingsError
+from threers.hardware import Hardware
 from threers.settings import Backbone
+from threers.tagger import Tagger
+from threers.training import fit
 
 
 def test_the_bundled_backbone_has_the_hash_that_was_published():
@@ -84,3 +92,28 @@ def test_damaged_pieces_leave_nothing_in_the_cache(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="make no whole zip"):
         backbones.locate(settings)
     assert not list((tmp_path / "cache").rglob("model.safetensors"))
+
+
+@pytest.mark.parametrize("kind", ["bert", "mpnet", "roberta", "deberta-v2", "modernbert"])
+def test_a_tagger_of_lower_layers_only_says_the_same_when_loaded(kind, tmp_path, annomi_like, quick_training):
+    folder = make_backbone(tmp_path / kind, kind)
+    backbone = local_backbone(folder, layers=1, frozen_layers=1, read_layers=1)
+    training = replace(quick_training, epochs=1, lexical_share=0.0, pretrained_share=0.5)
+    tagger = fit(annomi_like, backbone, training)
+    assert sum(".1." in name for name, _ in load_encoder(folder)[0].named_parameters()) > 0
+    assert not any(".1." in name for name, _ in tagger.model.encoder.named_parameters() if "layer" in name)
+    before = {name: tensor for name, tensor in load_encoder(folder)[0].state_dict().items() if ".0." in name}
+    for name, tensor in before.items():
+        assert torch.equal(tagger.model.encoder.state_dict()[name], tensor), "frozen"
+    tagger.save(tmp_path / "tagger")
+    again = Tagger.load(tmp_path / "tagger")
+    sessions = tokenise(annomi_like.utterances, tagger.tokenizer)
+    cpu = Hardware("cpu", "float32", "")
+    assert np.allclose(tagger.logits(sessions, cpu).logits, again.logits(sessions, cpu).logits, atol=1e-4)
+
+
+def test_more_layers_than_there_are_is_refused(tiny_folder, annomi_like, quick_training):
+    with pytest.raises(InputError, match=r"5 layers were asked for, but it has 2; .*backbone\.layers"):
+        fit(annomi_like, local_backbone(tiny_folder, layers=5), quick_training)
+    with pytest.raises(SettingsError, match=r"backbone\.read_layers: found 2; expected 0 to 1"):
+        local_backbone(tiny_folder, layers=1, read_layers=2)

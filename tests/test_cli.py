@@ -13,7 +13,7 @@ import yaml
 from tests.conftest import make_corpus
 from threers.corpus import Corpus
 
-VERBS = ("import", "train", "evaluate", "score", "export", "agree", "report", "doctor", "demo")
+VERBS = ("import", "train", "evaluate", "score", "export", "agree", "sample", "report", "purge", "doctor", "demo")
 THREERS = [sys.executable, "-m", "threers.cli"]
 
 
@@ -73,9 +73,7 @@ def test_help_loads_nothing_that_takes_time():
         assert f"\n  {verb} " in done.stdout
 
 
-@pytest.mark.parametrize(
-    "verb", ["import", "train", "evaluate", "score", "export", "agree", "sample", "report", "doctor", "demo"]
-)
+@pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_explains_its_keys(verb):
     done = threers(verb, "--help")
     assert done.returncode == 0

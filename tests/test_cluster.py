@@ -20,6 +20,7 @@ from threers.scores import PARTS
 from threers.scoring import Job
 from threers.streams import Source, read_rows
 
+pytestmark = pytest.mark.usefixtures("own_machine")  # Ray's processes talk to each other
 TWO = ("engine=ray", "engine.workers=2")
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
 

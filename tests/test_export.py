@@ -1,11 +1,12 @@
 """What is exported and imported again is the same corpus, for every format that is written."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import make_corpus
@@ -13,13 +14,19 @@ from threers import runs
 from threers.codebook import Codebook
 from threers.corpus import Corpus, conform
 from threers.errors import InputError, OutputExistsError, SettingsError
-from threers.export import to_documents, write_documents
+from threers.export import held_by, to_documents, write_documents
 from threers.formats import import_files
 from threers.formats.known import writer, writers
 from threers.scores import score_table, write_json, write_parquet
 from threers.settings import ExportRun
 
+#: Of its own: something to code on segments, beside ratings of the session.
+SEGMENTS = {
+    "salience": {"kind": "rating", "unit": "segment", "scale": [1, 5], "codes": {"WD": {"title": "Marker salience"}}},
+    "forms": {"kind": "multilabel", "unit": "segment", "codes": {"avoiding": {}, "masking": {}}},
+}
 BOOK = Codebook.load("3rs-2015")
+BOOK = Codebook.from_dict({**BOOK.raw, "families": BOOK.raw["families"] | SEGMENTS})
 ROLES = {"T": "therapist", "P": "patient"}
 PATIENT, THERAPIST = ("W", "W1", "C2", "C3"), ("R", "R1", "R4")
 WORDS = st.sampled_from(["well", "=no", "-", "P: no", "@home", "fine", "שלום", "🙂", "<b>", "a|b", "it's", "W2", "ünï"])
@@ -37,6 +44,11 @@ def corpora(draw):
             for coder in ("anna", "model:ours"):
                 codes = draw(st.sets(st.sampled_from(PATIENT if role == "patient" else THERAPIST), max_size=2))
                 codings += [(session, "utterance", at, coder, code, 1.0) for code in sorted(codes)]
+        for segment, coder in draw(st.sets(st.tuples(st.integers(0, 2), st.sampled_from(["anna", "ben"])), max_size=3)):
+            codings.append((session, "segment", segment, coder, "WD", draw(st.sampled_from([1.0, 2.123456789, 5.0]))))
+            codings += [(session, "segment", segment, coder, "avoiding", 1.0)] * draw(st.integers(0, 1))
+        for coder in draw(st.sets(st.sampled_from(["anna", "ben"]))):
+            codings.append((session, "session", 0, coder, "resolution_extent", draw(st.sampled_from([1.0, 4.5]))))
     names = ["session_id", "utterance_id", "role", "speaker", "start", "end", "text"]
     sessions = pd.DataFrame({"session_id": list(dict.fromkeys(row[0] for row in utterances))})
     sessions = sessions.assign(group_id=sessions["session_id"], source_file="x", source_sha256="x")
@@ -57,25 +69,50 @@ def spoken(corpus):
 
 
 def marked(corpus):
-    table = corpus.codings.dropna(subset="code").drop(columns="unit")
-    return sorted(table.itertuples(index=False, name=None))
+    return sorted(corpus.codings.dropna(subset="code").itertuples(index=False, name=None))
 
 
 @pytest.mark.parametrize("name", ["csv", "xlsx", "docx", "refi", "elan", "textgrid", "webvtt", "label_studio"])
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(corpus=corpora())
-def test_export_and_import_give_the_same_corpus(name, corpus, tmp_path_factory):
-    # A TextGrid has nothing but names to tell a speaker who says nothing but "W2" from a coder.
-    all_said = corpus.utterances.groupby(["session_id", "speaker"])["text"].agg(set).tolist()
-    assume(name != "textgrid" or {"W2"} not in all_said)
+@given(corpus=corpora(), minutes=st.sampled_from([5.0, 0.1]))
+def test_export_and_import_give_the_same_corpus(name, corpus, minutes, tmp_path_factory):
     form = writer(name, tmp_path_factory.getbasetemp())
     to = tmp_path_factory.mktemp("out") / "out"
-    documents = list(to_documents(corpus, corpus.codings))
+    codings = held_by(form, corpus.codings)
+    documents = list(to_documents(corpus, codings, minutes))
     files = write_documents(documents, form, to, corpus)
     source = files[0] if form.together else to
     again = import_files(source, "long" if name in ("csv", "xlsx") else "auto", BOOK, ROLES, every_role=True)
     pd.testing.assert_frame_equal(spoken(again), spoken(corpus))
+    assert marked(again) == marked(replace(corpus, codings=codings))
+
+
+@pytest.mark.parametrize("name", ["refi", "label_studio"])
+def test_codings_that_a_format_cannot_hold_are_counted(name, tmp_path, caplog):
+    corpus = make_corpus(1)
+    book = Codebook.from_dict({**corpus.codebook.raw, "families": corpus.codebook.raw["families"] | SEGMENTS})
+    session = corpus.sessions["session_id"].iloc[0]
+    more = [(session, "segment", number, "anna", "WD", 3.0) for number in range(4)]
+    codings = pd.concat([corpus.codings, pd.DataFrame(more, columns=corpus.codings.columns)], ignore_index=True)
+    folder = replace(corpus, codings=codings, codebook=book).save(tmp_path / "corpus")
+    to = str(tmp_path / "out")
+    _, written = runs.export(ExportRun(corpus=str(folder), to=to, format=name))
+    assert "4 codings of segments are left out" in caplog.text
+    assert written == corpus.codings["code"].notna().sum()
+
+
+def test_a_corrected_table_brings_segments_and_ratings_home(tmp_path):
+    corpus = make_corpus(1)
+    session = corpus.sessions["session_id"].iloc[0]
+    book = Codebook.from_dict({**corpus.codebook.raw, "families": corpus.codebook.raw["families"] | SEGMENTS})
+    codings = [(session, "segment", 7, "anna", "WD", 1.0), (session, "segment", 8, "anna", "avoiding", 1.0)]
+    codings = conform(pd.DataFrame(codings, columns=corpus.codings.columns), "codings")
+    corpus = replace(corpus, codings=codings, codebook=book)
+    run = ExportRun(corpus=str(corpus.save(tmp_path / "c")), to=str(tmp_path / "x.csv"), segment_minutes=1)
+    again = import_files(runs.export(run)[0][0], "exported", book, {"T": "therapist", "C": "client"})
     assert marked(again) == marked(corpus)
+    rows = pd.read_csv(tmp_path / "x.csv").query("unit == 'segment'")
+    assert rows[["segment", "start", "end"]].to_numpy().tolist() == [[7, 420, 480], [8, 480, 540]]
 
 
 def test_every_writer_is_tested_above():

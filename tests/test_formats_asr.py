@@ -84,6 +84,21 @@ def test_amazon_transcribe_once_named_speakers_beside_the_words_only():
     assert [line.text for line in read("transcribe.json", found).lines] == ["How was it?", "Fine.", "I guess.", "Okay."]
 
 
+def test_amazon_call_analytics_has_turns_of_agent_and_customer():
+    session = read("transcribe_call.json")
+    assert said(session) == [
+        ("AGENT", "How was the week? Take your time.", 0.44, 3.0),
+        ("CUSTOMER", "It was fine, [PII].", 4.125, 6.0),
+    ]
+    assert [line.row for line in session.lines] == [1, 3] and session.notes == []
+    turns = [{"Content": "a", "BeginOffsetMillis": "x", "ParticipantId": "P1"}, 7, {"EndOffsetMillis": 1}]
+    session = read("transcribe_call.json", {"Transcript": turns})
+    assert said(session) == [("P1", "a", None, None)]
+    assert [reason.partition(":")[0] for _, reason in session.notes] == [
+        *("segment not readable", "time not readable", "no text"),
+    ]
+
+
 def test_a_list_of_segments_is_read_and_a_silence_parts_utterances():
     segments = [
         {"start": 0, "end": 1, "speaker": "A", "text": "One"},
@@ -145,7 +160,11 @@ TABLE = b'[{"start": 1, "end": 2, "speaker": "P", "text": "a", "code": "W2"}]'
 
 
 @pytest.mark.parametrize(
-    "content", [b'{"text": "a", "label": []}', TABLE, b'[{"start": 1}]', b"[[[", b"WEBVTT", b"[" * 100_000]
+    "content",
+    [
+        *(b'{"text": "a", "label": []}', TABLE, b'[{"start": 1}]', b"[[[", b"WEBVTT", b"[" * 100_000),
+        *(b'{"Transcript": "a"}', b'{"Transcript": [{"Content": "a"}]}', b'{"Transcript": [1, []]}'),
+    ],
 )
 def test_other_json_does_not_fit(content):
     assert not asr.FORMAT.fits(File(EXAMPLES / "x.json", content))
@@ -163,7 +182,9 @@ VALUES = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            st.sampled_from(["start", "end", "text", "speaker", "words", "word", "alternatives", "content", "type"]),
+            st.sampled_from(
+                "start end text speaker words word alternatives content type Content BeginOffsetMillis".split()
+            ),
             inner,
         )
     ),
@@ -172,9 +193,10 @@ VALUES = st.recursive(
 
 
 @settings(max_examples=100, deadline=None)
-@given(VALUES, st.sampled_from(["segments", "items", "list"]))
+@given(VALUES, st.sampled_from(["segments", "items", "call", "list"]))
 def test_any_json_is_read_or_refused(value, place):
     found = {"segments": {"segments": value}, "items": {"results": {"items": value, "speaker_labels": value}}}
+    found["call"] = {"Transcript": value}
     file = File(EXAMPLES / "x.json", json.dumps(found.get(place, value)).encode())
     asr.FORMAT.fits(file)
     try:
@@ -184,7 +206,7 @@ def test_any_json_is_read_or_refused(value, place):
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.sampled_from(["whisperx.json", "whisper.json", "transcribe.json"]), st.data())
+@given(st.sampled_from(["whisperx.json", "whisper.json", "transcribe.json", "transcribe_call.json"]), st.data())
 def test_damaged_files_are_read_or_refused(name, data):
     content = (EXAMPLES / name).read_bytes()
     at = data.draw(st.integers(0, len(content)))

@@ -312,6 +312,28 @@ def whisper(said: list[str]) -> str:
     return json.dumps({"text": "", "segments": segments, "language": "ar"}, ensure_ascii=False)
 
 
+def call(said: list[str]) -> str:
+    """Amazon Call Analytics."""
+    turns = [
+        {
+            "Content": one,
+            "BeginOffsetMillis": 5000 * n,
+            "EndOffsetMillis": 5000 * n + 900,
+            "ParticipantRole": "PT"[n % 2],
+        }
+        for n, one in enumerate(said)
+    ]
+    return json.dumps({"JobStatus": "COMPLETED", "Transcript": turns})
+
+
+def teams(said: list[str], times: list[tuple[int, int]] | None = None) -> str:
+    """An old transcript of Teams."""
+    times = times or [(5 * n, 5 * n + 2) for n in range(len(said))]
+    clocks = [[f"{t // 3600}:{t // 60 % 60}:{t % 60}.90" for t in both] for both in times]
+    turns = zip(said, clocks, strict=True)
+    return "".join(f"{a} --> {b}\n{'PT'[n % 2]}\n{one}\n" for n, (one, (a, b)) in enumerate(turns))
+
+
 SCRIPTS = [
     *(
         Case(name, lambda m=make: m(RTL).encode(), RTL, "", "right to left")
@@ -327,6 +349,8 @@ SCRIPTS = [
             "bad.rtf": rich,
             "bad.json": lambda said: json.dumps(records(said)),
             "whisper.json": whisper,
+            "call.json": call,
+            "teams.txt": teams,
             "bad.jsonl": lambda said: "\n".join(json.dumps(one) for one in records(said)),
             "bad.eaf": lambda said: tiers(said, [(0, 900), (1000, 1900), (2000, 2900)]),
         }.items()
@@ -357,6 +381,7 @@ TIMES = [
         "ends before it begins",
         "inverted",
     ),
+    Case("bad.txt", lambda: teams(SAID, BACK).encode(), SAID, "time goes backwards", "backward times of Teams"),
     Case(
         "bad.csv",
         lambda: (
@@ -410,6 +435,7 @@ ODD = [
     ),
     Case("bad.vtt", lambda: captions(MANY).encode(), MANY, "", "10,000 utterances"),
     Case("bad.txt", lambda: speech(MANY).encode(), MANY, "", "10,000 utterances"),
+    Case("bad.txt", lambda: teams(MANY).encode(), MANY, "", "10,000 utterances of Teams"),
     Case(
         "bad.csv",
         lambda: ("speaker,text\n" + "".join(f"P,{one}\n" for one in MANY)).encode(),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from threers.codebook import Codebook
 from threers.errors import InputError
 from threers.formats import srt, webvtt
-from threers.formats.captions import folded
+from threers.formats.cues import folded
 from threers.formats.documents import Context, Document, Line, Mark, Output
 from threers.formats.files import File
 
@@ -54,9 +54,9 @@ def test_teams_has_voices_and_cue_identifiers():
 
 
 def test_the_teams_layout_without_names_keeps_the_text_below_an_empty_line():
-    text = "WEBVTT\n\n-0:0:2.5 --> 0:0:1.0\n\nHello.\n\n0:0:1.5 --> 0:0:5.320\n\nHow are you?\n"
+    text = "WEBVTT\n\n-0:0:2.5 --> 0:0:1.0\n\nHello.\n\n0:0:1.500 --> 0:0:5.80\n\nHow are you?\n"
     session = read("teams.vtt", text)
-    assert said(session) == [("", "Hello.", None, 1.0), ("", "How are you?", 1.5, 5.32)]
+    assert said(session) == [("", "Hello.", None, 1.0), ("", "How are you?", 1.5, 5.08)]
     assert session.notes[0][1].startswith("time not readable: a cue lacks its start or its end (1 such")
 
 

@@ -143,6 +143,30 @@ def test_tracked_changes_tabs_and_breaks():
     assert session.notes == [(None, "tracked deletions: 2 in this file; left out")]
 
 
+def test_a_transcript_of_teams_has_a_name_in_every_paragraph_and_a_comment_finds_its_turn():
+    """Typed as Word shows such files: of before 2022 times above the name, since then the time behind it."""
+    old = [
+        ("0:0:0.0 --> 0:0:1.250", "Jane Doe", "How was it?"),
+        ("0:0:6.90 --> 0:0:6.500", "John Roe", "Fine."),
+        ("0:0:9.0 --> 0:0:9.800", "Jane Doe", "Only fine?"),
+        ("0:0:19.0 --> 0:0:19.800", "John Roe", "Yes."),
+    ]
+    new = [("Jane Doe   0:00", "How was it?"), ("John Roe   0:06", "Fine."), ("Jane Doe   0:09", "Only fine?")]
+    for turns, last in ((old, ("John Roe", "Yes.", 19.0, 19.8)), (new, ("Jane Doe", "Only fine?", 9.0, None))):
+        made, content = python_docx.Document(), io.BytesIO()
+        for lines in turns:
+            run = made.add_paragraph().add_run("\n".join(lines))
+        made.add_comment(run, "W2", "Anna")
+        made.save(content)
+        session = read("a.docx", content.getvalue())
+        assert [line.speaker for line in session.lines] == ["Jane Doe", "John Roe"] * (len(turns) // 2) + (
+            ["Jane Doe"] * (len(turns) % 2)
+        )
+        one = session.lines[-1]
+        assert (one.speaker, one.text, one.start, one.end) == last
+        assert [(mark.code, mark.lines) for mark in session.marks] == [("W2", (len(turns) - 1,) * 2)]
+
+
 def test_text_boxes_are_noted_and_their_two_versions_not_read_twice():
     box = "<w:txbxContent><w:p><w:r><w:t>x</w:t></w:r></w:p></w:txbxContent>"
     both = f"<Choice><w:drawing>{box}</w:drawing></Choice><Fallback><w:pict>{box}</w:pict></Fallback>"

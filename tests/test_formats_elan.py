@@ -7,10 +7,10 @@ from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from tests.tier_documents import CONTEXT, FIND, OUTPUT, coded, documents, said
 from threers.errors import InputError
+from threers.formats import Reader, import_files
 from threers.formats.documents import Context, Document, Line, Mark
 from threers.formats.elan import FORMAT
 from threers.formats.files import File
@@ -135,6 +135,60 @@ def test_a_tier_of_text_and_codes_is_speech_and_the_codes_are_counted():
     ]
 
 
+GESTURES = [(1, 2, "prep"), (2, 3, "hold"), (3, 4, "Prep"), (4, 5, "hold"), (5, 6, "stroke"), (6, 7, "hold")]
+
+
+def test_few_short_values_of_someone_who_speaks_elsewhere_are_not_taken_for_speech():
+    tiers = tier("P", (1, 2, "hm"), (2, 3, "no"), PARTICIPANT="P") + tier("gest", *GESTURES, PARTICIPANT="P")
+    document = read(eaf(tiers))
+    assert [line.text for line in document.lines] == ["hm", "no"]
+    assert [reason for _, reason in document.notes] == [
+        "unclear tier: tier 2 of the file repeats few short values, and its participant speaks on another tier; its 6 "
+        "values were left out"
+    ]
+    spoken = tier("P", (1, 2, "hm"), PARTICIPANT="P")
+    assert len(read(eaf(spoken + tier("gest", *GESTURES, PARTICIPANT="T"))).lines) == 7, "T speaks nowhere else"
+    assert len(read(eaf(spoken + tier("P mhm", (3, 4, "mhm"), PARTICIPANT="P"))).lines) == 2, "nothing comes back"
+
+
+def test_an_import_asks_what_an_unclear_tier_is_and_says_what_it_took_for_codes(tmp_path, caplog):
+    tiers = tier("P", (1, 2, "hm"), (2, 3, "no"), PARTICIPANT="P") + tier("gest", *GESTURES, PARTICIPANT="P")
+    (tmp_path / "s.eaf").write_bytes(eaf(tiers))
+    given = {"codebook": "3rs-2015", "roles": {"P": "patient"}, "every_role": True}
+    with pytest.raises(
+        InputError, match=r"s\.eaf: unclear tier: tier 2 .* \(1 such tiers\).*name the tiers in speech_t"
+    ):
+        import_files(tmp_path / "s.eaf", **given)
+    lab = Reader.load("transcript")
+    assert len(import_files(tmp_path, replace(lab, speech_tiers=("p",)), **given).utterances) == 2
+    assert len(import_files(tmp_path, replace(lab, speech_tiers=("P", "gest*")), **given).utterances) == 8
+    assert not caplog.records
+    (tmp_path / "t.eaf").write_bytes(eaf(tier("P", (1, 2, "hm")) + tier("a", (1, 2, "W1")) + tier("b", (1, 2, "W1"))))
+    with caplog.at_level("INFO"):
+        import_files(tmp_path / "t.eaf", **given)
+    assert caplog.messages[0].startswith("2 tiers hold nothing but codes and were taken for codings. If not: Say")
+    (tmp_path / "t.eaf").unlink()
+    given["roles"]["gest"] = "other"
+    assert len(import_files(tmp_path, **given).utterances) == 8, "a name with a role is a speaker's"
+
+
+def test_the_lab_says_which_tiers_are_speech():
+    tiers = tier("words", (1, 3, "hm no")) + tier("P", ("words0", "hm"), ("words0", "no"), PARENT_REF="words")
+    document = read(eaf(tiers), Context(find=FIND, speech_tiers=("p",)))
+    assert [line.text for line in document.lines] == ["hm", "no"]
+    assert [reason for _, reason in document.notes] == [
+        "tier not named: tier 1 of the file holds text, but speech_tiers does not fit it; its 1 values were left out"
+    ]
+
+
+def test_segments_have_a_tier_of_their_own_and_are_no_utterances():
+    lines = [Line(row=1, text="hm", speaker="P", start=0, end=300)]
+    mark = Mark(row=1, code="W1", coder="anna", start=0, end=300)
+    written = FORMAT.write([Document(lines=lines, marks=[replace(mark, segment=0)])], OUTPUT)
+    assert b'"threers segments: anna"' in written
+    assert [(m.coder, m.code, m.lines, m.start, m.end) for m in read(written).marks] == [("anna", "W1", None, 0, 300)]
+
+
 def test_separators_alone_are_no_codes():
     assert [line.text for line in read(eaf(tier("P", (1, 2, ";"), (2, 3, "W1")))).lines] == [";", "W1"]
 
@@ -193,19 +247,6 @@ def test_the_content_tells_an_elan_file_whatever_its_name():
     assert FORMAT.fits(File(Path("a.txt"), SESSION.read_bytes()))
     assert not FORMAT.fits(file(b"<ANNOTATION/>"))
     assert not FORMAT.fits(file(b"\0\xff"))
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.data())
-def test_a_file_with_wrong_bytes_is_read_or_refused(data):
-    content = bytearray(data.draw(st.sampled_from([SESSION, SUBDIVIDED])).read_bytes())
-    for _ in range(data.draw(st.integers(1, 4))):
-        place = data.draw(st.integers(0, len(content) - 1))
-        content[place : place + data.draw(st.sampled_from([0, 1, 1, 40]))] = data.draw(st.binary(max_size=2))
-    try:
-        read(bytes(content) or b"x")
-    except InputError:
-        pass
 
 
 @settings(max_examples=60, deadline=None)

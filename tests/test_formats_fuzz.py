@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from threers.codebook import Codebook
 from threers.errors import InputError
-from threers.formats.documents import Context
+from threers.formats.documents import Context, Format
 from threers.formats.files import File
 from threers.formats.known import formats, recognise
 from threers.formats.tables import read_headers, read_table
@@ -171,13 +171,16 @@ def _end(content: bytes, rng: random.Random) -> bytes:
     return content[: rng.randint(0, len(content))]
 
 
-def read(name: str, content: bytes) -> str:
-    """Read a file as an import does; the name of its format, or `refused`."""
+def read(name: str, content: bytes, as_was: bool = False) -> str:
+    """Read a file as an import does; the name of its format, or `refused`. `as_was`: as the undamaged example is read,
+    where the content no longer tells.
+    """
     context = Context(find=_codebook().find)
     started = time.process_time()
     try:
         file = File(EXAMPLES / name, content)
-        known = recognise(file)
+        # Damage may hide what the file is: it is read as that all the same, as when a user names the format.
+        known = recognise(file) or (_own_format(name) if as_was else None)
         if known is None:
             read_headers(file)
             table = read_table(file)
@@ -196,6 +199,11 @@ def read(name: str, content: bytes) -> str:
 
 
 @cache
+def _own_format(name: str) -> Format | None:
+    return recognise(File(EXAMPLES / name, examples()[name]))
+
+
+@cache
 def _codebook() -> Codebook:
     return Codebook.load("3rs-2015")
 
@@ -207,7 +215,9 @@ def test_every_format_has_an_example():
 @settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.sampled_from(QUICK), st.randoms(use_true_random=False))
 def test_a_damaged_file_is_read_or_refused(name, rng):
-    read(name, damaged(examples()[name], rng))
+    content = damaged(examples()[name], rng)
+    if read(name, content) in ("table", "refused"):
+        read(name, content, as_was=True)
 
 
 @settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))

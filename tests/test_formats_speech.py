@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from threers.codebook import Codebook
 from threers.errors import InputError
-from threers.formats import html, odt, plain, rtf
+from threers.formats import html, odt, plain, rtf, srt
 from threers.formats.documents import Context
 from threers.formats.files import File
 from threers.formats.speech import find_speech, read_speech
@@ -250,6 +250,57 @@ def test_f4_has_the_end_of_each_paragraph_behind_it():
         (11, "P", "I don't want to talk about it.", 16.5, 80.0),
     ]
     assert session.notes == [(1, HEADER.replace("2 such", "1 such"))]
+
+
+OLD_TEAMS = """0:0:0.0 --> 0:0:1.250
+Jane Doe
+How was the week?
+0:0:2.80 --> 0:0:2.980
+Jane Doe
+Take your time.
+0:0:6.90 --> 0:0:6.500
+John Roe
+Fine.
+I said: fine.
+0:0:17.80 --> 0:0:18.180
+Jane Doe
+Only fine?
+0:1:19.0 --> 0:1:19.500
+John Roe
+Yes.
+"""
+OLD_TEAMS_SAID = [
+    ("Jane Doe", "How was the week? Take your time.", 0.0, 2.98),
+    ("John Roe", "Fine. I said: fine.", 6.09, 6.5),
+    ("Jane Doe", "Only fine?", 17.08, 18.18),
+    ("John Roe", "Yes.", 79.0, 79.5),
+]
+
+
+def test_teams_once_had_the_times_above_the_name_without_leading_zeros():
+    assert timed(OLD_TEAMS) == OLD_TEAMS_SAID
+    assert timed(OLD_TEAMS.replace("\n", "\n\n")) == OLD_TEAMS_SAID
+    document = srt.read(File(Path("a.txt"), OLD_TEAMS.encode()), CONTEXT)[0]
+    assert [(line.speaker, line.text, line.start, line.end) for line in document.lines] == OLD_TEAMS_SAID
+
+
+def test_lines_below_times_that_do_not_come_back_name_nobody():
+    text = OLD_TEAMS.replace("Jane Doe", "Well, Doctor", 1).replace("John Roe", "it was fine", 1)
+    assert not any(speaker for speaker, *_ in timed(text.replace("Jane Doe", "Once again", 1)))
+    assert srt.read(File(Path("a.srt"), text.encode()), CONTEXT)[0].lines[0].speaker == ""
+
+
+def test_teams_says_who_had_it_transcribe_and_that_is_no_speech():
+    text = (
+        "Intake-20240101-Meeting Recording\n1 January 2024, 09:30am\n27m 42s\n\nJane Doe started transcription\n\n"
+        "Jane Doe   0:03\nHow was it?\nMy father started transcription\n\nJohn Roe   1:00:19\nFine.\n\n"
+        "Jane Doe stopped transcription\n"
+    )
+    assert timed(text) == [
+        ("Jane Doe", "How was it? My father started transcription", 3.0, None),
+        ("John Roe", "Fine.", 3619.0, None),
+    ]
+    assert [reason.partition(":")[0] for _, reason in read_speech(text).notes] == ["notice of Teams", "header"]
 
 
 def test_teams_has_name_and_time_above_the_speech():

@@ -80,7 +80,7 @@ def test_a_row_is_an_utterance_with_one_coders_code():
         ["s1", "2", "P", "", "", "Hm.", "ben", "W2", "", ""],
         ["s1", "", "", "", "", "", "anna", "resolution_extent", "3", "session"],
     ]
-    assert {tuple(row[10:]) for row in rows[1:]} == {("p1", "", "4")}
+    assert {tuple(row[10:]) for row in rows[1:]} == {("p1", "", "4", "")}
 
 
 @pytest.mark.parametrize("name", KINDS)

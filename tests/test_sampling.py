@@ -170,7 +170,7 @@ def test_uncertain_takes_the_scored_sessions_in_which_the_tagger_is_least_sure(c
     )
     runs.sample(run)
     found = pd.read_csv(tmp_path / "out" / "sampling.csv")
-    doubt = doubt_of_sessions(read_scores(scored)[0], corpus.codebook)
+    doubt = doubt_of_sessions(read_scores(scored, corpus.codebook)[0], corpus.codebook)
     frame = uncoded_sessions(corpus)
     best = frame.assign(doubt=frame["session_id"].map(doubt)).groupby("group_id")["doubt"].max()
     assert found["doubt"].to_numpy() == pytest.approx(best.sort_values(ascending=False).head(3).to_numpy())

@@ -14,8 +14,9 @@ from tests.conftest import local_backbone
 from threers import scoring, streams
 from threers.codebook import Codebook
 from threers.errors import InputError, OutputExistsError, Stopped
+from threers.folders import claim, owned
 from threers.hardware import choose
-from threers.scores import claim, owned, read_scores, scores_to_codings, write_parquet, write_parquet_parts
+from threers.scores import read_scores, scores_to_codings, write_parquet, write_parquet_parts
 from threers.settings import Engine
 from threers.streams import Source
 from threers.summary import summarise_segments, summarise_sessions
@@ -259,7 +260,7 @@ def test_a_second_run_in_the_same_folder_is_refused(tmp_path):
         done = subprocess.run(
             [
                 *(sys.executable, "-c"),
-                "import sys; from pathlib import Path; from threers.scores import owned\n"
+                "import sys; from pathlib import Path; from threers.folders import owned\n"
                 "with owned(Path(sys.argv[1]), {'a': 1}, 'out', overwrite=True): pass",
                 str(out),
             ],
@@ -290,10 +291,10 @@ def test_a_folder_belongs_to_one_run(tmp_path):
 
 def test_scores_that_are_not_there_or_not_finished_are_named(tmp_path):
     with pytest.raises(InputError, match="no scores"):
-        read_scores(tmp_path)
+        read_scores(tmp_path, Codebook.load("annomi"))
     claim(tmp_path / "cut", {"a": 1}, "out", overwrite=False)
     with pytest.raises(InputError, match="its run was cut off"):
-        read_scores(tmp_path / "cut")
+        read_scores(tmp_path / "cut", Codebook.load("annomi"))
 
 
 def some_scores():

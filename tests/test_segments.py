@@ -17,6 +17,7 @@ from threers.decisions import Decisions, fit_decisions, macro_f1, of_family
 from threers.errors import InputError
 from threers.learner import spread
 from threers.linear import _of_segments, fit_linear
+from threers.membership import membership
 from threers.pooling import posterior, surprise
 from threers.runs import evaluate
 from threers.segments import Segments
@@ -210,8 +211,10 @@ def test_a_tagger_is_trained_and_evaluated_on_codes_of_segments_alone(tiny_folde
     )
     assert tagger.manifest["learnt_as"]["segments"] == 24
     assert json.loads(json.dumps(tagger.manifest)) == tagger.manifest
-    versions = {"backbone": {"name": "t", "chunk_tokens": 64, "lookahead": True}, "corpus": "0", "versions": {}}
-    card = model_card("t", tagger.manifest | versions, corpus.codebook, corpus)
+    found = {"backbone": {"name": "t", "chunk_tokens": 64, "lookahead": True}, "corpus": "0", "versions": {}}
+    found["membership"] = membership(tagger, corpus, training)
+    assert found["membership"]["utterance"]["auroc"] is not None
+    card = model_card("t", tagger.manifest | found, corpus.codebook, corpus)
     assert "coders coded no utterance and 24 segments of 0.666667 minutes" in card
     folder = corpus.save(tmp_path / "corpus")
     run = EvaluateRun(

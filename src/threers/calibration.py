@@ -17,11 +17,14 @@ from threers.codebook import Codebook
 from threers.corpus import Corpus, coded_sessions
 from threers.decisions import family_columns
 from threers.errors import InputError
-from threers.scores import begun, read_scores
+from threers.scores import read_scores
 from threers.settings import Backbone, Training
+from threers.stored import read_mapping, read_parquet
 from threers.targets import Targets, build_targets
 
 FILE = "calibration.safetensors"
+#: What to do about an evaluation that is damaged.
+EVALUATE = "evaluate the corpus again"
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,9 @@ class Calibration:
             found = cls(**arrays)
         except (OSError, TypeError, SafetensorError) as error:
             raise InputError(f"{path}: damaged; restore the tagger's folder") from error
-        if found.p.shape[1:] != (len(codebook.tag_codes()),):
+        shape, rows = found.p.shape, found.p.shape[:1]
+        alike = found.tags.shape == found.truth.shape == shape and found.group.shape == found.fold.shape == rows
+        if shape[1:] != (len(codebook.tag_codes()),) or not alike:
             raise InputError(f"{path}: does not fit codebook {codebook.name}; restore the tagger's folder")
         return found
 
@@ -83,12 +88,14 @@ def from_evaluation(folder: str | Path, corpus: Corpus, backbone: Backbone, trai
 
     """
     folder = Path(folder).expanduser()
-    found = begun(folder)
-    if "folds" not in found:
-        raise InputError(f"calibration={folder}: expected a folder that `threers evaluate` wrote")
-    _require_same(found, corpus, backbone, training, f"calibration={folder}")
-    scores, _ = read_scores(folder / "scores")
-    folds = [pd.read_parquet(folder / "folds" / f"scores-{n}.parquet") for n in range(int(found["folds"]))]
+    where, marker = f"calibration={folder}", folder / "run.json"
+    if not marker.is_file() or "folds" not in read_mapping(marker, {}, EVALUATE):
+        raise InputError(f"{where}: expected a folder that `threers evaluate` wrote")
+    found = read_mapping(marker, {"folds": int, "corpus": str, "backbone": dict, "training": dict}, EVALUATE)
+    _require_same(found, corpus, backbone, training, where)
+    scores, _ = read_scores(folder / "scores", corpus.codebook)
+    parts = [folder / "folds" / f"scores-{n}.parquet" for n in range(found["folds"])]
+    folds = [read_parquet(part, EVALUATE, ["session_id"]) for part in parts]
     fold_of = {session: n for n, part in enumerate(folds) for session in part["session_id"].unique()}
     coded = coded_sessions(corpus)
     targets = build_targets(coded.utterances, coded.codings, corpus.codebook, training.segment_minutes)
@@ -99,6 +106,8 @@ def from_evaluation(folder: str | Path, corpus: Corpus, backbone: Backbone, trai
         )
     keys = ["session_id", "utterance_id"]
     scores = coded.utterances[keys].merge(scores, on=keys, how="left", validate="one_to_one")
+    if scores["tags"].isna().any() or not scores["session_id"].isin(list(fold_of)).all():
+        raise InputError(f"{where}: its scores are not those of every coded utterance; {EVALUATE}")
     group = scores["session_id"].map(coded.sessions.set_index("session_id")["group_id"])
     codes = corpus.codebook.tag_codes()
     calibration = Calibration(

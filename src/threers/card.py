@@ -33,6 +33,8 @@ def model_card(name: str, manifest: dict[str, Any], codebook: Codebook, corpus: 
         "A tagger trained on confidential transcripts may remember parts of them, and lists words and word pairs that "
         "at least two groups of sessions share: keep this folder under the same protection as the transcripts.",
         "",
+        _membership(manifest["membership"]),
+        "",
         "## Training data",
         f"- {counts['sessions']} sessions of {counts['groups']} groups, {counts['utterances']} utterances, "
         f"{counts['coders']} coders; {kept['kept_aside']} sessions were kept aside for early stopping, temperature and "
@@ -74,6 +76,25 @@ def _learnt_as(found: dict[str, Any]) -> list[str]:
         f"- coders coded {utterances} and {found['segments']} segments of {found['minutes']:g} minutes (in "
         f"{found['tallied']} they counted the codes): which utterance of a segment bears a code, it had to find out"
     ]
+
+
+def _membership(found: dict[str, Any]) -> str:
+    told = " and ".join(
+        f"{words} (AUROC {figure['auroc']:.2f}{_interval(figure)})"
+        if figure["auroc"] is not None
+        else f"{words}: unknown"
+        for words, figure in (("from one utterance", found["utterance"]), ("from a whole patient", found["group"]))
+    )
+    return (
+        "Who has this folder and a coded transcript can guess from the tagger's errors there whether it learnt from "
+        f"that patient: {told}; 0.5 is chance, 1 is never wrong. Measured on {found['groups_learnt']} groups that it "
+        f"learnt from and {found['groups_kept_aside']} kept aside (attack by loss, Yeom et al. 2018; other attacks may "
+        "do better)."
+    )
+
+
+def _interval(figure: dict[str, Any]) -> str:
+    return "" if figure["low"] is None else f", 95 % interval {figure['low']:.2f} to {figure['high']:.2f}"
 
 
 def _calibration(found: dict[str, int] | None) -> str:

@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import resources
@@ -22,6 +23,7 @@ VERBS = {
     "agree": "compare coders and models with each other",
     "sample": "choose sessions for people to code, and write their coding sheets",
     "report": "show scores as pages: where a session strained, was it repaired, is the tag right?",
+    "purge": "delete a folder that threers made, and what is unfinished beside it",
     "doctor": "show what is installed and what would be used",
     "demo": "go the whole way on the bundled synthetic sessions",
 }
@@ -95,7 +97,7 @@ def _compose_and_call(verb: str, rest: list[str]) -> None:
 
 @contextmanager
 def _one_line_errors(verb: str) -> Iterator[None]:
-    """End with one line and status 2 for what the user can mend; let a fault of ours through with its traceback."""
+    """End with one line and status 2 for what the user can mend; with status 1 and the place for a fault of ours."""
     from threers.errors import Stopped, ThreersError
 
     try:
@@ -111,10 +113,24 @@ def _one_line_errors(verb: str) -> Iterator[None]:
     except Exception as error:
         known = _hydra_message(verb, error)
         if known is None and isinstance(error, OSError):
-            known = f"{error.filename or 'input or output'}: {error.strerror or error}"
+            known = (
+                f"{error.filename or 'input or output'}: {error.strerror or error}; "
+                "check that the path is right, and that you may read and write there"
+            )
         if known is None:
-            raise
+            _say(_place_of_fault(error), file=sys.stderr)
+            sys.exit(1)
         _fail(f"threers {verb}: {known}")
+
+
+def _place_of_fault(error: Exception) -> str:
+    """A traceback without the errors' messages, which may quote a transcript."""
+    kinds, cause = [type(error).__name__], error.__cause__ or error.__context__
+    while cause is not None:
+        kinds.append(type(cause).__name__)
+        cause = cause.__cause__ or cause.__context__
+    where = "".join(traceback.format_tb(error.__traceback__))
+    return f"{where}{' after '.join(kinds)}: a fault in threers; its message is left out, because it may quote a text"
 
 
 def _jobs() -> dict[str, tuple[Callable[[Any], None], Any]]:
@@ -129,6 +145,7 @@ def _jobs() -> dict[str, tuple[Callable[[Any], None], Any]]:
         "agree": (_agree, settings.AgreeRun),
         "sample": (_sample, settings.SampleRun),
         "report": (_report, settings.ReportRun),
+        "purge": (_purge, settings.PurgeRun),
         "doctor": (_doctor, settings.DoctorRun),
         "demo": (_demo, settings.DemoRun),
     }
@@ -176,6 +193,10 @@ def _score(run: Any) -> None:
 def _export(run: Any) -> None:
     from threers import runs
 
+    if run.format == "spss":
+        files = runs.export_tables(run)
+        _say(f"{', '.join(file.name for file in files)} written: {files[0].parent}")
+        return
     files, codings = runs.export(run)
     where = files[0] if len(files) == 1 else f"{files[0].parent} ({len(files)} files)"
     _say(f"{codings} codings written: {where}")
@@ -199,6 +220,12 @@ def _report(run: Any) -> None:
 
     sessions = runs.report(run)
     _say(f"{sessions} {'session' if sessions == 1 else 'sessions'}: open {Path(run.out) / 'index.html'} in a browser")
+
+
+def _purge(run: Any) -> None:
+    from threers import runs, screen
+
+    screen.show_purge(runs.purge(run), run.confirm)
 
 
 def _doctor(run: Any) -> None:
@@ -254,8 +281,8 @@ def _place(key: str, verb: str, choices: Any, rest: list[str]) -> str:
 
 def _hydra_message(verb: str, error: Exception) -> str | None:
     """One line for what Hydra or OmegaConf refused; None for an error that is not theirs."""
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
+    from hydra.errors import HydraException, OverrideParseException
+    from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
     from yaml import YAMLError
 
     if isinstance(error, YAMLError):
@@ -273,6 +300,12 @@ def _hydra_message(verb: str, error: Exception) -> str | None:
         near = difflib.get_close_matches(key, known, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         return f"{found[1]}: unknown key; {hint}keys: {', '.join(known)} (threers {verb} --help)"
+    if found := re.search(r"Could not find '(\w+)/.*Available options in '\w+': (.+?)( Config search path|$)", text):
+        return f"{found[1]}: no such choice; choose one of: {', '.join(found[2].split())}"
+    if isinstance(error, OverrideParseException):
+        return f"{error.override}: cannot be read as key=value; quote twice what has spaces, =, brackets or braces"
+    if isinstance(error, InterpolationKeyError):
+        return f"{error.full_key}: no key has the name in ${{…}}; write the value itself"
     return re.sub(r" (full_key|object_type|See |Config search path).*$", "", text)
 
 
@@ -295,6 +328,8 @@ def _go_offline(allow_network: bool) -> None:
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
         "TRANSFORMERS_VERBOSITY": "error",
         "TOKENIZERS_PARALLELISM": "true",
+        # Whatever a library asks for, PyTorch unpickles data only.
+        "TORCH_FORCE_WEIGHTS_ONLY_LOAD": "1",
         # Arrow's own pool keeps what it once had, a tenth of the memory of a long run.
         "ARROW_DEFAULT_MEMORY_POOL": "system",
     }

@@ -9,21 +9,10 @@ from typing import Any
 import pandas as pd
 
 from threers import agreement
-from threers.codebook import Codebook
 from threers.corpus import Corpus
-from threers.errors import InputError, LeakError
+from threers.errors import LeakError
 from threers.report import agreement_report, write_report
 from threers.settings import AgreeRun
-
-
-def same_codebook(manifest: Mapping[str, Any], corpus: Corpus, folder: str) -> Codebook:
-    """The codebook of both scores and corpus. Raises InputError where they have different ones."""
-    if manifest.get("codebook_sha256") != corpus.codebook.hash:
-        raise InputError(
-            f"scores {folder}: made with codebook {manifest.get('codebook')}, not with the corpus's "
-            f"{corpus.codebook.name}; only the same codebook can be compared"
-        )
-    return corpus.codebook
 
 
 def require_unseen(corpus: Corpus, scores: pd.DataFrame, manifest: Mapping[str, Any], where: str) -> None:

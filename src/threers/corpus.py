@@ -20,38 +20,11 @@ import pandas as pd
 from threers.codebook import EXTRA_ROLES, UNITS, Codebook
 from threers.errors import InputError, OutputExistsError
 from threers.splits import grouped_folds, grouped_split, require_disjoint
+from threers.stored import read_mapping, require_columns
+from threers.tables import AGAIN, TABLES, conform, impossible_times, read_table
 
 __all__ = ["TABLES", "Corpus", "conform", "grouped_folds", "grouped_split", "require_disjoint", "table_hash"]
 
-#: Columns and pandas types of each table. `sessions` may have any further columns.
-TABLES: dict[str, dict[str, str]] = {
-    "utterances": {
-        "session_id": "str",
-        "utterance_id": "int64",
-        "role": "str",
-        "speaker": "str",
-        "start": "float64",
-        "end": "float64",
-        "text": "str",
-    },
-    "sessions": {
-        "session_id": "str",
-        "group_id": "str",
-        "patient_id": "str",
-        "therapist_id": "str",
-        "session_number": "Int64",
-        "source_file": "str",
-        "source_sha256": "str",
-    },
-    "codings": {
-        "session_id": "str",
-        "unit": "str",
-        "unit_id": "int64",
-        "coder_id": "str",
-        "code": "str",
-        "value": "float64",
-    },
-}
 #: Rows per group of a Parquet file, so that a reader need not hold more.
 ROWS_AT_ONCE = 4_096
 REJECT_COLUMNS = ("file", "row", "reason")
@@ -95,16 +68,15 @@ class Corpus:
         missing = [name for name in files if not (folder / name).is_file()]
         if missing:
             raise InputError(f"corpus {folder}: {', '.join(missing)} missing; import the corpus again")
-        tables = {name: _read_table(folder / f"{name}.parquet", columns) for name, columns in TABLES.items()}
-        try:
-            manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise InputError(f"{folder / 'manifest.json'}: not valid JSON; import the corpus again") from error
-        rejects = folder / "rejects.csv"
+        tables = {name: read_table(folder / f"{name}.parquet") for name in TABLES}
+        manifest = read_mapping(folder / "manifest.json", {}, AGAIN)
         corpus = cls(**tables, codebook=Codebook.load(folder / "codebook.yaml"), manifest=manifest)
-        if rejects.is_file():
-            corpus.rejects = pd.read_csv(rejects, dtype={"file": "str", "row": "Int64", "reason": "str"})
-        corpus.check(f"corpus {folder}")
+        if (folder / "rejects.csv").is_file():
+            corpus.rejects = _read_rejects(folder / "rejects.csv")
+        try:
+            corpus.check(f"corpus {folder}")
+        except InputError as error:
+            raise InputError(f"{error}; {AGAIN}") from None
         return corpus
 
     def save(self, path: str | Path, overwrite: bool = False) -> Path:
@@ -124,7 +96,9 @@ class Corpus:
             made = partial / "new"
             made.mkdir(mode=0o700)
             for name in TABLES:
-                getattr(self, name).to_parquet(made / f"{name}.parquet", index=False, row_group_size=ROWS_AT_ONCE)
+                getattr(self, name).to_parquet(
+                    made / f"{name}.parquet", index=False, row_group_size=ROWS_AT_ONCE, write_page_checksum=True
+                )
             self.codebook.save(made / "codebook.yaml")
             self.rejects.to_csv(made / "rejects.csv", index=False)
             if self.identifiers is not None:
@@ -214,6 +188,7 @@ class Corpus:
         _refuse(ids, unsorted, f"{where}: utterances: utterance_id goes down; sort by session_id, utterance_id")
         split = (ids["session_id"] != ids["session_id"].shift()) & ids.duplicated("session_id")
         _refuse(ids, split, f"{where}: utterances: a session's rows are not together; sort by session_id, utterance_id")
+        _refuse(ids, impossible_times(ids), f"{where}: utterances: start or end is no time in seconds", "start")
         roles = (*self.codebook.roles, *EXTRA_ROLES)
         _refuse(ids, ~ids["role"].isin(roles), f"{where}: utterances: role is not one of {', '.join(roles)}", "role")
         self._check_codings(f"{where}: codings")
@@ -224,19 +199,12 @@ class Corpus:
         _refuse(codings, ~codings["unit"].isin(UNITS), units, "unit")
         unknown = codings["code"].notna() & ~codings["code"].isin(list(self.codebook.codes))
         _refuse(codings, unknown, f"{where}: code is not in codebook {self.codebook.name}", "code")
-        empty = codings["code"].notna() & codings["value"].isna()
+        empty = codings["code"].notna() & ~np.isfinite(codings["value"])
         _refuse(codings, empty, f"{where}: a code needs a value: 1 for present, else the rating", "code")
         own = codings[codings["unit"] == "utterance"]
         known = pd.MultiIndex.from_frame(self.utterances[["session_id", "utterance_id"]])
         lost = ~pd.MultiIndex.from_frame(own[["session_id", "unit_id"]]).isin(known)
         _refuse(own, lost, f"{where}: the coded utterance does not exist", "unit_id")
-
-
-def conform(frame: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Give a frame the columns and types of the table `name`; a missing column is added, empty."""
-    columns = TABLES[name]
-    frame = frame.reindex(columns=[*columns, *(c for c in frame.columns if c not in columns and name == "sessions")])
-    return frame.astype(columns).reset_index(drop=True)
 
 
 def table_hash(frame: pd.DataFrame) -> str:
@@ -245,18 +213,13 @@ def table_hash(frame: pd.DataFrame) -> str:
     return hashlib.sha256("\t".join(frame.columns).encode() + rows.tobytes()).hexdigest()
 
 
-def _read_table(file: Path, columns: dict[str, str]) -> pd.DataFrame:
+def _read_rejects(file: Path) -> pd.DataFrame:
     try:
-        frame = pd.read_parquet(file)
-    except Exception as error:
-        raise InputError(f"{file}: not a readable Parquet file ({type(error).__name__}); import again") from error
-    missing = [column for column in columns if column not in frame]
-    if missing:
-        raise InputError(f"{file}: columns missing: {', '.join(missing)}; it has {', '.join(map(str, frame.columns))}")
-    try:
-        return conform(frame, file.stem)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{file}: a column has the wrong type; expected {columns}") from error
+        rejects = pd.read_csv(file, dtype={"file": "str", "row": "Int64", "reason": "str"})
+    except (ValueError, OSError) as error:
+        raise InputError(f"{file}: not the table of rejects ({type(error).__name__}); {AGAIN}") from error
+    require_columns(list(rejects.columns), REJECT_COLUMNS, file, AGAIN)
+    return rejects
 
 
 def _check_table(table: pd.DataFrame, name: str, columns: dict[str, str], where: str) -> None:

@@ -5,20 +5,30 @@ from __future__ import annotations
 import logging
 import math
 import shutil
+import sys
 from collections.abc import Sequence
+from concurrent.futures import as_completed
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 
 from threers.codebook import Codebook
 from threers.corpus import Corpus, require_disjoint
 from threers.decisions import Decisions, before_temperature
+from threers.errors import InputError
 from threers.floors import FLOORS, floor_codings, floor_tags
+from threers.folders import ANEW
 from threers.hardware import choose
-from threers.scores import read_json, write_json, write_parquet
+from threers.processes import process_pool, signals_held
+from threers.score_checks import KEYS, check_scores
+from threers.scores import write_json, write_parquet
 from threers.scoring import score_sessions
 from threers.settings import Backbone, Training
+from threers.stored import read_mapping, read_parquet
 from threers.tagger import Tagger
 from threers.training import fit
 
@@ -28,30 +38,49 @@ logger = logging.getLogger(__name__)
 SHARES = (0.25, 0.5, 0.75)
 
 
-def run_folds(coded: Corpus, fold_of: pd.Series, backbone: Backbone, training: Training, folder: Path) -> None:
-    """For each fold write `scores-N.parquet`, `floors-N.parquet` and `tagger-N.json`; those there are not made again.
+@dataclass(frozen=True)
+class CrossValidation:
+    """What every fold is given; `fold_of`: fold by session_id, see `splits.grouped_folds`; `folder`: what is written.
 
-    `fold_of`: fold by session_id, see `splits.grouped_folds`.
+    `workers`: folds that are trained side by side, each with its share of the threads.
     """
-    folds = int(fold_of.max()) + 1
-    for fold in range(folds):
-        if (folder / f"scores-{fold}.parquet").is_file():
-            continue
-        learn, test = _sides(coded, fold_of, fold)
-        logger.info("fold %d of %d: learn from %d sessions", fold + 1, folds, len(learn.sessions))
-        work = folder / f"training-{fold}"
-        tagger, scores = _learn_and_score(learn, test, backbone, training, work)
-        floors = floor_tags(learn, test, training.segment_minutes)
-        rows = pd.concat([floor_codings(test, floors[floor], floor) for floor in FLOORS], ignore_index=True)
-        write_parquet(rows, folder / f"floors-{fold}.parquet")
-        write_json(tagger.manifest | {"decisions": tagger.decisions.to_dict()}, folder / f"tagger-{fold}.json")
-        write_parquet(scores, folder / f"scores-{fold}.parquet")
-        shutil.rmtree(work)
+
+    coded: Corpus
+    fold_of: pd.Series
+    backbone: Backbone
+    training: Training
+    folder: Path
+    seed: int = 1
+    workers: int = 1
+
+    @property
+    def folds(self) -> int:
+        """How many there are."""
+        return int(self.fold_of.max()) + 1
 
 
-def run_curve(
-    coded: Corpus, fold_of: pd.Series, backbone: Backbone, training: Training, folder: Path, seed: int
-) -> pd.Series:
+def run_folds(of: CrossValidation) -> None:
+    """For each fold write `scores-N.parquet`, `floors-N.parquet` and `tagger-N.json`; those there are not made anew."""
+    missing = [fold for fold in range(of.folds) if not (of.folder / f"scores-{fold}.parquet").is_file()]
+    for fold in set(range(of.folds)).difference(missing):
+        fold_scores(of.folder, fold, of.coded.codebook)  # damage is found before the other folds are trained
+    _side_by_side(of.workers, [(_run_fold, of, fold) for fold in missing])
+
+
+def _run_fold(of: CrossValidation, fold: int) -> None:
+    learn, test = _sides(of, fold)
+    logger.info("fold %d of %d: learn from %d sessions", fold + 1, of.folds, len(learn.sessions))
+    work = of.folder / f"training-{fold}"
+    tagger, scores = _learn_and_score(of, learn, test, work)
+    floors = floor_tags(learn, test, of.training.segment_minutes)
+    rows = pd.concat([floor_codings(test, floors[floor], floor) for floor in FLOORS], ignore_index=True)
+    write_parquet(rows, of.folder / f"floors-{fold}.parquet")
+    write_json(tagger.manifest | {"decisions": tagger.decisions.to_dict()}, of.folder / f"tagger-{fold}.json")
+    write_parquet(scores, of.folder / f"scores-{fold}.parquet")
+    shutil.rmtree(work)
+
+
+def run_curve(of: CrossValidation) -> pd.Series:
     """The same with growing shares of each fold's training groups: writes `curve-PERCENT-N.parquet` (scores).
 
     The smaller share is part of the larger one; the groups tested are those of the fold.
@@ -60,24 +89,49 @@ def run_curve(
         How many groups a tagger learnt from, mean over folds, by share; the whole (1.0) last.
 
     """
-    folds = int(fold_of.max()) + 1
-    learnt = pd.DataFrame(index=range(folds), columns=[*SHARES, 1.0], dtype=float)
-    for fold in range(folds):
-        learn, test = _sides(coded, fold_of, fold)
-        group = learn.sessions.set_index("session_id")["group_id"]
+    learnt = pd.DataFrame(index=range(of.folds), columns=[*SHARES, 1.0], dtype=float)
+    missing: list[tuple[Any, ...]] = []
+    for fold in range(of.folds):
+        group = _groups_learnt(of, fold)
         learnt.loc[fold, 1.0] = group.nunique()
         for share in SHARES:
-            chosen = some_groups(group, share, (seed, fold))
-            learnt.loc[fold, share] = len(chosen)
-            if (folder / f"{curve_name(share)}-{fold}.parquet").is_file():
-                continue
-            logger.info("fold %d of %d: learn from %.0f %% of the groups", fold + 1, folds, 100 * share)
-            work = folder / f"training-{curve_name(share)}-{fold}"
-            part = learn.select(group.index[group.isin(chosen)])
-            _, scores = _learn_and_score(part, test, backbone, training, work)
-            write_parquet(scores, folder / f"{curve_name(share)}-{fold}.parquet")
-            shutil.rmtree(work)
+            learnt.loc[fold, share] = len(some_groups(group, share, (of.seed, fold)))
+            if not (of.folder / f"{curve_name(share)}-{fold}.parquet").is_file():
+                missing.append((_run_share, of, fold, share))
+    _side_by_side(of.workers, missing)
     return learnt.mean()
+
+
+def _run_share(of: CrossValidation, fold: int, share: float) -> None:
+    learn, test = _sides(of, fold)
+    logger.info("fold %d of %d: learn from %.0f %% of the groups", fold + 1, of.folds, 100 * share)
+    work = of.folder / f"training-{curve_name(share)}-{fold}"
+    group = _groups_learnt(of, fold)
+    part = learn.select(group.index[group.isin(some_groups(group, share, (of.seed, fold)))])
+    _, scores = _learn_and_score(of, part, test, work)
+    write_parquet(scores, of.folder / f"{curve_name(share)}-{fold}.parquet")
+    shutil.rmtree(work)
+
+
+def _side_by_side(workers: int, jobs: Sequence[tuple[Any, ...]]) -> None:
+    """Do each (function, its arguments). Small steps keep two processes with a thread each busier than one with two."""
+    workers = min(workers, len(jobs))
+    if workers < 2:
+        for function, *given in jobs:
+            function(*given)
+        return
+    threads = max(1, torch.get_num_threads() // workers)
+    with process_pool(workers, _begin, threads) as pool:
+        with signals_held():  # a worker starts with a submission
+            waiting = [pool.submit(*job) for job in jobs]
+        for future in as_completed(waiting):
+            future.result()
+
+
+def _begin(threads: int) -> None:
+    logging.basicConfig(level=logging.WARNING, format="[%(process)d] %(message)s", stream=sys.stderr, force=True)
+    logging.getLogger("threers").setLevel(logging.INFO)
+    torch.set_num_threads(threads)
 
 
 def some_groups(groups: pd.Series, share: float, seed: tuple[int, int]) -> set[str]:
@@ -92,15 +146,35 @@ def curve_name(share: float) -> str:
 
 
 def together(folder: Path, what: str, folds: int) -> pd.DataFrame:
-    """The tables `WHAT-N.parquet` of all folds as one."""
-    return pd.concat([pd.read_parquet(folder / f"{what}-{fold}.parquet") for fold in range(folds)], ignore_index=True)
+    """The tables `WHAT-N.parquet` of all folds as one.
+
+    Raises:
+        InputError: one is not there, or damaged.
+
+    """
+    return pd.concat(
+        [read_parquet(folder / f"{what}-{fold}.parquet", ANEW) for fold in range(folds)], ignore_index=True
+    )
 
 
-def out_of_fold(coded: Corpus, folder: Path, folds: int) -> pd.DataFrame:
-    """The scores of all folds, in the order of the corpus."""
-    scores = together(folder, "scores", folds)
-    order = pd.MultiIndex.from_frame(scores[["session_id", "utterance_id"]])
-    wanted = pd.MultiIndex.from_frame(coded.utterances[["session_id", "utterance_id"]])
+def fold_scores(folder: Path, fold: int, codebook: Codebook, what: str = "scores") -> pd.DataFrame:
+    """The scores of one fold. Raises InputError where they are not there, or damaged."""
+    file = folder / f"{what}-{fold}.parquet"
+    return check_scores(read_parquet(file, ANEW), codebook, file, ANEW)
+
+
+def out_of_fold(coded: Corpus, folder: Path, folds: int, what: str = "scores") -> pd.DataFrame:
+    """The scores of all folds, in the order of the corpus.
+
+    Raises:
+        InputError: they are damaged, or not those of every utterance.
+
+    """
+    scores = pd.concat([fold_scores(folder, fold, coded.codebook, what) for fold in range(folds)], ignore_index=True)
+    order = pd.MultiIndex.from_frame(scores[KEYS])
+    wanted = pd.MultiIndex.from_frame(coded.utterances[KEYS])
+    if not order.is_unique or not wanted.isin(order).all():
+        raise InputError(f"{folder}: the folds together do not hold every coded utterance once; {ANEW}")
     return scores.iloc[order.get_indexer(wanted)].reset_index(drop=True)
 
 
@@ -108,26 +182,28 @@ def uncalibrated(folder: Path, folds: int, codebook: Codebook) -> pd.DataFrame:
     """session_id, utterance_id and `before_CODE`: what the folds' taggers would have said without temperature."""
     codes, tables = codebook.tag_codes(), []
     for fold in range(folds):
-        scores = pd.read_parquet(folder / f"scores-{fold}.parquet")
+        scores = fold_scores(folder, fold, codebook)
         file = folder / f"tagger-{fold}.json"
-        decisions = Decisions.from_dict(read_json(file)["decisions"], codebook, str(file))
+        decisions = Decisions.from_dict(read_mapping(file, {"decisions": dict}, ANEW)["decisions"], codebook, str(file))
         p = before_temperature(scores[[f"p_{code}" for code in codes]].to_numpy(), codebook, decisions)
-        keys = scores[["session_id", "utterance_id"]]
-        tables.append(pd.concat([keys, pd.DataFrame(p, columns=[f"before_{code}" for code in codes])], axis=1))
+        tables.append(pd.concat([scores[KEYS], pd.DataFrame(p, columns=[f"before_{code}" for code in codes])], axis=1))
     return pd.concat(tables, ignore_index=True)
 
 
-def _sides(coded: Corpus, fold_of: pd.Series, fold: int) -> tuple[Corpus, Corpus]:
-    train_ids: Sequence[str] = list(fold_of.index[fold_of != fold])
-    test_ids: Sequence[str] = list(fold_of.index[fold_of == fold])
-    require_disjoint(coded.sessions, train_ids, test_ids)
-    return coded.select(train_ids), coded.select(test_ids)
+def _groups_learnt(of: CrossValidation, fold: int) -> pd.Series:
+    """Group by session_id of the sessions that a fold learns from."""
+    return of.coded.sessions.set_index("session_id")["group_id"][of.fold_of.index[of.fold_of != fold]]
 
 
-def _learn_and_score(
-    learn: Corpus, test: Corpus, backbone: Backbone, training: Training, work: Path
-) -> tuple[Tagger, pd.DataFrame]:
-    tagger = fit(learn, backbone, training, work=work)
-    hardware = choose(training.device, reduced=tagger.keeps_tags)
+def _sides(of: CrossValidation, fold: int) -> tuple[Corpus, Corpus]:
+    train_ids: Sequence[str] = list(of.fold_of.index[of.fold_of != fold])
+    test_ids: Sequence[str] = list(of.fold_of.index[of.fold_of == fold])
+    require_disjoint(of.coded.sessions, train_ids, test_ids)
+    return of.coded.select(train_ids), of.coded.select(test_ids)
+
+
+def _learn_and_score(of: CrossValidation, learn: Corpus, test: Corpus, work: Path) -> tuple[Tagger, pd.DataFrame]:
+    tagger = fit(learn, of.backbone, of.training, work=work)
+    hardware = choose(of.training.device, reduced=tagger.keeps_tags)
     tagger.lower(hardware)
     return tagger, score_sessions(tagger, test.utterances, hardware)

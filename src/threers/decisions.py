@@ -50,17 +50,26 @@ class Decisions:
 
     @classmethod
     def from_dict(cls, raw: Any, codebook: Codebook, where: str) -> Decisions:
-        """Read what `to_dict` wrote. Raises InputError when a family or code of the codebook is missing."""
+        """Read what `to_dict` wrote. Raises InputError when a family or code of the codebook has no usable value."""
         try:
-            return cls(
+            found = cls(
                 {family.name: float(raw["temperature"][family.name]) for family in codebook.tag_families()},
                 {code: float(raw["threshold"][code]) for code in codebook.tag_codes()},
                 tuple(str(code) for code in raw["not_learnt"]),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(
-                f"{where}: no usable value for {error}; it does not fit codebook {codebook.name}"
+                f"{where}: no usable value for {error}; it does not fit codebook {codebook.name}; restore the file"
             ) from error
+        cold = [name for name, value in found.temperature.items() if not 0 < value < np.inf]
+        strange = [code for code, value in found.threshold.items() if not np.isfinite(value)]
+        unknown = [code for code in found.not_learnt if code not in codebook.codes]
+        if cold or strange or unknown:
+            raise InputError(
+                f"{where}: no usable value for {(cold or strange or unknown)[0]!r}; expected temperatures above 0, "
+                f"finite thresholds, and codes of codebook {codebook.name}; restore the file"
+            )
+        return found
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""

@@ -10,8 +10,8 @@ from pathlib import Path
 from threers import runs, screen
 from threers.corpus import Corpus
 from threers.doctor import versions
+from threers.folders import claim, same_run
 from threers.formats import import_files
-from threers.scores import claim, same_run
 from threers.settings import AgreeRun, DemoRun, Engine, EvaluateRun, ReportRun, ScoreRun, TrainRun
 
 #: Patients whose sessions stand for new ones: no tagger of the demo ever learns from them.

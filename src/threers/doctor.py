@@ -6,9 +6,9 @@ from importlib import metadata
 
 from threers.errors import InputError
 from threers.mapping import from_mapping
-from threers.scores import read_json
 from threers.settings import Backbone
 from threers.shipped import read_yaml
+from threers.stored import read_json
 
 #: Share of the machine's matrix rate that scoring reached where it was measured (docs/measured.md).
 USUAL_SHARE = 0.4

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 import time
@@ -16,13 +15,18 @@ from safetensors.torch import save_file
 from transformers import TrainerCallback
 
 from threers import ranks
+from threers.backbones import sha256
 from threers.batches import EpochBatches
 from threers.chunks import tokenise
 from threers.corpus import Corpus
 from threers.decisions import family_columns, fit_decisions, macro_f1
+from threers.errors import InputError
+from threers.folders import ANEW
 from threers.hardware import choose
 from threers.learner import Learner
+from threers.processes import is_worker
 from threers.scores import write_json
+from threers.stored import read_json
 from threers.tagger import Tagger
 from threers.targets import Targets
 
@@ -31,6 +35,8 @@ logger = logging.getLogger(__name__)
 #: How far macro-F1 on the few sessions kept aside may lie below the best epoch's before that means anything. Among the
 #: epochs within it the latest is kept: it has learnt most, in the smallest steps.
 TOLERANCE = 0.03
+#: In a checkpoint, the hash of each file that it goes on from.
+HASHES = "hashes.json"
 
 
 class Validation:
@@ -75,7 +81,7 @@ class EpochEnd(TrainerCallback):
     def __init__(self, batches: EpochBatches, validation: Validation, patience: int, folder: Path) -> None:
         self.batches, self.validation, self.patience, self.folder = batches, validation, patience, folder
         self.history: list[dict[str, Any]] = []
-        shown = sys.stderr.isatty() and ranks.is_first()
+        shown = sys.stderr.isatty() and ranks.is_first() and not is_worker()
         self.bar = Progress(console=Console(stderr=True), transient=True, disable=not shown)
 
     @property
@@ -116,8 +122,13 @@ class EpochEnd(TrainerCallback):
         control.should_training_stop = len(self.history) - 1 - self.best >= self.patience
 
     def on_save(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
-        """Keep the weights if they are the best so far."""
+        """Keep the weights if they are the best so far; note the hash of all that a cut-off run goes on from."""
         self._write(model)
+        if ranks.is_first():
+            checkpoint = self.folder / f"checkpoint-{state.global_step}"
+            files = [*self.folder.glob("*.*"), *checkpoint.iterdir()]
+            hashes = {str(file.relative_to(self.folder)): sha256(file) for file in files if file.is_file()}
+            write_json(hashes, checkpoint / HASHES)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Take the bar away."""
@@ -132,7 +143,7 @@ class EpochEnd(TrainerCallback):
 
     def _read(self) -> list[dict[str, Any]]:
         file = self.folder / "history.json"
-        return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
+        return read_json(file, ANEW) if file.is_file() else []
 
     def _write(self, model: Learner) -> None:
         if not ranks.is_first():
@@ -146,3 +157,14 @@ class EpochEnd(TrainerCallback):
         for epoch in range(newest + 1):
             if epoch != self.best:
                 self.weights(epoch).unlink(missing_ok=True)
+
+
+def is_damaged(checkpoint: Path) -> bool:
+    """Is a file that this checkpoint goes on from not as it was written? Without hashes nobody can say."""
+    if not (checkpoint / HASHES).is_file():
+        return False
+    try:
+        hashes = read_json(checkpoint / HASHES)
+        return any(sha256(checkpoint.parent / name) != saved for name, saved in hashes.items())
+    except (InputError, OSError, AttributeError, TypeError):
+        return True

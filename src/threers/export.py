@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-import os
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePath
+from typing import Any
 
 import pandas as pd
 
+from threers.atomic import whole_file
 from threers.corpus import Corpus
 from threers.errors import InputError, OutputExistsError
 from threers.formats import find_files
@@ -22,16 +24,22 @@ logger = logging.getLogger(__name__)
 _FACTS = {"patient": "patient_id", "therapist": "therapist_id", "session_number": "session_number"}
 
 
-def to_documents(corpus: Corpus, codings: pd.DataFrame) -> Iterator[Document]:
-    """One document per session of the corpus, with these codings of utterances and sessions.
+def held_by(form: Format, codings: pd.DataFrame) -> pd.DataFrame:
+    """The codings that a format can hold; how many it cannot is logged.
 
-    Codings of segments have no place in a transcript; how many there are is logged.
+    That a coder read a session and rated nothing is no coding, and is not written.
     """
-    segments = int((codings["unit"] == "segment").sum())
-    if segments:
-        logger.warning("%d codings of segments are not written: a transcript has no place for them", segments)
-    own = {str(session): part for session, part in codings[codings["unit"] != "segment"].groupby("session_id")}
+    held = codings["unit"].isin(form.units)
+    for unit, lost in codings[~held & codings["code"].notna()].groupby("unit"):
+        logger.warning("%d codings of %ss are left out: %s has no place for them", len(lost), unit, form.title)
+    return codings[held & ((codings["unit"] != "session") | codings["code"].notna())]
+
+
+def to_documents(corpus: Corpus, codings: pd.DataFrame, minutes: float = 5.0) -> Iterator[Document]:
+    """One document per session of the corpus, with these codings; `minutes`: the length of a segment."""
+    own = {str(session): part for session, part in codings.groupby("session_id")}
     facts = corpus.sessions.set_index("session_id")
+    rated = {code for family in corpus.codebook.families if family.kind == "rating" for code in family.codes}
     for session, spoken in corpus.utterances.groupby("session_id", sort=False):
         place = {number: at for at, number in enumerate(spoken["utterance_id"])}
         lines = [
@@ -44,19 +52,24 @@ def to_documents(corpus: Corpus, codings: pd.DataFrame) -> Iterator[Document]:
             )
             for at, row in enumerate(spoken.itertuples())
         ]
-        marks = [
-            Mark(
-                row=at + 1,
-                code="" if pd.isna(row.code) else row.code,
-                coder=row.coder_id,
-                value="" if pd.isna(row.code) or row.value == 1 else f"{row.value:g}",
-                lines=(place[row.unit_id],) * 2 if row.unit == "utterance" else None,
-            )
-            for at, row in enumerate(own[str(session)].itertuples() if str(session) in own else ())
-        ]
+        codings_here = own[str(session)].itertuples() if str(session) in own else ()
+        marks = [_mark(at, row, place, rated, minutes * 60) for at, row in enumerate(codings_here, start=1)]
         known = {name: facts.at[session, column] for name, column in _FACTS.items()}
         said = {name: str(value) for name, value in known.items() if not pd.isna(value)}
         yield Document(session=str(session), lines=lines, marks=marks, facts=said)
+
+
+def _mark(at: int, row: Any, place: dict[int, int], rated: set[str], seconds: float) -> Mark:
+    """A row of the codings; `place`: of each utterance; `rated`: codes with a value; `seconds`: of a segment."""
+    code = "" if pd.isna(row.code) else row.code
+    value = f"{row.value:.15g}" if code in rated or (code and row.value != 1) else ""
+    mark = Mark(row=at, code=code, coder=row.coder_id, value=value)
+    if row.unit == "utterance":
+        return replace(mark, lines=(place[row.unit_id],) * 2)
+    if row.unit == "segment":
+        number = row.unit_id
+        return replace(mark, segment=number, start=number * seconds, end=(number + 1) * seconds)
+    return mark
 
 
 def write_documents(
@@ -80,17 +93,21 @@ def write_documents(
         raise OutputExistsError(f"to={taken[0]}: exists already; name another place or say overwrite=true")
     sources = _originals(corpus, originals) if originals else {}
     parts = [documents] if form.together else [[document] for document in documents]
-    for path, part in zip(targets, parts, strict=True):
+    contents = []
+    for part in parts:
         output = Output(titles=titles, roles=corpus.codebook.roles, original=sources.get(part[0].session))
         try:
-            content = form.write(part, output)
+            contents.append(form.write(part, output))
         except InputError as error:
             where = "" if form.together else f"session {part[0].session!r}: "
             raise InputError(f"format={form.name}: {where}{error}") from error
-        _write(path, content)
+    for path, content in zip(targets, contents, strict=True):
+        with whole_file(path) as scratch:
+            scratch.write_bytes(content)
     if form.settings is not None:
         beside = to.with_suffix(".config.xml")
-        _write(beside, form.settings(list(titles)).encode())
+        with whole_file(beside) as scratch:
+            scratch.write_text(form.settings(list(titles)), encoding="utf-8")
         targets.append(beside)
     return targets
 
@@ -117,21 +134,11 @@ def _originals(corpus: Corpus, source: str) -> dict[str, File]:
         same = files[PurePath(row.source_file).name]
         if not same:
             raise InputError(f"originals={source}: {row.source_file} is not there; expected the files of the import")
-        file = next((one for one in same if one.sha256 == row.source_sha256), None)
+        try:
+            file = next((one for one in same if one.sha256 == row.source_sha256), None)
+        except InputError as error:
+            raise InputError(f"originals={source}: {row.source_file}: {error}; expected the file as imported") from None
         if file is None:
             raise InputError(f"originals={source}: {row.source_file} was changed after the import; import it again")
         found[str(row.session_id)] = file
     return found
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    scratch = path.with_name(f".{path.name}.tmp")
-    try:
-        with scratch.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        scratch.replace(path)
-    finally:
-        scratch.unlink(missing_ok=True)

@@ -4,13 +4,46 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from threers.atomic import whole_file
 from threers.scores import part_file
 
 FILE = "journal.jsonl"
+
+
+@dataclass
+class Tally:
+    """What a run did, for its manifest."""
+
+    sessions: int = 0
+    utterances: int = 0
+    unknown_role: int = 0
+    """Utterances whose speaker has no role."""
+    tokens: int = 0
+    padded_tokens: int = 0
+    seconds: float = 0.0
+    """Time of the model's work; of several workers, the sum."""
+    learnt_from: list[str] = field(default_factory=list)
+    """Sessions whose texts the tagger has learnt from."""
+    resumed: bool = False
+
+    def add(self, other: Tally) -> None:
+        """Add what another one counted."""
+        for key in asdict(self):
+            if key != "resumed":
+                setattr(self, key, getattr(self, key) + getattr(other, key))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Counts with the rates that follow from them; `padding` is the share of computed positions that were
+        padding.
+        """
+        return asdict(self) | {
+            "tokens_per_second": self.tokens / self.seconds if self.seconds else None,
+            "padding": 1 - self.tokens / self.padded_tokens if self.padded_tokens else None,
+        }
 
 
 @dataclass(frozen=True)
@@ -38,11 +71,12 @@ class Journal:
             self._write()
 
     def _take(self, line: bytes) -> None:
+        # What is damaged is as good as unwritten: its sessions are scored again.
         try:
             entry = Entry(**json.loads(line))
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RecursionError):
             return
-        if part_file(self.parts, entry.part).is_file():
+        if _is_whole(entry) and part_file(self.parts, entry.part).is_file():
             self._keep(entry)
 
     def _keep(self, entry: Entry) -> None:
@@ -92,12 +126,18 @@ class Journal:
         self._write()
 
     def _write(self) -> None:
-        scratch = self.file.with_name(f".{self.file.name}.tmp")
-        with scratch.open("wb") as file:
-            file.writelines(map(_line, self.entries.values()))
-            file.flush()
-            os.fsync(file.fileno())
-        scratch.replace(self.file)
+        with whole_file(self.file) as scratch:
+            scratch.write_bytes(b"".join(map(_line, self.entries.values())))
+
+
+def _is_whole(entry: Entry) -> bool:
+    blank = asdict(Tally())
+    if not (isinstance(entry.sessions, dict) and isinstance(entry.tally, dict) and entry.tally.keys() == blank.keys()):
+        return False
+    kinds = {key: int | float if isinstance(value, float) else type(value) for key, value in blank.items()}
+    counted = all(isinstance(value, kinds[key]) for key, value in entry.tally.items())
+    named = all(isinstance(content, str) for content in entry.sessions.values())
+    return type(entry.part) is int and entry.part >= 0 and counted and named
 
 
 def _line(entry: Entry) -> bytes:

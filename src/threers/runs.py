@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -14,21 +14,21 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from threers.codebook import Codebook
-from threers.comparison import compare, require_unseen, same_codebook
+from threers.comparison import compare, require_unseen
 from threers.corpus import Corpus, coded_sessions, grouped_folds, table_hash
 from threers.doctor import versions
 from threers.errors import InputError, OutputExistsError
+from threers.folders import begun, owned, same_run
 from threers.formats import import_files, read_two_tables
 from threers.formats.privacy import find_identifiers, read_names, summarise
 from threers.prevalence import prevalence
+from threers.purge import Found, delete, find
 from threers.report import Batch, write_pages
 from threers.sampling import doubt_of_sessions, draw, uncoded_sessions, write_sheets
+from threers.score_checks import check_scores
 from threers.scores import (
     PARTS,
-    begun,
-    owned,
     read_scores,
-    same_run,
     scores_to_codings,
     write_csv,
     write_json,
@@ -40,12 +40,15 @@ from threers.settings import (
     EvaluateRun,
     ExportRun,
     ImportRun,
+    PurgeRun,
     ReportRun,
     SampleRun,
     ScoreRun,
     Training,
     TrainRun,
 )
+from threers.shards import DELETE
+from threers.stored import read_parquet
 from threers.streams import Source
 from threers.summary import write_summaries
 
@@ -80,6 +83,7 @@ def train(run: TrainRun) -> Path:
     """
     from threers.calibration import from_evaluation
     from threers.card import model_card
+    from threers.membership import membership
     from threers.ranks import is_first
     from threers.training import fit
 
@@ -99,6 +103,7 @@ def train(run: TrainRun) -> Path:
         if not is_first():
             return out
         tagger.manifest |= identity | {"name": out.name, "synthetic": bool(corpus.manifest.get("synthetic"))}
+        tagger.manifest["membership"] = membership(tagger, corpus, run.training)
         if calibration is not None:
             tagger.calibration = calibration
             tagger.manifest["calibration"] = {"groups": calibration.groups, "utterances": len(calibration.group)}
@@ -130,7 +135,8 @@ def evaluate(run: EvaluateRun) -> pd.DataFrame:
     name = f"model:{run.backbone.name}"
     with owned(out, identity, "out", run.overwrite):
         parts = out / "folds"
-        folds.run_folds(coded, fold_of, run.backbone, run.training, parts)
+        of = folds.CrossValidation(coded, fold_of, run.backbone, run.training, parts, run.seed, run.workers)
+        folds.run_folds(of)
         scores = folds.out_of_fold(coded, parts, run.folds)
         write_parquet(scores, out / "scores" / "utterances" / "part-00000.parquet")
         write_summaries(lambda: [scores], corpus.codebook, out / "scores")
@@ -138,8 +144,8 @@ def evaluate(run: EvaluateRun) -> pd.DataFrame:
         codings = scores_to_codings(scores, corpus.codebook, name)
         curve = None
         if run.curve:
-            learnt = folds.run_curve(coded, fold_of, run.backbone, run.training, parts, run.seed)
-            tables = {s: folds.together(parts, folds.curve_name(s), run.folds) for s in folds.SHARES}
+            learnt = folds.run_curve(of)
+            tables = {s: folds.out_of_fold(coded, parts, run.folds, folds.curve_name(s)) for s in folds.SHARES}
             machines = {s: scores_to_codings(table, corpus.codebook, name) for s, table in tables.items()}
             curve = _curve(coded, machines | {1.0: codings}, learnt, run)
             write_csv(curve, out / "curve.csv")
@@ -177,6 +183,7 @@ def score(run: ScoreRun) -> dict[str, Any]:
     tagger = Tagger.load(run.tagger)
     limits = _limits(tagger, run) if run.abstain else None
     source = Source(run.source, tagger.codebook, run.reader, run.roles, run.columns)
+    group_of = source.groups()  # before anything is scored: it may be damaged
     out = Path(run.out).expanduser()
     # A run goes on as it began, whatever the machine measures today.
     before = {} if run.overwrite else begun(out)
@@ -200,7 +207,7 @@ def score(run: ScoreRun) -> dict[str, Any]:
             wanted: dict[str, Any] = {"include_text": run.include_text, "limits": limits}
             tally = score_to_folder(tagger, source, out, run.engine, hardware, way=way, **wanted)
             found = identity | {"hardware": asdict(hardware), **tally.to_dict()}
-            return _finish_scores(run, tagger, source, out, found, limits)
+            return _finish_scores(run, tagger, source, out, found, limits, group_of)
 
 
 def _limits(tagger: Tagger, run: ScoreRun) -> Limits:
@@ -215,7 +222,13 @@ def _limits(tagger: Tagger, run: ScoreRun) -> Limits:
 
 
 def _finish_scores(
-    run: ScoreRun, tagger: Tagger, source: Source, out: Path, found: dict[str, Any], limits: Limits | None
+    run: ScoreRun,
+    tagger: Tagger,
+    source: Source,
+    out: Path,
+    found: dict[str, Any],
+    limits: Limits | None,
+    group_of: pd.Series,
 ) -> dict[str, Any]:
     from threers.abstention import describe
 
@@ -223,9 +236,16 @@ def _finish_scores(
     write_csv(rejects, out / "errors.csv")
     parts = sorted((out / PARTS).glob("part-*.parquet"))
     asked = (run.segment_minutes, run.repair_segments)
-    sessions = write_summaries(lambda: map(pd.read_parquet, parts), tagger.codebook, out, *asked)
+    book = tagger.codebook
+
+    def scored() -> Iterator[pd.DataFrame]:
+        return (check_scores(read_parquet(part, DELETE), book, part, DELETE) for part in parts)
+
+    sessions = write_summaries(scored, book, out, *asked)
     if tagger.calibration is not None:
-        rates = prevalence(sessions, _groups(source, sessions), tagger.calibration, tagger.codebook)
+        # A session whose group nobody knows counts as one.
+        groups = len({group_of.get(session, session) for session in sessions["session_id"]})
+        rates = prevalence(sessions, groups, tagger.calibration, tagger.codebook)
         write_csv(rates, out / "prevalence.csv")
         if limits is not None:
             found["abstention"] = describe(tagger.calibration, limits, sessions, tagger.codebook)
@@ -244,14 +264,6 @@ def _finish_scores(
     return manifest
 
 
-def _groups(source: Source, sessions: pd.DataFrame) -> int:
-    """How many patients the sessions come from; where only a corpus could say, each session counts as one."""
-    if not source.is_corpus:
-        return len(sessions)
-    known = pd.read_parquet(source.path / "sessions.parquet", columns=["session_id", "group_id"])
-    return int(known.loc[known["session_id"].isin(sessions["session_id"]), "group_id"].nunique())
-
-
 def agree(run: AgreeRun) -> tuple[pd.DataFrame, Codebook]:
     """Every coder of a corpus, and the models whose scores are given, against each other; or two coders' tables.
 
@@ -260,8 +272,7 @@ def agree(run: AgreeRun) -> tuple[pd.DataFrame, Codebook]:
     corpus, out = _coded(run), Path(run.out).expanduser()
     machines, probabilities = [], {}
     for folder in run.scores:
-        scores, manifest = read_scores(folder)
-        same_codebook(manifest, corpus, folder)
+        scores, manifest = read_scores(folder, corpus.codebook)
         known = scores["session_id"].isin(corpus.sessions["session_id"])
         if not known.any():
             raise InputError(f"scores {folder}: no session in common with corpus {run.corpus}; nothing can be compared")
@@ -280,25 +291,32 @@ def export(run: ExportRun) -> tuple[list[Path], int]:
     """Tags of a scores folder, or the codings of a corpus, to files for coders' tools. Returns the files and how many
     codings they hold.
     """
-    from threers.export import to_documents, write_documents
+    from threers.export import held_by, to_documents, write_documents
     from threers.formats.known import writer
 
     to = Path(run.to).expanduser()
     form, corpus = writer(run.format, to), Corpus.load(run.corpus)
     codings = [corpus.codings] if run.coders or not run.scores else []
     if run.scores:
-        scores, manifest = read_scores(run.scores)
-        same_codebook(manifest, corpus, run.scores)
+        scores, manifest = read_scores(run.scores, corpus.codebook)
         scores = scores[scores["session_id"].isin(corpus.sessions["session_id"])]
         if scores.empty:
             raise InputError(f"scores {run.scores}: no session in common with corpus {run.corpus}")
         corpus = corpus.select(scores["session_id"].unique())
         codings = [table[table["session_id"].isin(scores["session_id"])] for table in codings]
         codings.append(scores_to_codings(scores, corpus.codebook, f"model:{manifest['name']}"))
-    codings = pd.concat(codings, ignore_index=True)
-    documents = list(to_documents(corpus, codings))
+    codings = held_by(form, pd.concat(codings, ignore_index=True))
+    documents = list(to_documents(corpus, codings, run.segment_minutes))
     files = write_documents(documents, form, to, corpus, run.originals, run.overwrite)
     return files, int(codings["code"].notna().sum())
+
+
+def export_tables(run: ExportRun) -> list[Path]:
+    """The tables of a scores folder to SPSS files, with what the corpus, if one is given, says of the sessions."""
+    from threers.labelled import write_sav_files
+
+    corpus, scores = Corpus.load(run.corpus) if run.corpus else None, Path(run.scores).expanduser()
+    return write_sav_files(scores, Path(run.to).expanduser(), corpus, run.overwrite)
 
 
 def sample(run: SampleRun) -> dict[str, Any]:
@@ -306,9 +324,9 @@ def sample(run: SampleRun) -> dict[str, Any]:
     corpus, out = Corpus.load(run.corpus), Path(run.out).expanduser()
     sessions, doubt, tagger = uncoded_sessions(corpus), None, None
     if run.scores:
-        scores, manifest = read_scores(run.scores)
+        scores, manifest = read_scores(run.scores, corpus.codebook)
         tagger = manifest.get("tagger")
-        doubt = doubt_of_sessions(scores, same_codebook(manifest, corpus, run.scores)).dropna()
+        doubt = doubt_of_sessions(scores, corpus.codebook).dropna()
         sessions = sessions[sessions["session_id"].isin(doubt.index)]
     chosen = draw(sessions, run.n, run.how, run.seed, doubt)
     identity = {"corpus": corpus.hash, "tagger": tagger, "n": run.n, "how": run.how, "seed": run.seed}
@@ -327,6 +345,14 @@ def report(run: ReportRun) -> int:
     identity = {"source": batch.hash, **{key: asdict(run)[key] for key in REPORT_IDENTITY}}
     with owned(out, identity, "out", run.overwrite):
         return write_pages(batch, run, out)
+
+
+def purge(run: PurgeRun) -> list[Found]:
+    """What threers made at a place, and left unfinished beside it; with `confirm` it is gone afterwards."""
+    found = find(Path(run.path).expanduser())
+    if run.confirm:
+        delete(found)
+    return found
 
 
 def _require_learnable(corpus: Corpus, backbone: Backbone, training: Training) -> None:

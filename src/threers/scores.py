@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import json
-import logging
-import os
-import shutil
-import uuid
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -17,17 +12,15 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from filelock import FileLock, Timeout
 
+from threers.atomic import whole_file
 from threers.codebook import Codebook
 from threers.corpus import ROWS_AT_ONCE
-from threers.errors import InputError, OutputExistsError, ThreersError
-
-logger = logging.getLogger(__name__)
+from threers.errors import InputError
+from threers.score_checks import AGAIN, KEYS, check_scores
+from threers.stored import open_parquet, read_batches, read_mapping, read_parquet
 
 PARTS = "utterances"
-#: Locked while a run is at work in the folder.
-LOCK = ".lock"
 
 
 def score_table(
@@ -73,147 +66,66 @@ def part_file(parts: Path, number: int) -> Path:
 
 def write_parquet(table: pd.DataFrame, path: Path) -> None:
     """Write a table under a temporary name, sync it to disk, then rename: it is there whole or not at all."""
-    scratch = _scratch(path)
     rows = pa.Table.from_pandas(table, preserve_index=False)
     for place, field in enumerate(rows.schema):
         # Lists that are all empty have no type of their own, and such a part could not be read beside the others.
         if field.type == pa.list_(pa.null()):
             rows = rows.set_column(place, field.name, rows[field.name].cast(pa.list_(pa.string())))
-    pq.write_table(rows, scratch)
-    _finish(scratch, path)
+    with whole_file(path) as scratch:
+        pq.write_table(rows, scratch, write_page_checksum=True)
 
 
 def write_parquet_parts(tables: Iterable[pd.DataFrame], path: Path) -> None:
     """Write tables with the same columns one after the other into one file, as `write_parquet` does."""
-    scratch = _scratch(path)
     writer = None
-    try:
-        for table in tables:
-            rows = pa.Table.from_pandas(table, schema=writer.schema if writer else None, preserve_index=False)
-            writer = writer or pq.ParquetWriter(scratch, rows.schema)
-            writer.write_table(rows)
-    finally:
-        if writer:
-            writer.close()
-    _finish(scratch, path)
+    with whole_file(path) as scratch:
+        try:
+            for table in tables:
+                rows = pa.Table.from_pandas(table, schema=writer.schema if writer else None, preserve_index=False)
+                writer = writer or pq.ParquetWriter(scratch, rows.schema, write_page_checksum=True)
+                writer.write_table(rows)
+        finally:
+            if writer:
+                writer.close()
 
 
 def write_csv(table: pd.DataFrame, path: Path) -> None:
     """Write a table as CSV, as `write_parquet` does."""
-    scratch = _scratch(path)
-    table.to_csv(scratch, index=False)
-    _finish(scratch, path)
+    with whole_file(path) as scratch:
+        table.to_csv(scratch, index=False)
 
 
 def write_json(data: Any, path: Path) -> None:
     """Write JSON under a temporary name, sync it to disk, then rename."""
-    scratch = _scratch(path)
-    scratch.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    _finish(scratch, path)
+    with whole_file(path) as scratch:
+        scratch.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def read_json(path: Path) -> Any:
-    """Read JSON. Raises InputError that names the file when it is missing or damaged."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except ValueError as error:
-        raise InputError(f"{path}: not valid JSON: {error}") from error
-
-
-def claim(folder: Path, run: Mapping[str, Any], what: str, overwrite: bool) -> bool:
-    """Make `folder` this run's own, or find that it is already; `run` holds all that its results depend on.
-
-    Returns whether the folder holds the beginning of the same run.
+def read_scores(folder: str | Path, codebook: Codebook) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Read the scored utterances and the manifest of a finished scores folder, made with this codebook.
 
     Raises:
-        OutputExistsError: the folder holds something else, and `overwrite` is false.
-
-    """
-    marker = folder / "run.json"
-    # Hidden files are the lock, what a killed run was about to write, or the desktop's own.
-    if folder.exists() and any(not entry.name.startswith(".") for entry in folder.iterdir()):
-        if same_run(folder, run) and not overwrite:
-            for scratch in folder.rglob(".*.tmp"):
-                scratch.unlink(missing_ok=True)
-            return True
-        if not overwrite:
-            found = "the results of another run" if marker.is_file() else "other files"
-            raise OutputExistsError(f"{what}={folder}: holds {found}; name another folder or say overwrite=true")
-        if not marker.is_file():
-            raise OutputExistsError(f"{what}={folder}: holds files that no run of threers wrote; name another folder")
-        _empty(folder)
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    folder.chmod(0o700)
-    write_json(run, marker)
-    return False
-
-
-@contextmanager
-def owned(folder: Path, run: Mapping[str, Any], what: str, overwrite: bool) -> Iterator[None]:
-    """Claim a folder for the time of a run; take a fresh one away again when the run ends with nothing finished.
-
-    Raises:
-        OutputExistsError: as `claim`, or another run is at work in the folder.
-
-    """
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with _locked(folder, what):
-        goes_on = claim(folder, run, what, overwrite)
-        if goes_on:
-            logger.info("going on with the run in %s", folder)
-        try:
-            yield
-        except ThreersError:
-            if not goes_on and not any(folder.rglob("*.parquet")):
-                shutil.rmtree(folder)
-            raise
-
-
-@contextmanager
-def _locked(folder: Path, what: str) -> Iterator[None]:
-    # The system takes the lock back when a process ends, however it ends.
-    lock = FileLock(folder / LOCK)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise OutputExistsError(
-            f"{what}={folder}: another run is at work there; wait for it to end, or name another folder"
-        ) from None
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def begun(folder: Path) -> dict[str, Any]:
-    """What the run that began this folder was, as `claim` noted it; empty when none did."""
-    marker = folder / "run.json"
-    return dict(read_json(marker)) if marker.is_file() else {}
-
-
-def same_run(folder: Path, run: Mapping[str, Any]) -> bool:
-    """Does the folder belong to this very run?"""
-    return begun(folder) == json.loads(json.dumps(run))
-
-
-def read_scores(folder: str | Path) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Read the scored utterances and the manifest of a finished scores folder.
-
-    Raises:
-        InputError: not a scores folder, or one whose run was cut off.
+        InputError: not a scores folder, one whose run was cut off, one of another codebook, or a damaged one.
 
     """
     parts, manifest = finished_parts(folder)
-    return pd.concat([pd.read_parquet(part) for part in parts], ignore_index=True), manifest
+    if manifest["codebook_sha256"] != codebook.hash:
+        raise InputError(
+            f"scores {folder}: made with codebook {manifest['codebook']}, not with the corpus's {codebook.name}; only "
+            "the same codebook can be compared"
+        )
+    scores = pd.concat([check_scores(read_parquet(part, AGAIN), codebook, part) for part in parts], ignore_index=True)
+    if scores.duplicated(KEYS).any():
+        session = scores.loc[scores.duplicated(KEYS), "session_id"].iloc[0]
+        raise InputError(f"scores {folder}: session {session!r} stands in two places; {AGAIN}")
+    return scores, manifest
 
 
 def finished_parts(folder: str | Path) -> tuple[list[Path], dict[str, Any]]:
     """The files of scored utterances and the manifest of a finished scores folder.
 
     Raises:
-        InputError: as `read_scores`.
+        InputError: not a scores folder, or one whose run was cut off.
 
     """
     folder = Path(folder).expanduser()
@@ -222,42 +134,44 @@ def finished_parts(folder: str | Path) -> tuple[list[Path], dict[str, Any]]:
         raise InputError(f"scores {folder}: {state}; expected a folder that `threers score` finished")
     parts = sorted((folder / PARTS).glob("part-*.parquet"))
     if not parts:
-        raise InputError(f"scores {folder}: no {PARTS}/part-*.parquet; score again")
-    return parts, read_json(folder / "manifest.json")
+        raise InputError(f"scores {folder}: no {PARTS}/part-*.parquet; {AGAIN}")
+    return parts, read_mapping(folder / "manifest.json", _NEEDED, AGAIN, _OPTIONAL)
 
 
-def scored_sessions(parts: Iterable[Path]) -> Iterator[pd.DataFrame]:
-    """The scored utterances of one session after the other; of a part, no more than some thousand rows are held."""
+#: What a manifest of scores must say, and what it may.
+_NEEDED = {"name": str, "codebook": str, "codebook_sha256": str}
+_OPTIONAL = {"decisions": dict, "learnt_from": list, "tagger": str, "synthetic": bool}
+
+
+def scored_sessions(parts: Iterable[Path], codebook: Codebook) -> Iterator[pd.DataFrame]:
+    """The scored utterances of one session after the other; of a part, no more than some thousand rows are held.
+
+    Raises:
+        InputError: a part is damaged; see `check_scores`.
+
+    """
     for part in parts:
-        with pq.ParquetFile(part) as file:
-            rest = pd.DataFrame()
-            for batch in file.iter_batches(batch_size=ROWS_AT_ONCE):
-                rows = pd.concat([rest, batch.to_pandas()], ignore_index=True)
+        with open_parquet(part, AGAIN) as file:
+            read = read_batches(file.iter_batches(batch_size=ROWS_AT_ONCE), part, AGAIN)
+            for rows in whole_sessions(check_scores(batch, codebook, part) for batch in read):
                 firsts = np.flatnonzero(rows["session_id"] != rows["session_id"].shift())
-                # The last session of a batch may go on in the next.
-                for first, last in pairwise(firsts):
+                for first, last in pairwise([*firsts, len(rows)]):
                     yield rows[first:last].reset_index(drop=True)
-                rest = rows[firsts[-1] :]
-            if len(rest):
-                yield rest.reset_index(drop=True)
 
 
-def _scratch(path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # A name of its own: on a cluster, a worker that was given up may still be writing the part that another repeats.
-    return path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+def whole_sessions(batches: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+    """The rows of tables that were cut anywhere, cut anew so that no session is parted.
 
-
-def _finish(scratch: Path, path: Path) -> None:
-    scratch.chmod(0o600)
-    with scratch.open("rb") as file:
-        os.fsync(file.fileno())
-    scratch.replace(path)
-
-
-def _empty(folder: Path) -> None:
-    for entry in folder.iterdir():
-        if entry.is_dir():
-            shutil.rmtree(entry)
-        elif entry.name != LOCK:
-            entry.unlink()
+    `batches`: tables with `session_id`, none of them empty; a session's rows are neighbours.
+    """
+    rest = pd.DataFrame()
+    for batch in batches:
+        rows = batch if rest.empty else pd.concat([rest, batch], ignore_index=True)
+        # The last session of a batch may go on in the next.
+        others = np.flatnonzero(rows["session_id"] != rows["session_id"].iloc[-1])
+        last = int(others[-1]) + 1 if len(others) else 0
+        if last:
+            yield rows[:last]
+        rest = rows[last:]
+    if len(rest):
+        yield rest

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,7 +26,7 @@ from threers.chunks import SessionTokens, tokenise
 from threers.corpus import session_hashes
 from threers.errors import InputError, SettingsError, Stopped
 from threers.hardware import Hardware
-from threers.journal import Entry, Journal
+from threers.journal import Entry, Journal, Tally
 from threers.scores import PARTS, part_file, score_table, write_parquet
 from threers.settings import Engine
 from threers.shards import Shard, drop_outdated, missing_shards
@@ -35,38 +35,6 @@ from threers.tagger import Tagger
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
-
-
-@dataclass
-class Tally:
-    """What a run did, for its manifest."""
-
-    sessions: int = 0
-    utterances: int = 0
-    unknown_role: int = 0
-    """Utterances whose speaker has no role."""
-    tokens: int = 0
-    padded_tokens: int = 0
-    seconds: float = 0.0
-    """Time of the model's work; of several workers, the sum."""
-    learnt_from: list[str] = field(default_factory=list)
-    """Sessions whose texts the tagger has learnt from."""
-    resumed: bool = False
-
-    def add(self, other: Tally) -> None:
-        """Add what another one counted."""
-        for key in asdict(self):
-            if key != "resumed":
-                setattr(self, key, getattr(self, key) + getattr(other, key))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Counts with the rates that follow from them; `padding` is the share of computed positions that were
-        padding.
-        """
-        return asdict(self) | {
-            "tokens_per_second": self.tokens / self.seconds if self.seconds else None,
-            "padding": 1 - self.tokens / self.padded_tokens if self.padded_tokens else None,
-        }
 
 
 @dataclass(frozen=True)
@@ -136,7 +104,9 @@ def score_to_folder(
             raise Stopped
     drop_outdated(journal, present)
     if not journal.entries:
-        raise InputError(f"source {source.path}: no session could be scored; {source.rejects.most_common()}")
+        raise InputError(
+            f"source {source.path}: no session could be scored; expected transcripts; {source.rejects.most_common()}"
+        )
     total = Tally(resumed=resumed)
     for _, entry in sorted(journal.entries.items()):
         total.add(Tally(**entry.tally))

@@ -14,6 +14,7 @@ from threers import agreement
 from threers.codebook import Codebook
 from threers.corpus import Corpus
 from threers.formats import privacy
+from threers.purge import Found
 
 #: Rows of the table of speakers that fit a screen.
 SPEAKERS_SHOWN = 30
@@ -167,6 +168,20 @@ def show_abstention(found: dict[str, Any]) -> None:
 
 def _percent(share: float | None) -> str:
     return "–" if share is None else f"{share:.1%}"  # noqa: RUF001 an en dash, as tables have it
+
+
+def show_purge(found: Sequence[Found], deleted: bool) -> None:
+    """What was deleted or would be, and what deleting does not do."""
+    console = Console(soft_wrap=True, highlight=False, markup=False)
+    for one in found:
+        console.print(f"{one.kind}: {one.folder}: {len(one.files)} files, {one.size / 1e6:,.1f} MB")
+    if not deleted:
+        console.print("nothing was deleted; to delete all of it, the same command with confirm=true")
+        return
+    console.print(
+        "deleted. The disk's blocks were not overwritten: until the system uses them again, and in backups, snapshots "
+        "and synchronised copies, the data may still be there"
+    )
 
 
 def show_findings(findings: Sequence[tuple[str, str]]) -> None:

@@ -37,6 +37,7 @@ class Backbone:
     """The pretrained encoder and what suits it."""
 
     name: str
+    """What agreement tables and manifests call it."""
     source: str
     """`packages`: installed Python packages carry the weights; `folder`: a local folder; `hub`: a hub name."""
     packages: tuple[str, ...] = ()
@@ -96,6 +97,7 @@ class Training:
     """How a tagger is fitted."""
 
     epochs: int = 4
+    """How often the corpus is gone through, at most."""
     batch_tokens: int = 1024
     """Tokens per optimiser step, padding not counted."""
     head_learning_rate: float = 1e-3
@@ -103,6 +105,7 @@ class Training:
     layer_decay: float = 0.9
     """Each layer further down learns at this share of the rate above it."""
     weight_decay: float = 0.01
+    """How strongly weights are drawn towards zero, as AdamW does."""
     warmup: float = 0.1
     """Share of the steps over which the rate rises."""
     average_epochs: float = 0.33
@@ -125,8 +128,11 @@ class Training:
     patience: int = 2
     """Epochs without a better validation figure before training stops; the best epoch is kept."""
     seed: int = 1
+    """Draws what is kept aside, the new layers and the order of the batches."""
     device: str = "auto"
+    """`auto`, `cpu` or `cuda`."""
     precision: str = "auto"
+    """`auto`, `float32` or `bfloat16`; `auto` takes what the device is fast with."""
 
     def __post_init__(self) -> None:
         _require(self.epochs >= 1, "training.epochs", self.epochs, "at least 1")
@@ -240,6 +246,8 @@ class EvaluateRun:
     resamples: int = 2000
     curve: bool = False
     """True: also learn from a quarter, half and three quarters of each fold's groups."""
+    workers: int = 1
+    """Folds trained side by side, each with its share of the processor; every one takes memory of its own."""
     overwrite: bool = False
 
     def __post_init__(self) -> None:
@@ -247,6 +255,7 @@ class EvaluateRun:
         _require_given("out", self.out)
         _require(self.folds >= 2, "folds", self.folds, "at least 2")
         _require(self.resamples >= 100, "resamples", self.resamples, "at least 100")
+        _require(self.workers >= 1, "workers", self.workers, "at least 1")
 
 
 @dataclass(kw_only=True, frozen=True)
@@ -284,22 +293,33 @@ class ScoreRun:
 
 @dataclass(kw_only=True, frozen=True)
 class ExportRun:
-    """`threers export`: tags, or coders' codings, back into the formats of coders' tools."""
+    """`threers export`: tags, or coders' codings, back into the formats of coders' tools; or scores for statistics."""
 
-    corpus: str
     to: str
+    corpus: str = ""
+    """May be empty only for `spss`."""
     scores: str = ""
     """Empty: the codings of the corpus are written."""
     format: str = ""
-    """Empty: what the suffix of `to` means."""
+    """Empty: what the suffix of `to` means. `spss`: the scores' summaries and utterances, in a folder."""
     coders: bool = False
     """True: beside the tags of `scores`, the coders' own codings."""
     originals: str = ""
+    segment_minutes: float = 5.0
+    """Length of the segments that coders have coded, to write their times."""
     overwrite: bool = False
 
     def __post_init__(self) -> None:
-        _require_given("corpus", self.corpus)
         _require_given("to", self.to)
+        _require(self.segment_minutes > 0, "segment_minutes", self.segment_minutes, "above 0")
+        if self.format != "spss":
+            of_spss = self.to.lower().endswith((".sav", ".zsav"))
+            _require(not of_spss, "to", self.to, "a folder, with format=spss: it gets a file for each table of scores")
+            _require_given("corpus", self.corpus)
+            return
+        _require_given("scores", self.scores)
+        for key in ("coders", "originals"):
+            _require(not getattr(self, key), key, getattr(self, key), "nothing with format=spss, which writes scores")
 
 
 @dataclass(kw_only=True, frozen=True)
@@ -407,6 +427,18 @@ class ReportRun:
         _require_given("out", self.out)
         _require(self.segment_minutes > 0, "segment_minutes", self.segment_minutes, "above 0")
         _require(self.repair_segments >= 0, "repair_segments", self.repair_segments, "0 or more")
+
+
+@dataclass(kw_only=True, frozen=True)
+class PurgeRun:
+    """`threers purge`: delete what threers made."""
+
+    path: str
+    confirm: bool = False
+    """False: only show what would be deleted."""
+
+    def __post_init__(self) -> None:
+        _require_given("path", self.path)
 
 
 @dataclass(kw_only=True, frozen=True)

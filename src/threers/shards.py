@@ -11,7 +11,11 @@ from threers.codebook import Codebook
 from threers.errors import InputError
 from threers.journal import Entry, Journal
 from threers.scores import part_file, write_parquet
+from threers.stored import read_parquet
 from threers.streams import Rows, Session
+
+#: What to do about a damaged part of the scores that a run goes on with.
+DELETE = "delete it, and the same command scores its sessions again"
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ def drop_outdated(journal: Journal, present: dict[str, str]) -> None:
     """Take scores of sessions out that are gone from the source, or were scored again; `present`: id -> content."""
     for number, sessions in journal.outdated(present).items():
         path, entry = part_file(journal.parts, number), journal.entries[number]
-        table = pd.read_parquet(path)
+        table = read_parquet(path, DELETE)
         kept = table[~table["session_id"].isin(sessions)]
         if kept.empty:
             journal.replace(number, None)

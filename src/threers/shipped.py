@@ -17,6 +17,8 @@ class _NoRepeatedKeys(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(None, None, "a key is no plain word", key.start_mark)
             if key.value in seen:
                 raise yaml.constructor.ConstructorError(None, None, f"{key.value!r} stands twice", key.start_mark)
             seen.add(key.value)
@@ -45,8 +47,8 @@ def read_yaml(kind: str, name_or_path: str | Path) -> tuple[Any, str]:
         text, where = entry.read_text(encoding="utf-8"), f"{name_or_path}.yaml"
     try:
         return yaml.load(text, Loader=_NoRepeatedKeys), where
-    except yaml.YAMLError as error:
-        raise SettingsError(f"{kind} {where}: not valid YAML: {' '.join(str(error).split())}") from error
+    except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:  # a date or number may be none
+        raise SettingsError(f"{kind} {where}: not valid YAML, correct it: {' '.join(str(error).split())}") from error
 
 
 def shipped_names(kind: str) -> list[str]:

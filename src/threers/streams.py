@@ -15,9 +15,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from threers.codebook import EXTRA_ROLES, Codebook
-from threers.corpus import TABLES
 from threers.errors import InputError, SettingsError
 from threers.formats import Rejects, choose_reader, find_files, import_files, names_apart
+from threers.scores import whole_sessions
+from threers.stored import open_parquet, read_batches, read_parquet, readable
+from threers.tables import AGAIN, TABLES, impossible_times, typed
 
 COLUMNS = ["session_id", "utterance_id", "role", "start", "end", "text"]
 
@@ -92,6 +94,22 @@ class Source:
         self._names = names_apart(self._files)
         self._reader = choose_reader(self._files, reader, roles, columns)
 
+    def groups(self) -> pd.Series:
+        """By session_id its group; of files, of which nobody says it, each session is its own.
+
+        Raises:
+            InputError: the sessions of a corpus cannot be read.
+
+        """
+        if not self.is_corpus:
+            return pd.Series(dtype=str)
+        file = self.path / "sessions.parquet"
+        known = read_parquet(file, AGAIN, ["session_id", "group_id"])
+        known = typed(known, file, {"session_id": "str", "group_id": "str"})
+        if known["session_id"].duplicated().any() or known.isna().any(axis=None):
+            raise InputError(f"{file}: a session stands twice, or has no group; {AGAIN}")
+        return known.set_index("session_id")["group_id"]
+
     def __iter__(self) -> Iterator[Session]:
         """The sessions, in their order.
 
@@ -111,19 +129,10 @@ class Source:
         with _open(self.table) as table:
             total = max(1, table.metadata.num_rows)
             done = 0
-            rest = pd.DataFrame(columns=COLUMNS)
-            for batch in _batches(table):
-                rows = batch.to_pandas()
-                rows = rows if rest.empty else pd.concat([rest, rows], ignore_index=True)
-                # The last session of a batch may go on in the next.
-                others = np.flatnonzero(rows["session_id"] != rows["session_id"].iloc[-1])
-                last = int(others[-1]) + 1 if len(others) else 0
-                for session in _sessions(rows[:last], done, total):
+            for rows in whole_sessions(read_batches(_batches(table), self.table, AGAIN)):
+                for session in _sessions(rows, done, total, self.table):
                     yield session, self.table.name
-                done += last
-                rest = rows[last:]
-            for session in _sessions(rest, done, total):
-                yield session, self.table.name
+                done += len(rows)
 
     def _from_files(self) -> Iterator[tuple[Session, str]]:
         for number, file in enumerate(self._files):
@@ -135,7 +144,7 @@ class Source:
                 self.rejects.add(self._names[file], None, f"file not read: {error}")
                 continue
             self.rejects.extend(corpus.rejects.assign(file=self._names[file]))
-            for session in _sessions(corpus.utterances, 0, len(corpus.utterances)):
+            for session in _sessions(corpus.utterances, 0, len(corpus.utterances), file):
                 yield replace(session, read=(number + session.read) / len(self._files)), self._names[file]
 
     def _fault(self, session: Session) -> str | None:
@@ -147,6 +156,8 @@ class Source:
             return "utterance_id does not rise from row to row"
         if rows["text"].isna().any():
             return "an utterance has no text"
+        if impossible_times(rows).any():
+            return "start or end is no time in seconds"
         roles = (*self.codebook.roles, *EXTRA_ROLES)
         if not rows["role"].isin(roles).all():
             return f"a role is not one of {', '.join(roles)}"
@@ -167,7 +178,9 @@ def read_rows(table: Path, ranges: Sequence[Rows]) -> list[Session]:
         for start, stop in ranges:
             if stop > total:
                 raise InputError(f"{table}: has {total} rows; expected {stop}; it was changed during the run")
-            found += _sessions(rows_between(file, ends, (start, stop), COLUMNS), start, total)
+            with readable(table, AGAIN):
+                rows = rows_between(file, ends, (start, stop), COLUMNS)
+            found += _sessions(rows, start, total, table)
         return found
 
 
@@ -191,20 +204,13 @@ def _batches(table: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
 
 
 def _open(path: Path) -> pq.ParquetFile:
-    try:
-        table = pq.ParquetFile(path)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not a readable Parquet file ({type(error).__name__}); import again") from error
-    missing = [column for column in COLUMNS if column not in table.schema_arrow.names]
-    if missing:
-        raise InputError(f"{path}: columns missing: {', '.join(missing)}; import the corpus again")
-    return table
+    return open_parquet(path, AGAIN, COLUMNS)
 
 
-def _sessions(rows: pd.DataFrame, start: int, total: int) -> Iterator[Session]:
-    """Sessions made of neighbouring rows; `start`: where the rows lie in a table of `total` rows."""
+def _sessions(rows: pd.DataFrame, start: int, total: int, file: Path) -> Iterator[Session]:
+    """Sessions made of neighbouring rows; `start`: where the rows lie in a `file` with a table of `total` rows."""
     types = {column: kind for column, kind in TABLES["utterances"].items() if column in COLUMNS}
-    rows = rows[COLUMNS].astype(types)
+    rows = typed(rows[COLUMNS], file, types)
     firsts = np.flatnonzero(rows["session_id"] != rows["session_id"].shift())
     for first, last in pairwise([*firsts, len(rows)]):
         table = rows[first:last].reset_index(drop=True)

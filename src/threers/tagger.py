@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from threers.attention import suit
-from threers.backbones import WEIGHTS, keep_lower_layers, load_encoder, load_tokenizer
+from threers.backbones import LOADING_ERRORS, WEIGHTS, keep_lower_layers, load_encoder, load_tokenizer, sha256
 from threers.calibration import FILE as CALIBRATION
 from threers.calibration import Calibration
 from threers.chunks import Chunker, SessionTokens
@@ -24,11 +24,20 @@ from threers.errors import InputError
 from threers.hardware import Hardware
 from threers.lexicon import Lexicon
 from threers.lowered import lower
+from threers.mapping import from_mapping
 from threers.network import SpanTagger, check_fit
 from threers.pretrained import Pretrained
-from threers.scores import read_json, write_json
+from threers.scores import write_json
 from threers.settings import Backbone
+from threers.stored import read_json, read_mapping
 
+#: What to do about a folder that is damaged.
+RESTORE = "restore the folder"
+#: What a manifest must say, and what it may.
+_NEEDED = {"codebook_sha256": str, "chunks": dict, "lexical_share": float, "pretrained_share": float}
+_OPTIONAL = {"name": str, "files": dict, "learnt_from": list, "precision_check": dict, "synthetic": bool}
+#: Written after the others, or for people only.
+_UNHASHED = ("manifest.json", "README.md")
 LEXICON = "lexicon.safetensors"
 PRETRAINED = "pretrained.safetensors"
 
@@ -146,6 +155,7 @@ class Tagger:
             "codebook_sha256": self.codebook.hash,
             "lexical_share": self.lexical_share,
             "pretrained_share": self.pretrained_share,
+            "files": _hashes(folder),
             "chunks": {
                 "backbone": self.backbone.name,
                 "chunk_tokens": self.backbone.chunk_tokens,
@@ -168,28 +178,26 @@ class Tagger:
             if not (folder / needed).is_file():
                 raise InputError(f"tagger {folder}: {needed} is missing; expected a folder that `threers train` wrote")
         codebook = Codebook.load(folder / "codebook.yaml")
-        manifest = read_json(folder / "manifest.json")
-        if manifest.get("codebook_sha256") != codebook.hash:
-            raise InputError(f"tagger {folder}: codebook.yaml is not the one it was trained with; restore the folder")
-        for key in ("chunks", "lexical_share", "pretrained_share"):
-            if key not in manifest:
-                raise InputError(f"tagger {folder}: manifest.json lacks {key}; restore the folder")
+        manifest = read_mapping(folder / "manifest.json", _NEEDED, RESTORE, _OPTIONAL)
+        if manifest["codebook_sha256"] != codebook.hash:
+            raise InputError(f"tagger {folder}: codebook.yaml is not the one it was trained with; {RESTORE}")
+        _require_same_files(folder, manifest.get("files", {}))
         chunks = manifest["chunks"]
-        backbone = Backbone(
-            name=chunks["backbone"],
-            source="folder",
-            path=str(folder),
-            chunk_tokens=chunks["chunk_tokens"],
-            overlap_tokens=chunks["overlap_tokens"],
-            lookahead=chunks["lookahead"],
+        backbone = from_mapping(
+            Backbone,
+            {"name": chunks.get("backbone"), "source": "folder", "path": str(folder)}
+            | {key: chunks.get(key) for key in ("chunk_tokens", "overlap_tokens", "lookahead")},
+            lambda key: f"tagger {folder}: manifest.json: {key}",
         )
         model = _load_model(folder, len(codebook.tag_codes()), backbone.lookahead)
-        decisions = Decisions.from_dict(read_json(folder / "decisions.json"), codebook, str(folder / "decisions.json"))
+        decisions = Decisions.from_dict(
+            read_json(folder / "decisions.json", RESTORE), codebook, str(folder / "decisions.json")
+        )
         shares = {LEXICON: float(manifest["lexical_share"]), PRETRAINED: float(manifest["pretrained_share"])}
         opinions = [name for name, share in shares.items() if share]
         for name in opinions:
             if not (folder / name).is_file():
-                raise InputError(f"tagger {folder}: {name} is missing; restore the folder")
+                raise InputError(f"tagger {folder}: {name} is missing; {RESTORE}")
         calibrated = (folder / CALIBRATION).is_file()
         digest = hashlib.sha256()
         for name in (WEIGHTS, "codebook.yaml", "decisions.json", *opinions, *([CALIBRATION] if calibrated else [])):
@@ -220,22 +228,38 @@ class LogitsReport:
     padded_tokens: int
 
 
+def _hashes(folder: Path) -> dict[str, str]:
+    files = sorted(file for file in folder.iterdir() if file.is_file() and file.name not in _UNHASHED)
+    return {file.name: sha256(file) for file in files}
+
+
+def _require_same_files(folder: Path, files: dict[str, str]) -> None:
+    """Refuse a folder with a file that is not as it was saved: a bit that flipped in the weights would not show."""
+    for name, saved in files.items():
+        if not (folder / name).is_file():
+            raise InputError(f"tagger {folder}: {name} is missing; {RESTORE}")
+        if sha256(folder / name) != saved:
+            raise InputError(f"tagger {folder}: {name} is not as it was saved: damaged, or another file; {RESTORE}")
+
+
 def _blank_encoder(folder: Path) -> Any:
     from transformers import AutoConfig, AutoModel
 
-    return AutoModel.from_config(AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False))
+    config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    return AutoModel.from_config(config, trust_remote_code=False)
 
 
 def _load_model(folder: Path, n_codes: int, lookahead: bool) -> SpanTagger:
-    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
         model = SpanTagger(_blank_encoder(folder), n_codes, lookahead=lookahead)
         model.load_state_dict(load_file(str(folder / WEIGHTS)))
-    except (OSError, ImportError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+    except LOADING_ERRORS as error:
         line = (str(error).strip().splitlines() or [""])[0][:200]
-        raise InputError(f"tagger {folder}: {WEIGHTS} does not fit config.json and codebook.yaml: {line}") from error
+        raise InputError(
+            f"tagger {folder}: {WEIGHTS} does not fit config.json and codebook.yaml: {line}; {RESTORE}"
+        ) from error
     return model.eval()
 
 
@@ -245,7 +269,7 @@ def _load_lexicon(folder: Path) -> Lexicon:
     try:
         return Lexicon.load(folder / LEXICON)
     except (OSError, TypeError, SafetensorError) as error:
-        raise InputError(f"tagger {folder}: {LEXICON} is damaged; restore the folder") from error
+        raise InputError(f"tagger {folder}: {LEXICON} is damaged; {RESTORE}") from error
 
 
 def _load_pretrained(folder: Path, lookahead: bool) -> Pretrained:

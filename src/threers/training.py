@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -20,13 +21,13 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from transformers import PrinterCallback, Trainer, TrainingArguments, get_linear_schedule_with_warmup
 
 from threers import ranks
-from threers.backbones import locate
+from threers.backbones import WEIGHTS, locate
 from threers.batches import EpochBatches, Examples
 from threers.chunks import SessionTokens, tokenise
 from threers.codebook import Codebook
 from threers.corpus import Corpus, coded_sessions, grouped_split, require_disjoint, session_hashes
 from threers.decisions import Decisions
-from threers.epochs import EpochEnd, Validation
+from threers.epochs import EpochEnd, Validation, is_damaged
 from threers.errors import InputError
 from threers.hardware import Hardware, choose
 from threers.learner import Learner, code_frequency, code_weights, prior_logits, spread
@@ -236,19 +237,32 @@ def _run_trainer(
         logger.info("going on with a run that was cut off")
     try:
         trainer.train(resume_from_checkpoint=last)
+    except UnpicklingError as error:  # Trainer reads with PyTorch's loader for data only
+        raise InputError(
+            f"{last}: holds something else than the numbers that a training leaves, which was not run; delete {folder} "
+            "and train again"
+        ) from error
     finally:
         epochs.bar.stop()
 
 
 def _last_checkpoint(folder: Path) -> str | None:
-    """The newest whole checkpoint; one that was being written when the run was cut off is removed."""
+    """The newest whole checkpoint; one that was being written when the run was cut off is removed.
+
+    Where anything that it goes on from is damaged, everything is, and training begins anew.
+    """
     whole = []
     for checkpoint in folder.glob("checkpoint-*"):
-        # Trainer writes this file last.
-        if (checkpoint / "trainer_state.json").is_file():
+        # Trainer writes its state last. Without weights in safetensors it would look for pickled ones.
+        if all((checkpoint / name).is_file() for name in (WEIGHTS, "trainer_state.json")):
             whole.append(checkpoint)
         else:
             shutil.rmtree(checkpoint)
+    if any(map(is_damaged, whole)):
+        logger.warning("what a cut-off run left is damaged; training begins anew")
+        for path in folder.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        return None
     return str(max(whole, key=lambda path: int(path.name.split("-")[1]))) if whole else None
 
 

@@ -7,6 +7,7 @@ of two coders' tables without transcripts.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,16 @@ from threers.formats.reading import headers_of, read_files
 from threers.formats.rejects import Rejects, names_apart
 from threers.formats.roles import UnknownSpeakersError, require_roles
 from threers.formats.tables import find_files
+from threers.formats.tiers import UNCLEAR
 from threers.formats.two_tables import read_two_tables
 from threers.formats.utterances import keep_usable, sessions_table, utterances_table
+
+logger = logging.getLogger(__name__)
+
+_SAY_TIERS = (
+    "Say what is what in a reader of your own: copy configs/reader/transcript.yaml, name the tiers in speech_tiers or "
+    "code_tiers, and give it as reader=my_lab.yaml"
+)
 
 __all__ = [
     "Reader",
@@ -57,7 +66,8 @@ def import_files(
         roles: speaker as written (or a pattern with `*`) -> role, or the path of a table with the columns `file`,
             `speaker`, `role`; goes before the reader's own.
         columns: field -> header or headers, instead of the reader's own (see `Reader.override`).
-        every_role: refuse speakers whose role nobody said; else they are `unknown`.
+        every_role: refuse speakers whose role nobody said, and tiers that may be speech or not; else speakers are
+            `unknown`, and such tiers are left out.
 
     Raises:
         UnknownSpeakersError: with `every_role`, a speaker without a role.
@@ -74,6 +84,8 @@ def import_files(
     codebook = _load_codebook(codebook, reader)
     reader.require_fit(codebook)
     bound = read_files(files, reader, codebook, rejects)
+    if every_role:
+        _check_tiers(bound, rejects)
     require_somewhere(reader, columns or {}, bound)
 
     rows, marks = stack_marks(bound, reader, codebook)
@@ -99,6 +111,20 @@ def import_files(
         rejects=rejects.frame(),
         manifest=manifest,
     )
+
+
+def _check_tiers(bound: list[Bound], rejects: Rejects) -> None:
+    """Refuse tiers that may be speech or not, and say how many were taken for codes by what stands in them."""
+    found = rejects.frame()
+    unclear = found[found["reason"].str.startswith(UNCLEAR)]
+    if len(unclear):
+        first = unclear.iloc[0]
+        raise InputError(
+            f"{first['file']}: {first['reason'].partition(';')[0]} ({len(unclear)} such tiers), so nothing was "
+            f"written. {_SAY_TIERS}"
+        )
+    if guessed := sum(one.guessed for one in bound):
+        logger.info("%d tiers hold nothing but codes and were taken for codings. If not: %s", guessed, _SAY_TIERS)
 
 
 def choose_reader(

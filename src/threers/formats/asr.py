@@ -1,4 +1,4 @@
-"""Transcripts of speech recognition in JSON: WhisperX, whisper, Amazon Transcribe, and plain lists of segments."""
+"""Transcripts of speech recognition in JSON: WhisperX, whisper, Amazon Transcribe, its Call Analytics, plain lists."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from itertools import groupby, pairwise
 from typing import Any
 
 from threers.errors import InputError
-from threers.formats.captions import Cue, counted_note, merged
+from threers.formats.captions import merged
+from threers.formats.cues import Cue, counted_note
 from threers.formats.documents import Context, Document, Format
 from threers.formats.files import File
 
@@ -20,25 +21,25 @@ _LONGEST = 1e7
 
 
 def fits(file: File) -> bool:
-    """Does the JSON hold segments with a text and a start or an end, or the items of Amazon Transcribe?"""
+    """Does the JSON hold segments with a text and a start or an end, or what Amazon Transcribe writes?"""
     found = file.json
     segments = _segments(found)
     first = next((segment for segment in segments if isinstance(segment, dict)), {})
     spoken = "text" in first and not first.keys().isdisjoint(("start", "end"))
-    return (spoken and (isinstance(found, dict) or first.keys() <= _FIELDS)) or bool(_items(found))
+    return (spoken and (isinstance(found, dict) or first.keys() <= _FIELDS)) or bool(_items(found) or _call(found))
 
 
 def read(file: File, context: Context) -> list[Document]:
     """Read the session; segments of one speaker in succession are one utterance.
 
-    Words that have speakers of their own part a segment. Speakers stay as written, such as SPEAKER_00.
+    Words that have speakers of their own part a segment. Speakers stay as written, such as SPEAKER_00 or AGENT.
 
     Raises:
         InputError: no segment has a text.
 
     """
     items = _items(file.json)
-    segments = _sentences(items, _turns(file.json)) if items else _segments(file.json)
+    segments = _sentences(items, _turns(file.json)) if items else _call(file.json) or _segments(file.json)
     if not segments:
         raise InputError('no segments were found; expected JSON such as {"segments": [{"start": 0, "text": "..."}]}')
     odd = [row for row, one in enumerate(segments, start=1) if not isinstance(one, dict)]
@@ -61,6 +62,22 @@ def _items(found: Any) -> list[dict[str, Any]]:
     items = results.get("items") if isinstance(results, dict) else None
     whole = [item if isinstance(item, dict) else {} for item in items] if isinstance(items, list) else []
     return whole if whole and "alternatives" in whole[0] else []
+
+
+def _call(found: Any) -> list[Any]:
+    """Turns of Amazon Transcribe Call Analytics as segments; empty for other JSON."""
+    turns = found.get("Transcript") if isinstance(found, dict) else None
+    turns = turns if isinstance(turns, list) else []
+    first = next((turn for turn in turns if isinstance(turn, dict)), {})
+    if "Content" not in first or first.keys().isdisjoint(("BeginOffsetMillis", "EndOffsetMillis")):
+        return []
+    return [_segment_of(turn) if isinstance(turn, dict) else turn for turn in turns]
+
+
+def _segment_of(turn: dict[str, Any]) -> dict[str, Any]:
+    start, end = (_time(turn.get(key), unit=1000) for key in ("BeginOffsetMillis", "EndOffsetMillis"))
+    speaker = turn.get("ParticipantRole") or turn.get("ParticipantId")
+    return {"text": turn.get("Content"), "start": start, "end": end, "speaker": speaker}
 
 
 def _turns(found: dict[str, Any]) -> dict[object, object]:
@@ -152,12 +169,12 @@ def _name(speaker: object) -> str:
     return str(speaker) if isinstance(speaker, str | int) and not isinstance(speaker, bool) else ""
 
 
-def _time(value: object) -> float | None:
-    """Seconds of a number, also one written as text; None: not a time."""
+def _time(value: object, unit: int = 1) -> float | None:
+    """Seconds of a number, also one written as text; `unit`: how many of it are a second; None: not a time."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
-        time = float(value)
+        time = float(value) / unit
     except (ValueError, OverflowError):
         return None
     return time if math.isfinite(time) and 0 <= time < _LONGEST else None

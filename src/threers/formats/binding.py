@@ -45,6 +45,8 @@ class Bound:
     unused: list[str]
     torn: int = 0
     """Rows of the file that could not be made cells."""
+    guessed: int = 0
+    """Tiers of the file that were taken for codes because nothing else stands in them."""
 
 
 def bind(table: Table, reader: Reader, codebook: Codebook) -> Bound:

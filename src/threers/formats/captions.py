@@ -2,117 +2,29 @@
 
 from __future__ import annotations
 
-import html
 import re
 import string
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 from threers.errors import InputError
+from threers.formats.cues import Cue, counted_note, folded, plain
 from threers.formats.documents import Context, Document, Line
-from threers.formats.times import seconds
+from threers.formats.speakers import find_names
 
 #: Seconds of silence after which a speaker's next cue is a new utterance. Programs cut cues at breaths and at the ends
 #: of sentences, which are shorter; a longer silence is one that a coder may want to mark.
 GAP = 2.0
 
-# The libraries webvtt-py and srt are not used: they stop at the first odd time, know one voice for each cue, and leave
-# `Name: text` in the text.
-_TIME = r"-?[\d:.,;]{0,20}"
-_TIMING = re.compile(rf"\s*(?P<start>{_TIME})\s*(?:-{{1,3}}>|[\u2013\u2014]>|→)\s*(?P<end>{_TIME})(?=\s|$)")
-_COMMENT = re.compile(r"(?:NOTE|STYLE|REGION|WEBVTT)(?:\s|$)")
-_COUNTER = re.compile(r"\s*(?:\d{1,9}|[0-9a-fA-F-]{36}(?:/\d{1,9}-\d{1,9})?)\s*")
 _VOICE = re.compile(r"<v(?:\.[^\s<>]*)?(?:\s(?P<name>[^<>]*))?>|</v>")
-_BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
-# Only tags that subtitles have: `<laughs>` is the transcriber's.
-_TAG = re.compile(
-    r"</?(?:c|i|b|u|s|ruby|rt)(?:\.[^\s<>]*)?>|</?(?:lang|font|span|p)(?:[.\s][^<>]*)?>|<\d[\d:.]*>", re.IGNORECASE
-)
-_ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 #: Marks of writing direction, which some programs put in front of a name.
 _DIRECTION = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"
 _NAMED = re.compile(
     rf"[\s{_DIRECTION}]{{0,20}}(?:(?:-|\u2013|>>)\s{{0,3}})?"
     r"(?:\[(?P<label>[^\[\]:]{1,60})\](?P<colon>:)?(?=.)|(?P<name>[^\W_][^:\[\]<>]{0,59}):(?!\d|//))\s*"
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cue:
-    """A text with its times as a file has it; `identifier`: what stands above the times."""
-
-    row: int
-    text: str
-    speaker: str = ""
-    start: float | None = None
-    end: float | None = None
-    identifier: str = ""
-
-
-@dataclass(slots=True, kw_only=True)
-class Captions:
-    """What a file of cues holds; `comments`: blocks of WebVTT that are no cues; `notes`: as for Document."""
-
-    cues: list[Cue] = field(default_factory=list)
-    comments: list[str] = field(default_factory=list)
-    notes: list[tuple[int | None, str]] = field(default_factory=list)
-
-
-def is_timing(line: str) -> bool:
-    """Do the times of a cue stand on this line, one of them at least?"""
-    found = _TIMING.match(line)
-    return found is not None and ":" in found["start"] + found["end"]
-
-
-def find_cues(text: str, *, web: bool) -> Captions:
-    """Find the cues; `web`: as WebVTT has them, with comments, styles and identifiers of any kind.
-
-    Text belongs to the times above it, over empty lines too: some services put one below the times, and speech may hold
-    one.
-    """
-    stretches: list[tuple[int, re.Match[str] | None, list[str]]] = [(0, None, [])]
-    for row, line in enumerate(re.split(r"\r\n|\r|\n", text.removeprefix("\ufeff")), start=1):
-        if is_timing(line):
-            stretches.append((row, _TIMING.match(line), []))
-        else:
-            stretches[-1][2].append(line)
-    found = Captions()
-    lost: list[int] = []
-    identifier = ""
-    for place, (row, times, lines) in enumerate(stretches):
-        below = _take_identifier(lines, web) if place + 1 < len(stretches) else ""
-        start, end = (seconds(times[which]) if times else None for which in ("start", "end"))
-        said: list[str] = []
-        here = Cue(row=row, text="", start=start, end=end, identifier=identifier)
-        for offset, block in _blocks(lines):
-            if web and (offset or not times) and _COMMENT.match(block[0]):
-                found.comments.append("\n".join(block))
-            elif offset and len(block) > 1 and block[0].strip() == _next_counter(here):
-                found.cues.append(replace(here, text="\n".join(said)))
-                here, said = Cue(row=row + offset + 1, text="", identifier=block[0].strip()), block[1:]
-            elif times:
-                said += block
-            else:
-                lost.append(row + offset + 1)
-        if times:
-            found.cues.append(replace(here, text="\n".join(said)))
-        identifier = below
-    untimed = [cue.row for cue in found.cues if cue.start is None or cue.end is None]
-    found.notes += counted_note(lost, "no time: a text stands before the first time", "left out")
-    found.notes += counted_note(untimed, "time not readable: a cue lacks its start or its end", "kept without it")
-    return found
-
-
-def counted_note(rows: Sequence[int], what: str, done: str) -> list[tuple[int | None, str]]:
-    """Make one note at the first of the rows, saying how many such there are; none without rows."""
-    return [(rows[0], f"{what} ({len(rows)} such in this session); {done}")] if rows else []
-
-
-def plain(text: str) -> str:
-    """Text of a cue without the tags and entities of subtitles."""
-    return _ENTITY.sub(lambda found: html.unescape(found[0]), _TAG.sub("", _BREAK.sub("\n", text)))
 
 
 def document(cues: Sequence[Cue], context: Context) -> Document:
@@ -126,6 +38,8 @@ def document(cues: Sequence[Cue], context: Context) -> Document:
     notes: list[tuple[int | None, str]] = []
     if context.speaker is not None or not any(part.speaker for part in parts):
         parts, notes = _named(parts, context.speaker)
+    if context.speaker is None and not any(part.speaker for part in parts):
+        parts = _titled(parts)
     return merged(parts, notes)
 
 
@@ -168,39 +82,6 @@ def merged(cues: Sequence[Cue], notes: Sequence[tuple[int | None, str]] = ()) ->
     return Document(lines=lines, notes=found + _time_notes(spoken))
 
 
-def folded(text: str) -> str:
-    """Text with each stretch of white space as one space, and without halves of characters, which JSON can hold."""
-    return " ".join(text.encode("utf-8", errors="replace").decode().split())
-
-
-def _blocks(lines: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
-    """Lines between empty ones, with the place of the first."""
-    block: list[str] = []
-    for place, line in enumerate([*lines, ""]):
-        if line.strip():
-            block.append(line)
-        elif block:
-            yield place - len(block), block
-            block = []
-
-
-def _take_identifier(lines: list[str], web: bool) -> str:
-    """Take from the lines above a cue's times the identifier of that cue: a counter, or in WebVTT a line by itself."""
-    if not lines or "WEBVTT" in lines[-1]:
-        return ""
-    alone = web and bool(lines[-1].strip()) and (len(lines) == 1 or not lines[-2].strip())
-    if alone or _COUNTER.fullmatch(lines[-1]):
-        return lines.pop().strip()
-    if not lines[-1].strip() and len(lines) > 1 and _COUNTER.fullmatch(lines[-2]):
-        return lines.pop(-2).strip()
-    return ""
-
-
-def _next_counter(cue: Cue) -> str:
-    # Python refuses to read numbers of thousands of digits.
-    return str(int(cue.identifier) + 1) if re.fullmatch(r"\d{1,9}", cue.identifier) else ""
-
-
 def _voices(cue: Cue) -> list[Cue]:
     """Part a cue where its voices change; they share its times, as nothing says where the change is."""
     parts: list[Cue] = []
@@ -239,6 +120,16 @@ def _named(cues: Sequence[Cue], pattern: re.Pattern[str] | None) -> tuple[list[C
     unsure = [cues[place].row for (place, _), one in found.items() if _name(one) not in names and _is_sure(one)]
     what = "perhaps a speaker: a text begins with words and a colon, too rare for a speaker"
     return parts, counted_note(unsure, what, "kept as text")
+
+
+def _titled(cues: list[Cue]) -> list[Cue]:
+    """Take who speaks from the first lines of the texts, if those are names, as in old transcripts of Teams."""
+    parted = [cue.text.strip().partition("\n") for cue in cues]
+    names = find_names([name for name, _, _ in parted])
+    return [
+        replace(cue, speaker=folded(name), text=said) if names else cue
+        for cue, (name, _, said) in zip(cues, parted, strict=True)
+    ]
 
 
 def _speakers(found: dict[tuple[int, int], re.Match[str]], cues: int) -> set[str]:

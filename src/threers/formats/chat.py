@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from threers.errors import InputError
-from threers.formats.captions import counted_note, folded
+from threers.formats.cues import counted_note, folded
 from threers.formats.documents import Context, Document, Format, Line, Mark
 from threers.formats.files import File
 from threers.formats.tiers import tier_pattern

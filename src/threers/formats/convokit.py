@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from threers.errors import InputError
-from threers.formats.captions import counted_note, folded
+from threers.formats.cues import counted_note, folded
 from threers.formats.documents import Context, Document, Format, Line
 from threers.formats.files import File
 

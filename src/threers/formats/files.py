@@ -45,7 +45,7 @@ class File:
             try:
                 content = path.read_bytes()
             except OSError as error:
-                raise InputError(f"{error.strerror or error}") from error
+                raise InputError(f"{error.strerror or error}; expected a file that you may read") from error
         if self.suffix != ".ann" and not content.strip(b"\0" + string.whitespace.encode()):
             raise InputError("the file is empty")
         self.content = content

@@ -45,7 +45,7 @@ def writer(name: str, path: Path) -> Format:
     if not name and path.suffix.lower() in by_suffix:
         return by_suffix[path.suffix.lower()]
     found = f"format: found {name!r}" if name else f"to={path}: no format has the suffix {path.suffix!r}"
-    raise SettingsError(f"{found}; expected format= one of {', '.join(known)}")
+    raise SettingsError(f"{found}; expected format= one of {', '.join(known)}, or spss")
 
 
 def recognise(file: File) -> Format | None:

@@ -288,5 +288,6 @@ FORMAT = Format(
     read=_read,
     write=write,
     together=True,
+    units=("utterance", "session"),
     settings=config,
 )

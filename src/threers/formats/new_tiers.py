@@ -11,7 +11,7 @@ from threers.errors import InputError
 from threers.formats.documents import Context, Document, Line, Mark
 from threers.formats.tiers import NOBODY, Interval, Places, Span, Tier, clean, document_of, milliseconds, own_coder
 
-_TAKEN = re.compile(r"threers (codes|session): .*|.* \(tier \d+\)|" + re.escape(NOBODY))
+_TAKEN = re.compile(r"threers (codes|segments|session): .*|.* \(tier \d+\)|" + re.escape(NOBODY))
 
 
 def own_tiers(tiers: Sequence[Tier], document: Document) -> list[Tier]:
@@ -76,7 +76,7 @@ def _codes(marks: Iterable[Mark], places: Places) -> Iterator[Tier]:
     cells: dict[tuple[str, str], dict[tuple[Span, str, str], list[str]]] = defaultdict(lambda: defaultdict(list))
     for mark in marks:
         span, named = _span(mark, places), ""
-        kind = "session" if span is None else "codes"
+        kind = "session" if span is None else "codes" if mark.segment is None else "segments"
         if mark.lines and places.find(*places.hull(*mark.lines)) != mark.lines:
             named = " #" + "-".join(str(n + 1) for n in sorted(set(mark.lines)))
         span = span or (0, max([end for _, end in places.spans], default=1000))
@@ -99,8 +99,8 @@ def _named_rows(prefix: str, who: str, intervals: Iterable[Interval]) -> Iterato
     """Deal sorted intervals to as few tiers as keep them apart, and name these."""
     if _TAKEN.fullmatch(who):
         raise InputError(
-            "a speaker or coder is called as tiers of threers are: 'threers codes: …', 'threers session: …', "
-            f"'… (tier 2)' or '{NOBODY}'; give them another name"
+            "a speaker or coder is called as tiers of threers are: 'threers codes: …', 'threers segments: …', "
+            f"'threers session: …', '… (tier 2)' or '{NOBODY}'; give them another name"
         )
     rows: list[list[Interval]] = []
     for one in intervals:

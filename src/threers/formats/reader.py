@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -12,6 +11,15 @@ from typing import Any
 from threers.codebook import EXTRA_ROLES, Codebook
 from threers.corpus import TABLES
 from threers.errors import SettingsError
+from threers.formats.reader_checks import (
+    check_choice,
+    check_mapping,
+    check_number,
+    check_pairs,
+    check_pattern,
+    check_word,
+    check_words,
+)
 from threers.formats.roles import Role, read_roles
 from threers.shipped import read_yaml, shipped_names
 
@@ -29,7 +37,7 @@ _SEPARATORS = (";", "|", ",", "\n")
 _KEYS = (
     *("name", "codebook", "layout", "records", "file_name", "columns", "optional", "further"),
     *("roles", "codes", "coder", "missing", "unmarked", "separators", "read", "longest_hours"),
-    *("speaker_pattern", "code_tiers", "time_match", "segment_minutes"),
+    *("speaker_pattern", "code_tiers", "speech_tiers", "time_match", "segment_minutes"),
 )
 
 
@@ -56,8 +64,8 @@ class Reader:
     JSON, the key of the list of rows inside each record. `file_name`: template of a file's name, `{field}` standing for
     a field or a further column of the session. `further`: columns of the sessions table -> headers. `roles`: speaker as
     written, or a pattern with `*` -> role. `longest_hours`: see `formats.utterances.utterances_table`. See
-    `formats.documents.Context` for `speaker_pattern` and `code_tiers`, `formats.by_time` for `time_match` and
-    `segment_minutes`.
+    `formats.documents.Context` for `speaker_pattern`, `code_tiers` and `speech_tiers`, `formats.by_time` for
+    `time_match` and `segment_minutes`.
     """
 
     name: str
@@ -80,6 +88,7 @@ class Reader:
     longest_hours: float = 4.0
     speaker_pattern: re.Pattern[str] | None = None
     code_tiers: tuple[str, ...] = ()
+    speech_tiers: tuple[str, ...] = ()
     time_match: str = "half"
     segment_minutes: float = 5.0
 
@@ -103,40 +112,41 @@ class Reader:
 
         """
         where = f"reader {where}"
-        raw = _mapping(raw, where, _KEYS)
+        raw = check_mapping(raw, where, _KEYS)
         for key in ("name", "layout", "columns"):
             if key not in raw:
                 raise SettingsError(f"{where}: key {key!r} is missing")
         columns = _columns(raw["columns"], f"{where}: columns")
-        optional = _strings(raw.get("optional", []), f"{where}: optional")
+        optional = check_words(raw.get("optional", []), f"{where}: optional")
         for name in optional:
-            _one_of(name, tuple(columns), f"{where}: optional")
+            check_choice(name, tuple(columns), f"{where}: optional")
         layout, read = str(raw["layout"]), str(raw.get("read", "rows"))
-        _one_of(layout, LAYOUTS, f"{where}: layout")
-        _one_of(read, READ, f"{where}: read")
+        check_choice(layout, LAYOUTS, f"{where}: layout")
+        check_choice(read, READ, f"{where}: read")
         match = str(raw.get("time_match", "half"))
-        _one_of(match, TIME_MATCHES, f"{where}: time_match")
+        check_choice(match, TIME_MATCHES, f"{where}: time_match")
         return cls(
             name=str(raw["name"]),
             layout=layout,
             columns=columns,
             codes=_codes(raw.get("codes", []), f"{where}: codes"),
-            codebook=_text(raw, "codebook", where),
-            records=_text(raw, "records", where),
-            file_name=_text(raw, "file_name", where),
+            codebook=check_word(raw, "codebook", where),
+            records=check_word(raw, "records", where),
+            file_name=check_word(raw, "file_name", where),
             optional=optional,
             further=_further(raw.get("further", []), f"{where}: further"),
-            roles=_pairs(raw.get("roles", {}), f"{where}: roles"),
-            coder=_text(raw, "coder", where) or "coder",
-            missing=_strings(raw.get("missing", []), f"{where}: missing"),
-            unmarked=_strings(raw.get("unmarked", []), f"{where}: unmarked"),
-            separators=_strings(raw.get("separators", list(_SEPARATORS)), f"{where}: separators"),
+            roles=check_pairs(raw.get("roles", {}), f"{where}: roles"),
+            coder=check_word(raw, "coder", where) or "coder",
+            missing=check_words(raw.get("missing", []), f"{where}: missing"),
+            unmarked=check_words(raw.get("unmarked", []), f"{where}: unmarked"),
+            separators=check_words(raw.get("separators", list(_SEPARATORS)), f"{where}: separators"),
             read=read,
-            longest_hours=_positive(raw, "longest_hours", 4.0, where),
-            speaker_pattern=_pattern(raw.get("speaker_pattern"), f"{where}: speaker_pattern"),
-            code_tiers=_strings(raw.get("code_tiers", []), f"{where}: code_tiers"),
+            longest_hours=check_number(raw, "longest_hours", 4.0, where),
+            speaker_pattern=check_pattern(raw.get("speaker_pattern"), f"{where}: speaker_pattern"),
+            code_tiers=check_words(raw.get("code_tiers", []), f"{where}: code_tiers"),
+            speech_tiers=check_words(raw.get("speech_tiers", []), f"{where}: speech_tiers"),
             time_match=match,
-            segment_minutes=_positive(raw, "segment_minutes", 5.0, where),
+            segment_minutes=check_number(raw, "segment_minutes", 5.0, where),
         )
 
     @property
@@ -160,7 +170,7 @@ class Reader:
         given = dict(columns or {})
         codes, further, known = self.codes, self.further, self.columns
         if "code" in given:
-            headers = _strings(given.pop("code"), "columns: code")
+            headers = check_words(given.pop("code"), "columns: code")
             codes = tuple(CodeColumn(headers=(header,)) for header in headers)
             known = _without(known, headers)
         if "further" in given:
@@ -176,7 +186,7 @@ class Reader:
             optional=(*self.optional, *(name for name in own if name not in self.columns)),
             codes=codes,
             further=further,
-            roles={**_pairs(dict(roles), "roles"), **kept},
+            roles={**check_pairs(dict(roles), "roles"), **kept},
             file_roles=(*told, *self.file_roles),
         )
 
@@ -191,10 +201,10 @@ class Reader:
         families = tuple(family.name for family in codebook.families)
         for spec in self.codes:
             where = f"reader {self.name}: codes: {spec.headers[0]}"
-            _one_of(spec.role or roles[0], roles, f"{where}: role in codebook {codebook.name}")
-            _one_of(spec.family or families[0], families, f"{where}: family in codebook {codebook.name}")
+            check_choice(spec.role or roles[0], roles, f"{where}: role in codebook {codebook.name}")
+            check_choice(spec.family or families[0], families, f"{where}: family in codebook {codebook.name}")
             for code in spec.values.values():
-                _one_of(
+                check_choice(
                     codebook.find(code) or code, tuple(codebook.codes), f"{where}: code in codebook {codebook.name}"
                 )
 
@@ -231,39 +241,20 @@ def _plain(written: str) -> str:
     return written.strip().casefold()
 
 
-def _positive(raw: Mapping[str, Any], key: str, default: float, where: str) -> float:
-    value = raw.get(key, default)
-    if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
-        raise SettingsError(f"{where}: {key}: found {value!r}; expected a number above 0")
-    return float(value)
-
-
-def _pattern(raw: Any, where: str) -> re.Pattern[str] | None:
-    if not raw:
-        return None
-    try:
-        pattern = re.compile(str(raw))
-    except re.error as error:
-        raise SettingsError(f"{where}: found {raw!r}; expected a regular expression ({error})") from error
-    if "speaker" not in pattern.groupindex:
-        raise SettingsError(f"{where}: found {raw!r}; expected a group (?P<speaker>…)")
-    return pattern
-
-
 def _codes(raw: Any, where: str) -> tuple[CodeColumn, ...]:
     if not isinstance(raw, list):
         raise SettingsError(f"{where}: expected a list of columns, found {type(raw).__name__}")
     found = []
     for number, entry in enumerate(raw, start=1):
         at = f"{where}: entry {number}"
-        entry = _mapping(entry, at, ("column", "family", "role", "coder", "values"))
+        entry = check_mapping(entry, at, ("column", "family", "role", "coder", "values"))
         if "column" not in entry:
             raise SettingsError(f"{at}: key 'column' is missing")
-        headers = _strings(entry["column"], f"{at}: column")
+        headers = check_words(entry["column"], f"{at}: column")
         for part in (part for header in headers for part in template(header).groupindex):
-            _one_of(part, ("coder", "code"), f"{at}: column: part in braces")
-        texts = {key: _text(entry, key, at) for key in ("family", "role", "coder")}
-        found.append(CodeColumn(headers=headers, **texts, values=_pairs(entry.get("values", {}), f"{at}: values")))
+            check_choice(part, ("coder", "code"), f"{at}: column: part in braces")
+        texts = {key: check_word(entry, key, at) for key in ("family", "role", "coder")}
+        found.append(CodeColumn(headers=headers, **texts, values=check_pairs(entry.get("values", {}), f"{at}: values")))
     return tuple(found)
 
 
@@ -275,50 +266,15 @@ def _without(columns: Mapping[str, tuple[str, ...]], headers: Iterable[str]) -> 
 
 
 def _columns(raw: Any, where: str) -> dict[str, tuple[str, ...]]:
-    return {key: _strings(value, f"{where}: {key}") for key, value in _mapping(raw, where, FIELDS).items()}
+    return {key: check_words(value, f"{where}: {key}") for key, value in check_mapping(raw, where, FIELDS).items()}
 
 
 def _further(raw: Any, where: str) -> dict[str, tuple[str, ...]]:
     if isinstance(raw, Mapping):
-        found = {str(key): _strings(value, f"{where}: {key}") for key, value in raw.items()}
+        found = {str(key): check_words(value, f"{where}: {key}") for key, value in raw.items()}
     else:
-        found = {header: (header,) for header in _strings(raw, where)}
+        found = {header: (header,) for header in check_words(raw, where)}
     for name in found:
         if name in TABLES["sessions"] or name in FIELDS:
             raise SettingsError(f"{where}: {name!r} is a column of every corpus; give it another name")
     return found
-
-
-def _mapping(raw: Any, where: str, known: tuple[str, ...]) -> Mapping[str, Any]:
-    if not isinstance(raw, Mapping):
-        raise SettingsError(f"{where}: expected a mapping of keys to values, found {type(raw).__name__}")
-    for key in raw:
-        _one_of(str(key), known, f"{where}: key")
-    return raw
-
-
-def _one_of(found: str, known: tuple[str, ...], where: str) -> None:
-    if found not in known:
-        near = difflib.get_close_matches(found, known, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise SettingsError(f"{where}: found {found!r}; {hint}known: {', '.join(known)}")
-
-
-def _strings(raw: Any, where: str) -> tuple[str, ...]:
-    items = [raw] if isinstance(raw, str | int | float) else raw
-    if not isinstance(items, list | tuple) or not all(isinstance(item, str | int | float) for item in items):
-        raise SettingsError(f"{where}: found {raw!r}; expected a word or a list of words")
-    return tuple(str(item) for item in items)
-
-
-def _pairs(raw: Any, where: str) -> dict[str, str]:
-    if not isinstance(raw, Mapping):
-        raise SettingsError(f"{where}: expected a mapping such as {{A: b}}, found {type(raw).__name__}")
-    return {str(key): str(value) for key, value in raw.items()}
-
-
-def _text(raw: Mapping[str, Any], key: str, where: str) -> str | None:
-    value = raw.get(key)
-    if value is not None and not isinstance(value, str | int | float):
-        raise SettingsError(f"{where}: {key}: found {value!r}; expected a word")
-    return None if value is None else str(value)

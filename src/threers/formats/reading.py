@@ -15,6 +15,7 @@ from threers.formats.files import File
 from threers.formats.known import recognise
 from threers.formats.reader import FIELDS, CodeColumn, Reader
 from threers.formats.rejects import Rejects, names_apart
+from threers.formats.roles import known_names
 from threers.formats.tables import read_headers, read_table
 
 #: The one column of a document's rows that holds codes.
@@ -34,7 +35,13 @@ def read_files(paths: Iterable[Path], reader: Reader, codebook: Codebook, reject
     """
     paths = list(paths)
     names = names_apart(paths)
-    context = Context(find=codebook.find, speaker=reader.speaker_pattern, code_tiers=reader.code_tiers)
+    context = Context(
+        find=codebook.find,
+        knows=known_names(reader.every_role, codebook),
+        speaker=reader.speaker_pattern,
+        code_tiers=reader.code_tiers,
+        speech_tiers=reader.speech_tiers,
+    )
     found: list[Bound] = []
     held: dict[str, tuple[str, list[str]]] = {}
     unread = 0
@@ -120,6 +127,7 @@ def _bound(document: Document, file: File, reader: Reader, held: dict[str, tuple
         have=have | ({"code"} if document.marks else set()),
         headers=[],
         unused=[],
+        guessed=document.guessed,
     )
 
 

@@ -223,4 +223,5 @@ FORMAT = Format(
     read=_read,
     write=write,
     together=True,
+    units=("utterance", "session"),
 )

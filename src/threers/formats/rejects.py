@@ -69,7 +69,7 @@ def list_headers(headers: Iterable[str]) -> str:
     return ", ".join(shown[:40]) + (f" and {len(shown) - 40} more" if len(shown) > 40 else "")
 
 
-def quote(written: str, width: int = 40) -> str:
-    """Quote a value from a code, time or number cell, cut short."""
+def quote(written: str, width: int = 24) -> str:
+    """Quote a value from a code, time or number cell; a long one is a text in the wrong column, and is not quoted."""
     plain = " ".join(str(written).split())
-    return repr(plain if len(plain) <= width else plain[: width - 1] + "…")
+    return repr(plain) if len(plain) <= width else f"a text of {len(plain)} characters"

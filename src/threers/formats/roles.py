@@ -87,6 +87,12 @@ def map_roles(rows: pd.DataFrame, roles: Iterable[Role], codebook: Codebook) -> 
     return found
 
 
+def known_names(roles: Iterable[Role], codebook: Codebook) -> Callable[[str], bool]:
+    """Tell of a name whether someone said, for any file, which role it has; a mere `*` names nobody."""
+    role_of = _lookup([one for one in roles if one.speaker.strip("*")], codebook.roles)
+    return lambda name: role_of(name) != ""
+
+
 def describe_speakers(utterances: pd.DataFrame) -> pd.DataFrame:
     """What helps to say who is who: of each file and speaker the share of the words, and of lines with a question.
 

@@ -31,6 +31,8 @@ SPEAKER = re.compile(
     r"|(?P<tab>\t(?=\s*\S|$))|(?P<alone>(?(later)|(?(start)|(?!)))$))"
     rf"(?:\s*[\[#](?P<last>{_CLOCK})[\]#])?\s*"
 )
+#: Letters of a name on a line of its own.
+_LONGEST = 60
 _STYLES = ("colon", "dash", "tab", "alone")
 _ROLES = (
     r"(?:t|th|thp|ther|therap|therapist(?:in)?|therapeut(?:in)?|p|pt|pat|patient(?:in|e)?|c|cl|client|k|kl|klient(?:in)?"
@@ -95,7 +97,10 @@ def find_speakers(prefixes: Sequence[Prefix], lines: int) -> set[tuple[str, str]
         taken = {
             one
             for one, count in of_style.items()
-            if _ROLE.fullmatch(one[1]) or (one in like and _is_short(names[one])) or _is_back(one in like, count, lines)
+            # A name and a time on a line of their own are no words that happen to look so.
+            if _ROLE.fullmatch(one[1])
+            or (one in like and (_is_short(names[one]) or style == "alone"))
+            or _is_back(one in like, count, lines)
         }
         named, likely = (sum(of_style[one] for one in some) for some in (taken, like))
         if 2 * named <= lines < 2 * likely and likely > 1:
@@ -108,6 +113,17 @@ def find_speakers(prefixes: Sequence[Prefix], lines: int) -> set[tuple[str, str]
             best, weight = taken, named
     # A text may go on in a table.
     return best | {("tab", key) for _, key in best}
+
+
+def find_names(lines: Sequence[str]) -> set[str]:
+    """The names among lines that may each name who speaks below: all of them, or none if they are no names.
+
+    They are names if each looks like one or comes back, and those that come back are the most.
+    """
+    counts = Counter(lines)
+    named = all(len(name) <= _LONGEST and (count > 1 or is_like_a_name(name)) for name, count in counts.items() if name)
+    back = sum(count for name, count in counts.items() if name and count > 1)
+    return set(counts) if named and "" not in counts and 2 * back > len(lines) else set()
 
 
 def is_like_a_name(name: str) -> bool:

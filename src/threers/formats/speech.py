@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
+from threers.formats.captions import GAP
+from threers.formats.cues import counted_note, read_timing
 from threers.formats.documents import Line
-from threers.formats.speakers import SPEAKER, Prefix, find_prefix, find_speakers, is_like_a_name, time_of
+from threers.formats.speakers import SPEAKER, Prefix, find_names, find_prefix, find_speakers, is_like_a_name, time_of
+from threers.formats.times import with_thousandths
 
 __all__ = ["SPEAKER", "Speech", "Spoken", "begins_with_speakers", "find_speech", "read_speech"]
 
@@ -20,6 +24,9 @@ _FRONT = re.compile(
     rf"\s*(?:[\[(#]\s?(?P<in>{_TIME})\s?[\])#]|(?P<bare>\d{{1,3}}:\d{{2}}:\d{{2}}(?:[.,]\d{{1,3}})?)(?=\s|$))\s*"
 )
 _BEHIND_REACH = 30
+#: Of a name below a line of times, and letters of such a line.
+_BELOW, _TIMING_REACH = "below", 60
+_NOTICE = re.compile(r"(.{1,60}) (?:started|stopped) transcription")
 #: The end of a sentence, and not of initials.
 _SENTENCE = re.compile(r"(?:[?!\u2026]|(?<!\b[^\W\d_])\.)\s*$")
 
@@ -75,9 +82,12 @@ def find_speech(text: str, pattern: re.Pattern[str] | None = None) -> list[Spoke
 def read_speech(text: str, pattern: re.Pattern[str] | None = None) -> Speech:
     """Read the lines of speech with notes; see `find_speech`."""
     rows = list(_rows(text, pattern))
-    prefixes = [row.prefix for row in rows if row.prefix]
-    chosen = {(one.style, one.key) for one in prefixes} if pattern else find_speakers(prefixes, len(rows))
     speech = Speech()
+    if pattern is None:
+        rows = _without_notices(_named_below_times(rows), speech)
+    prefixes = [row.prefix for row in rows if row.prefix]
+    below = {(one.style, one.key) for one in prefixes if pattern or one.style == _BELOW}
+    chosen = below or find_speakers(prefixes, len(rows))
     if not chosen:
         why = "no line fits speaker_pattern" if pattern else "no line begins with one"
         speech.notes.append((None, f"no speakers: {why}; every line kept as an utterance of nobody"))
@@ -86,10 +96,10 @@ def read_speech(text: str, pattern: re.Pattern[str] | None = None) -> Speech:
         _note_unsure(rows, chosen, speech)
     turns = _turns(rows, chosen)
     silent = [turn.row for turn in turns if not turn.words]
-    speech.notes += _counted(silent, "no text: a speaker says nothing", "left out")
+    speech.notes += counted_note(silent, "no text: a speaker says nothing", "left out")
     spoken = [turn for turn in turns if turn.words]
     unread = [one.row for one in spoken for time in (one.start, one.end) if time and time_of(time) is None]
-    speech.notes += _counted(unread, "time not readable", "utterance kept without it")
+    speech.notes += counted_note(unread, "time not readable", "utterance kept without it")
     speech.spoken = [_spoken(turn) for turn in spoken]
     return speech
 
@@ -118,6 +128,33 @@ def _rows(text: str, pattern: re.Pattern[str] | None) -> Iterator[_Row]:
         yield _Row(row, begin, said, prefix, behind["end"] if behind else "")
 
 
+def _named_below_times(rows: list[_Row]) -> list[_Row]:
+    """Rows in which a name below a line of times begins a turn, as in old transcripts of Teams; else the same rows."""
+    times = [read_timing(row.said[:_TIMING_REACH]) if row.said[-1:].isdigit() else None for row in rows]
+    named = [n + 1 for n, (here, below) in enumerate(pairwise(times)) if here and not below]
+    if not find_names([rows[n].said.strip() for n in named]):
+        return rows
+    written = with_thousandths([time for n in named for time in times[n - 1] or ()])
+    turns = {n: (written[2 * place], written[2 * place + 1]) for place, n in enumerate(named)}
+    return [
+        replace(row, prefix=Prefix(" ".join(row.said.split()), len(row.said), *turns[n], style=_BELOW))
+        if n in turns
+        else row
+        for n, row in enumerate(rows)
+        if not times[n]
+    ]
+
+
+def _without_notices(rows: list[_Row], speech: Speech) -> list[_Row]:
+    """Rows without those by which Teams says that someone, who speaks too, had it transcribe."""
+    names = {row.prefix.key for row in rows if row.prefix}
+    notices = {
+        row.row for row in rows if (found := _NOTICE.fullmatch(row.said.strip())) and found[1].casefold() in names
+    }
+    speech.notes += counted_note(sorted(notices), "notice of Teams: transcription was started or stopped", "left out")
+    return [row for row in rows if row.row not in notices]
+
+
 def _without_header(rows: list[_Row], chosen: set[tuple[str, str]], speech: Speech) -> list[_Row]:
     """Rows from the first speaker on. `Patient: 12` above the first speaker who comes back is no speech either."""
     counts = Counter((row.prefix.style, row.prefix.key) for row in rows if row.prefix)
@@ -132,7 +169,7 @@ def _without_header(rows: list[_Row], chosen: set[tuple[str, str]], speech: Spee
         first = place + 1
     times = [row for row in rows[:first] if _is_time(row)]
     header = [row.row for row in rows[:first] if not _is_time(row)]
-    speech.notes += _counted(header, "header: text before the first speaker", "left out")
+    speech.notes += counted_note(header, "header: text before the first speaker", "left out")
     return times + rows[first:]
 
 
@@ -156,7 +193,7 @@ def _note_unsure(rows: list[_Row], chosen: set[tuple[str, str]], speech: Speech)
         and (row.prefix.style, row.prefix.key) not in chosen
         and is_like_a_name(row.prefix.speaker)
     ]
-    speech.notes += _counted(unsure, "perhaps a speaker: a line begins like one, too rarely", "kept as text")
+    speech.notes += counted_note(unsure, "perhaps a speaker: a line begins like one, too rarely", "kept as text")
 
 
 def _turns(rows: list[_Row], chosen: set[tuple[str, str]]) -> list[_Turn]:
@@ -167,7 +204,9 @@ def _turns(rows: list[_Row], chosen: set[tuple[str, str]]) -> list[_Turn]:
         front = _FRONT.match(row.said[:_BEHIND_REACH]) if prefix is None else None
         length = prefix.length if prefix else front.end() if front else 0
         words = row.said[length:]
-        if prefix is not None:
+        if prefix is not None and turns and _goes_on(turns[-1], prefix):
+            turns[-1].end = prefix.end
+        elif prefix is not None:
             turns.append(_Turn(row.row, prefix.speaker, prefix.start or waiting, prefix.end, []))
             waiting = ""
             _say(turns[-1], prefix.comment)
@@ -188,6 +227,14 @@ def _turns(rows: list[_Row], chosen: set[tuple[str, str]]) -> list[_Turn]:
     return turns
 
 
+def _goes_on(turn: _Turn, prefix: Prefix) -> bool:
+    """Is this the same speaker, cut at a breath? Only below lines of times, as programs write them."""
+    if prefix.style != _BELOW or prefix.speaker != turn.speaker:
+        return False
+    before, after = time_of(turn.end), time_of(prefix.start)
+    return before is not None and after is not None and after - before <= GAP
+
+
 def _say(turn: _Turn, words: str) -> None:
     if words.strip():
         turn.words.append(" ".join(words.split()))
@@ -206,8 +253,3 @@ def _spoken(turn: _Turn) -> Spoken:
         end=time_of(turn.end) if turn.end else None,
     )
     return Spoken(line, turn.first, turn.last)
-
-
-def _counted(rows: list[int], what: str, done: str) -> list[tuple[int | None, str]]:
-    """Make one note at the first of the rows; none without rows."""
-    return [(rows[0], f"{what} ({len(rows)} such in this session); {done}")] if rows else []

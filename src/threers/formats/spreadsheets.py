@@ -14,10 +14,11 @@ from threers.formats.extras import load
 from threers.formats.files import File
 from threers.formats.selections import clean
 
-#: The header. A row without coder is an utterance that nobody coded; one without utterance is about its session.
+#: The header. A row without coder is an utterance that nobody coded; one without utterance is about its session, or the
+#: segment of this number.
 COLUMNS = (
     *("session_id", "utterance_id", "speaker", "start", "end", "text", "coder", "code", "value", "unit"),
-    *("patient", "therapist", "session_number"),
+    *("patient", "therapist", "session_number", "segment"),
 )
 #: Who coded, where a document does not say; a reader of tables calls them so too.
 _NOBODY = "coder"
@@ -43,11 +44,15 @@ class _Coding:
     code: str = ""
     value: str = ""
     unit: str = ""
+    segment: int | None = None
+    start: float | None = None
+    end: float | None = None
 
 
 def is_ours(headers: Iterable[str]) -> bool:
     """Was this table written here, or made from one that was? Then `unescape` applies to its cells."""
-    return set(COLUMNS) <= set(headers)
+    # Tables of before had no segments.
+    return set(COLUMNS) - {"segment"} <= set(headers)
 
 
 def unescape(cell: str) -> str:
@@ -121,19 +126,20 @@ def _rows(documents: Sequence[Document]) -> Iterator[tuple[Cell, ...]]:
     for document in documents:
         facts = [clean(document.facts.get(name, "")) for name in ("patient", "therapist", "session_number")]
         session = clean(document.session)
-        on_lines, on_session = _codings(document)
+        on_lines, on_others = _codings(document)
         for number, line in enumerate(document.lines):
             said = (clean(line.speaker), _seconds(line.start), _seconds(line.end), clean(line.text))
             for coding in on_lines[number] or [_Coding()]:
-                yield (session, number, *said, *_cells(coding), *facts)
-        for coding in on_session:
-            yield (session, "", "", "", "", "", *_cells(coding), *facts)
+                yield (session, number, *said, *_cells(coding), *facts, "")
+        for coding in on_others:
+            times, segment = (_seconds(coding.start), _seconds(coding.end)), coding.segment
+            yield (session, "", "", *times, "", *_cells(coding), *facts, "" if segment is None else segment)
 
 
 def _codings(document: Document) -> tuple[list[list[_Coding]], list[_Coding]]:
-    """The codings on each utterance, and those on the session, in the order of coders and codes."""
+    """The codings on each utterance, and those on the session and on its segments, in the order of coders and codes."""
     found: list[set[_Coding]] = [set() for _ in document.lines]
-    on_session = set()
+    on_others = set()
     for mark in document.marks:
         coder = clean(mark.coder) or _NOBODY
         if mark.lines is not None:
@@ -143,20 +149,24 @@ def _codings(document: Document) -> tuple[list[list[_Coding]], list[_Coding]]:
         elif mark.start is None and mark.end is None:
             # The word says that a coder has read the session: a row with an empty code would say nothing.
             unit = "session" if mark.code else ""
-            on_session.add(_Coding(coder, clean(mark.code) or "none", clean(mark.value), unit))
+            on_others.add(_Coding(coder, clean(mark.code) or "none", clean(mark.value), unit))
+        elif mark.segment is not None:
+            code = clean(mark.code) or "none"
+            where = ("segment", mark.segment, mark.start, mark.end)
+            on_others.add(_Coding(coder, code, clean(mark.value), *where))
         else:
             raise InputError(
-                "a coding lies on a stretch of time; a table has rows for utterances and sessions; "
+                "a coding lies on a stretch of time; a table has rows for utterances, segments and sessions; "
                 "write to a format with times, such as ELAN"
             )
-    return [_sorted(codings) for codings in found], _sorted(on_session)
+    return [_sorted(codings) for codings in found], _sorted(on_others)
 
 
 def _sorted(codings: set[_Coding]) -> list[_Coding]:
     """In order; without `nothing marked` where that coder has marked something."""
     busy = {one.coder for one in codings if one.code}
     kept = [one for one in codings if one.code or one.coder not in busy]
-    return sorted(kept, key=lambda one: (one.coder, one.code, one.value))
+    return sorted(kept, key=lambda one: (-1 if one.segment is None else one.segment, one.coder, one.code, one.value))
 
 
 def _cells(coding: _Coding) -> tuple[Cell, ...]:

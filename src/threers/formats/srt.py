@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from threers.errors import InputError
-from threers.formats.captions import document, find_cues, is_timing
+from threers.formats.captions import document
+from threers.formats.cues import find_cues, is_timing
 from threers.formats.documents import Context, Document, Format
 from threers.formats.files import File
 

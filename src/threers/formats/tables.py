@@ -61,7 +61,11 @@ def find_files(source: str | Path) -> list[Path]:
         found = [Path(p) for p in glob.glob(str(path), recursive=True)]
         found = [p for p in found if p.is_file() and not _hidden(Path(p.name))]
     if not found:
-        what = "the folder holds no files" if path.is_dir() else "no such file, folder or match of a pattern"
+        what = (
+            "the folder holds no files; name one with transcripts"
+            if path.is_dir()
+            else "no such file, folder or match of a pattern"
+        )
         raise InputError(f"source {source}: {what}")
     return sorted(found)
 
@@ -239,7 +243,7 @@ def _unique(header: Iterable[str]) -> list[str]:
 
 def _read_parquet(content: bytes) -> tuple[pd.DataFrame, np.ndarray]:
     try:
-        frame = pd.read_parquet(io.BytesIO(content))
+        frame = pd.read_parquet(io.BytesIO(content), page_checksum_verification=True)
     except Exception as error:
         raise InputError(f"not a readable Parquet file ({type(error).__name__})") from error
     frame = frame.map(cell_text).astype("str")

@@ -1,8 +1,9 @@
 """Tiers of timed intervals, as ELAN and Praat have them, to lines and marks, and lines and marks to tiers.
 
-A tier that threers writes says so in its name: `threers codes: CODER`, and `threers session: CODER` for codings of the
-whole session. `(tier 2)` behind a name is its second tier, for what overlaps in time. `#3-5` behind codes are the lines
-that they lie on, counted by time, written only where the times alone leave that open.
+A tier that threers writes says so in its name: `threers codes: CODER`, `threers segments: CODER` for codings of
+segments, and `threers session: CODER` for those of the whole session. `(tier 2)` behind a name is its second tier, for
+what overlaps in time. `#3-5` behind codes are the lines that they lie on, counted by time, written only where the times
+alone leave that open.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ from dataclasses import dataclass, field, replace
 
 from threers.formats.documents import Context, Document, Line, Mark
 
+#: Begins the reason where a tier may be speech or not.
+UNCLEAR = "unclear tier"
 #: Stands for an empty speaker or coder in the name of a tier.
 NOBODY = "(nobody)"
 #: Values and names beyond are no codes and match no pattern.
 _LONGEST = 1000
-_OWN = re.compile(r"threers (?P<kind>codes|session): (?P<coder>.*?)(?: \(tier \d+\))?")
+_OWN = re.compile(r"threers (?P<kind>codes|segments|session): (?P<coder>.*?)(?: \(tier \d+\))?")
 _FURTHER = re.compile(r"(?P<name>.*) \(tier \d+\)")
 _RATED = re.compile(r"[^=,]++=\s*+[+-]?\d++(?:[.,]\d++)?+\s*+")
 _UNWRITABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -122,8 +125,9 @@ def document_of(tiers: Sequence[Tier], context: Context, notes: Iterable[tuple[i
     """Read tiers: those of codes to marks, the others to lines in the order of their starts."""
     document = Document(notes=list(notes))
     patterns = [tier_pattern(written) for written in context.code_tiers]
-    coders = {n: _coder(tier, context.find, patterns) for n, tier in enumerate(tiers)}
+    coders = {n: _coder(tier, context, patterns) for n, tier in enumerate(tiers)}
     codes = {n: coder for n, coder in coders.items() if coder is not None}
+    document.guessed = 0 if patterns else sum(own_coder(tiers[n].name) is None for n in codes)
     order = parents_first(tiers)
     speech = _speech(tiers, order, codes, context, document.notes)
     names = {tiers[n].name for n in speech}
@@ -163,7 +167,7 @@ def tier_pattern(written: str) -> re.Pattern[str]:
     return re.compile(literal.replace(r"\{coder\}", "(?P=coder)"), re.IGNORECASE)
 
 
-def _coder(tier: Tier, find: Find, patterns: Sequence[re.Pattern[str]]) -> str | None:
+def _coder(tier: Tier, context: Context, patterns: Sequence[re.Pattern[str]]) -> str | None:
     """The coder of a tier of codes, empty where nobody is named; None: the tier holds no codes."""
     own = own_coder(tier.name)
     if own is not None:
@@ -171,10 +175,24 @@ def _coder(tier: Tier, find: Find, patterns: Sequence[re.Pattern[str]]) -> str |
     for pattern in patterns:
         if found := pattern.fullmatch(tier.name[:_LONGEST]):
             return tier.annotator or (found.groupdict().get("coder") or "").strip()
-    if tier.name and tier.name == tier.participant:  # a speaker's own, even if all they say is "W2"
+    if _is_speakers(tier, context):  # even if all they say is "W2"
         return None
     values = [one.text for one in tier.intervals if one.text.strip()]
-    return tier.annotator if values and not patterns and all(_only_codes(v, find) for v in values) else None
+    return tier.annotator if values and not patterns and all(_only_codes(v, context.find) for v in values) else None
+
+
+def _is_speakers(tier: Tier, context: Context) -> bool:
+    """Does the tier's name say that it is a speaker's: their own, or one that `speech_tiers` fits?"""
+    further = _FURTHER.fullmatch(tier.name)
+    name = further["name"] if further else tier.name
+    named = bool(name) and (tier.participant in (name, tier.name) or context.knows(name))
+    return named or any(tier_pattern(written).fullmatch(name[:_LONGEST]) for written in context.speech_tiers)
+
+
+def _looks_coded(texts: Sequence[str]) -> bool:
+    """Are these few short values that come back, as of gestures, rather than what someone says?"""
+    short = all(len(text) <= 24 and len(text.split()) <= 2 for text in texts)
+    return short and len(texts) >= 4 and 2 * len({text.strip().casefold() for text in texts}) <= len(texts)
 
 
 def _only_codes(value: str, find: Find) -> bool:
@@ -189,6 +207,8 @@ def _speech(
     values = {n: [i.text for i in tiers[n].intervals if i.text.strip()] for n in order if n not in codes}
     worded = {n for n, texts in values.items() if any(c.isalpha() for text in texts for c in text)}
     worded_below = {tiers[n].parent for n in worded}
+    own = {n for n in values if _is_speakers(tiers[n], context)}
+    speaking = {tiers[n].participant for n in worded if n in own or not _looks_coded(values[n])} - {""}
     speech: list[int] = []
     spoken: dict[str, bool] = {}
     for n in order:
@@ -201,12 +221,17 @@ def _speech(
         which, held = f"tier {n + 1} of the file", f"its {len(texts)} values were left out"
         if tier.points:
             notes.append((None, f"point tier: {which} holds points that are not all codes; {held}"))
-        elif coded == len(texts) and tier.name != tier.participant:
+        elif context.speech_tiers and n not in own:
+            notes.append((None, f"tier not named: {which} holds text, but speech_tiers does not fit it; {held}"))
+        elif coded == len(texts) and n not in own:
             notes.append((None, f"code tier not named: {which} holds codes, but code_tiers does not fit it; {held}"))
-        elif above:
+        elif above and not (context.speech_tiers and n in own):
             notes.append((None, f"dependent tier: {which} holds text below a tier of speech; {held}"))
         elif n not in worded and tier.name in worded_below:
             notes.append((None, f"reference tier: {which} holds no words, but one below it does; {held}"))
+        elif tier.participant in speaking and n not in own and _looks_coded(texts):
+            what = f"{which} repeats few short values, and its participant speaks on another tier"
+            notes.append((None, f"{UNCLEAR}: {what}; {held}"))
         else:
             speech.append(n)
             spoken[tier.name] = True
@@ -254,8 +279,10 @@ def _add_marks(
                 document.notes.append((one.row, problem))
         for code, value in read_cell(cell, find):
             mark = Mark(row=one.row, code=code, coder=coder, value=value)
-            if own is None or own["kind"] == "codes":
-                mark = replace(mark, lines=lines, start=one.start, end=one.end)
+            if own is None or own["kind"] != "session":
+                # A segment is no utterance, though it may begin and end with one.
+                on = None if own and own["kind"] == "segments" else lines
+                mark = replace(mark, lines=on, start=one.start, end=one.end)
             document.marks.append(mark)
 
 

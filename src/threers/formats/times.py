@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 _CLOCK = re.compile(r"(?:(?P<hours>\d{1,3}):(?=\d\d?:))?(?P<minutes>\d{1,3}):(?P<seconds>\d{1,2}(?:[.,]\d+)?)")
+#: A minute or a second of one digit; what stands behind the last dot.
+_UNPADDED, _THOUSANDTHS = re.compile(r":\d(?:[:.,]|\s*$)"), re.compile(r"[.,](\d{1,3})(?=\s*$)")
 _SECONDS = re.compile(r"\d{1,15}(?:[.,]\d+)?")  # more digits may be no finite number
 
 
@@ -25,6 +28,17 @@ def seconds(written: str) -> float | None:
     if rest >= 60 or (found["hours"] is not None and minutes >= 60):
         return None
     return hours * 3600.0 + minutes * 60.0 + rest
+
+
+def with_thousandths(times: Sequence[str]) -> list[str]:
+    """Times with their thousandths in full, where a file writes numbers without leading zeros, as old Teams files do.
+
+    >>> with_thousandths(["0:0:6.90", "0:0:16.500"]), with_thousandths(["00:00:06.90"])
+    (['0:0:6.090', '0:0:16.500'], ['00:00:06.90'])
+    """
+    if not any(_UNPADDED.search(written) for written in times):
+        return list(times)
+    return [_THOUSANDTHS.sub(lambda found: f".{found[1]:0>3}", written) for written in times]
 
 
 def clock(total: float) -> str:

@@ -11,40 +11,27 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from threers.codebook import UNITS, Codebook
+from threers.codebook import Codebook
 from threers.corpus import Corpus, conform
 from threers.errors import InputError
 from threers.formats.binding import Bound, bind, require_somewhere
 from threers.formats.cells import stack_marks
+from threers.formats.coder_table import CoderTable, read_coder_table, reader_of, require_every_code_column
 from threers.formats.codings import codings_table
 from threers.formats.found_codes import UNMARKED, codebook_of, count_codes, require_known, require_names
-from threers.formats.reader import CodeColumn, Reader, first_header
 from threers.formats.rejects import Rejects, list_headers
 from threers.formats.same_units import KEY, OTHER_UNITS, require_common, require_keys
-from threers.formats.tables import Table, read_table
 from threers.formats.utterances import read_numbers, sessions_table, utterances_table
 
 logger = logging.getLogger(__name__)
 
-#: Headers of the session beside the importer's own: a table of many transcripts often names their files.
-SESSION_HEADERS = ("file", "file_name", "source_file")
 _UNIT = ["session_id", "unit", "unit_id", "coder_id"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Coded:
-    """One coder's table. `name`: as in the errors, the key and the file; `reader`: with this table's own headers."""
-
-    name: str
-    table: Table
-    reader: Reader
 
 
 def read_two_tables(
@@ -75,10 +62,10 @@ def read_two_tables(
         SettingsError: a fault in the codebook, the columns or the roles.
 
     """
-    reader = _reader(columns, roles)
+    reader = reader_of(columns, roles)
     rejects = Rejects()
-    tables = [_read(key, Path(path), reader, rejects) for key, path in (("a", a), ("b", b))]
-    _require_every_code_column(reader, tables)
+    tables = [read_coder_table(key, Path(path), reader, rejects) for key, path in (("a", a), ("b", b))]
+    require_every_code_column(reader, tables)
     book = _known(codebook, tables) if codebook else _found(tables, "multilabel")
     bound = [bind(one.table, one.reader, book) for one in tables]
     require_somewhere(reader, {field: names for field, names in (columns or {}).items() if field != "text"}, bound)
@@ -112,78 +99,14 @@ def _checked(utterances: pd.DataFrame, sessions: pd.DataFrame, codings: pd.DataF
     return corpus
 
 
-def _reader(columns: Mapping[str, Any] | None, roles: Mapping[str, str] | None) -> Reader:
-    long = Reader.load("long")
-    session = (*long.columns["session"], *SESSION_HEADERS)
-    return replace(long, columns={**long.columns, "session": session}, read="rows").override(columns, roles)
-
-
-def _read(key: str, path: Path, reader: Reader, rejects: Rejects) -> _Coded:
-    name = f"{key}={path.name}"
-    try:
-        table = read_table(path.expanduser())
-    except InputError as error:
-        raise InputError(f"{key}={path}: {error}") from error
-    for row, reason in table.notes:
-        if row is not None:
-            raise InputError(f"{name}: row {row}: {reason.partition(';')[0]}; correct the table")
-        rejects.add(name, row, reason)
-    return _Coded(name=name, table=table, reader=_fitted(reader, table, name))
-
-
-def _fitted(reader: Reader, table: Table, name: str) -> Reader:
-    """Return the reader with this table's own number and code columns, and without its text, which nothing needs."""
-    headers = [header for header in table.frame.columns if header]
-    columns = {field: names for field, names in reader.columns.items() if field != "text"}
-    numbered = any(first_header(columns.get(field, ()), headers) for field in ("order", "unit_id"))
-    unit = first_header(columns.get("unit", ()), headers)
-    # A column called unit may say what kind of unit a row is about, or which one.
-    if unit and not table.frame[unit].str.strip().str.casefold().isin(UNITS).any():
-        names = columns.pop("unit")
-        if not numbered:
-            columns["order"], numbered = names, True
-    if not numbered:
-        raise _missing(name, "the number of the unit", reader.columns.get("order", ()), "order: Nr", headers)
-    return replace(reader, columns=columns, codes=_code_columns(reader, headers, name))
-
-
-def _code_columns(reader: Reader, headers: list[str], name: str) -> tuple[CodeColumn, ...]:
-    bound = [(column, first_header(column.headers, headers)) for column in reader.codes]
-    found = tuple(replace(column, headers=(header,)) for column, header in bound if header is not None)
-    if not found:
-        wanted = [header for column in reader.codes for header in column.headers]
-        raise _missing(name, "codes", wanted, "code: Kode", headers)
-    texts = (*Reader.load("long").columns["text"], *reader.columns.get("text", ()))
-    if text := first_header(texts, [column.headers[0] for column in found]):
-        raise InputError(
-            f"{name}: column {text!r} holds texts; expected codes. Name their column: 'columns={{code: …}}'"
-        )
-    return found
-
-
-def _missing(name: str, what: str, wanted: Iterable[str], example: str, headers: Iterable[str]) -> InputError:
-    return InputError(
-        f"{name}: no column for {what}; expected {' or '.join(wanted)}, found {list_headers(headers)}. Name it, as in "
-        f"'columns={{{example}}}'"
-    )
-
-
-def _require_every_code_column(reader: Reader, tables: Iterable[_Coded]) -> None:
-    """Refuse a misspelt one of several code columns, whose codes would silently be missing."""
-    headers = list(dict.fromkeys(header for one in tables for header in one.table.frame.columns))
-    for column in reader.codes:
-        if first_header(column.headers, headers) is None:
-            raise InputError(f"columns: code: no table has {column.headers[0]!r}; there are {list_headers(headers)}")
-
-
-def _known(codebook: str | Path | Codebook, tables: Iterable[_Coded]) -> Codebook:
+def _known(codebook: str | Path | Codebook, tables: Iterable[CoderTable]) -> Codebook:
     book = codebook if isinstance(codebook, Codebook) else Codebook.load(codebook)
     for one in tables:
         require_known(count_codes(one.table, one.reader, book), book, one.name)
     return book
 
 
-def _found(tables: Iterable[_Coded], kind: str, unmarked: bool = False) -> Codebook:
+def _found(tables: Iterable[CoderTable], kind: str, unmarked: bool = False) -> Codebook:
     written: Counter[str] = Counter()
     for one in tables:
         own = count_codes(one.table, one.reader)
@@ -194,7 +117,7 @@ def _found(tables: Iterable[_Coded], kind: str, unmarked: bool = False) -> Codeb
     return codebook_of(written, kind, unmarked)
 
 
-def _prepare(rows: pd.DataFrame, bound: list[Bound], tables: list[_Coded]) -> pd.DataFrame:
+def _prepare(rows: pd.DataFrame, bound: list[Bound], tables: list[CoderTable]) -> pd.DataFrame:
     """Give the rows of both tables their coder, their session, and `order_number` and `is_utterance` as an import."""
     side = np.repeat([0, 1], [len(one.rows) for one in bound])
     rows = rows.assign(
@@ -211,7 +134,7 @@ def _prepare(rows: pd.DataFrame, bound: list[Bound], tables: list[_Coded]) -> pd
     return rows.assign(is_utterance=counted & ~rows[counted].duplicated(KEY).reindex(rows.index, fill_value=True))
 
 
-def _coders(bound: list[Bound], tables: list[_Coded]) -> list[str]:
+def _coders(bound: list[Bound], tables: list[CoderTable]) -> list[str]:
     names = []
     for one, coded in zip(bound, tables, strict=True):
         said = [name for name in one.rows["coder"].unique() if name]
@@ -219,7 +142,7 @@ def _coders(bound: list[Bound], tables: list[_Coded]) -> list[str]:
     return names if names[0] != names[1] else ["a", "b"]
 
 
-def _same_sessions(rows: pd.DataFrame, bound: list[Bound], tables: list[_Coded]) -> pd.DataFrame:
+def _same_sessions(rows: pd.DataFrame, bound: list[Bound], tables: list[CoderTable]) -> pd.DataFrame:
     """Let tables without a session column be of the one session that the other table has."""
     named = ["session" in one.have for one in bound]
     if all(named):
@@ -285,7 +208,7 @@ def _unquoted(reason: str) -> str:
     return re.sub(r"(['\"]).*\1", "the cell's value", reason)
 
 
-def _settle(codings: pd.DataFrame, tables: list[_Coded], book: Codebook) -> tuple[pd.DataFrame, Codebook]:
+def _settle(codings: pd.DataFrame, tables: list[CoderTable], book: Codebook) -> tuple[pd.DataFrame, Codebook]:
     """Judge whether the codes found exclude each other; if so, a unit without one gets the code for that.
 
     Otherwise agreement, which knows no judgement without a code in an exclusive family, would leave out those units

@@ -22,7 +22,8 @@ from typing import Any
 from urllib.parse import unquote
 
 from threers.errors import InputError
-from threers.formats.captions import Captions, Cue, counted_note, document, find_cues, folded, is_timing, plain
+from threers.formats.captions import document
+from threers.formats.cues import Captions, Cue, counted_note, find_cues, folded, is_timing, plain
 from threers.formats.documents import Context, Document, Format, Line, Mark, Output
 from threers.formats.files import File
 from threers.formats.times import clock
@@ -210,14 +211,15 @@ def _parsed(comment: str) -> dict[str, Any] | None:
 def _hidden_mark(entry: object, count: int) -> Mark | None:
     if not isinstance(entry, dict):
         return None
-    words = {name: str(entry.get(name) or "") for name in ("coder", "code", "value")}
+    coder, code, value = (str(entry.get(name) or "") for name in ("coder", "code", "value"))
     lines = entry.get("lines")
     if lines is not None:
         whole = isinstance(lines, list) and len(lines) == 2 and all(type(number) is int for number in lines)
         if not whole or not 0 <= lines[0] <= lines[1] < count:
             return None
         lines = (lines[0], lines[1])
-    return Mark(row=1, lines=lines, start=_finite(entry.get("start")), end=_finite(entry.get("end")), **words)
+    start, end = _finite(entry.get("start")), _finite(entry.get("end"))
+    return Mark(row=1, code=code, coder=coder, value=value, lines=lines, start=start, end=end)
 
 
 def _finite(value: object) -> float | None:

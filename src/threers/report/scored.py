@@ -11,14 +11,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 
 from threers.codebook import Codebook
-from threers.corpus import TABLES
 from threers.errors import InputError, SettingsError
-from threers.scores import finished_parts, read_json, scored_sessions
+from threers.score_checks import AGAIN as SCORE_AGAIN
+from threers.scores import finished_parts, scored_sessions
 from threers.shipped import shipped_names
+from threers.stored import open_parquet, read_mapping, readable
 from threers.streams import Rows, group_ends, rows_between
+from threers.tables import AGAIN, TABLES, read_table, typed
 
 #: What the sessions table says of every session; any further column that is a number may be a rating.
 FACTS = ("patient_id", "therapist_id", "session_number")
@@ -58,11 +59,13 @@ class Batch:
         self.synthetic = bool(self.manifest.get("synthetic"))
         self.tables: dict[str, SessionRows] = {}
         if corpus:
-            self.synthetic |= bool(read_json(folder / "manifest.json").get("synthetic"))
+            self.synthetic |= bool(read_mapping(folder / "manifest.json", {}, AGAIN).get("synthetic"))
             wanted = {"utterances": ["session_id", "utterance_id", "text"], "codings": list(TABLES["codings"])}
             self.tables = {name: SessionRows(folder / f"{name}.parquet", own) for name, own in wanted.items()}
-            self._facts = pd.read_parquet(folder / "sessions.parquet").set_index("session_id")
-        elif include_text and "text" not in pq.read_schema(self.parts[0]).names:
+            self._facts = read_table(folder / "sessions.parquet").set_index("session_id")
+            if not self._facts.index.is_unique:
+                raise InputError(f"{folder / 'sessions.parquet'}: a session stands twice; {AGAIN}")
+        elif include_text and "text" not in open_parquet(self.parts[0], SCORE_AGAIN).schema_arrow.names:
             raise InputError(
                 f"include_text=true: scores {self.scores} hold no text; give the corpus that was scored, as in corpus=…"
             )
@@ -84,16 +87,31 @@ class Batch:
 
         """
         known = 0
-        for rows in scored_sessions(self.parts):
+        for rows in scored_sessions(self.parts, self.codebook):
             session = str(rows["session_id"].iloc[0])
             there = bool(self.tables) and session in self.tables["utterances"]
             known += there
-            codings = self.tables["codings"][session] if there else pd.DataFrame(columns=list(TABLES["codings"]))
-            facts = self._facts.loc[session].to_dict() if there else {}
+            codings = self._codings(session) if there else pd.DataFrame(columns=list(TABLES["codings"]))
+            facts = self._facts_of(session) if there else {}
             text = self._text(session, rows, there) if self.include_text else None
             yield ScoredSession(session_id=session, scores=rows, text=text, codings=codings, facts=facts)
         if self.tables and not known:
             raise InputError(f"corpus={self.corpus}: no session in common with scores {self.scores}")
+
+    def _codings(self, session: str) -> pd.DataFrame:
+        codings = self.tables["codings"][session]
+        strange = codings["code"].dropna()[lambda code: ~code.isin(list(self.codebook.codes))]
+        if len(strange):
+            raise InputError(
+                f"corpus={self.corpus}: session {session!r} has a coding {strange.iloc[0]!r}, which is not in codebook "
+                f"{self.codebook.name}; {AGAIN}"
+            )
+        return codings
+
+    def _facts_of(self, session: str) -> dict[str, Any]:
+        if session not in self._facts.index:
+            raise InputError(f"corpus={self.corpus}: session {session!r} is not in sessions.parquet; {AGAIN}")
+        return self._facts.loc[session].to_dict()
 
     def _text(self, session: str, rows: pd.DataFrame, there: bool) -> list[str] | None:
         if not there:
@@ -129,12 +147,11 @@ class SessionRows:
     """The rows of single sessions of a Parquet table, read as they are asked for."""
 
     def __init__(self, path: Path, columns: list[str]) -> None:
-        self.columns = columns
-        try:
-            self._file = pq.ParquetFile(path, read_dictionary=["session_id"])
-            ids = self._file.read(columns=["session_id"]).to_pandas()["session_id"]
-        except (OSError, ValueError, KeyError) as error:
-            raise InputError(f"{path}: not a table of a corpus ({type(error).__name__}); import it again") from error
+        self.path, self.columns = path, columns
+        self._file = open_parquet(path, AGAIN, columns, read_dictionary=["session_id"])
+        with readable(path, AGAIN):
+            ids = self._file.read(columns=["session_id"]).to_pandas()
+        ids = typed(ids.astype(object), path, {"session_id": "str"})["session_id"]
         self._ends = group_ends(self._file)
         firsts = np.flatnonzero((ids != ids.shift()).to_numpy())
         self._ranges: dict[str, list[Rows]] = {}
@@ -147,5 +164,9 @@ class SessionRows:
     def __getitem__(self, session_id: str) -> pd.DataFrame:
         """All rows of a session, in their order; none where it has none."""
         ranges = self._ranges.get(session_id, ())
-        parts = [rows_between(self._file, self._ends, rows, self.columns) for rows in ranges]
-        return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=self.columns)
+        with readable(self.path, AGAIN):
+            parts = [rows_between(self._file, self._ends, rows, self.columns) for rows in ranges]
+        if not parts:
+            return pd.DataFrame(columns=self.columns)
+        types = {column: TABLES[self.path.stem][column] for column in self.columns}
+        return typed(pd.concat(parts, ignore_index=True).astype({"session_id": object}), self.path, types)

@@ -1,0 +1,97 @@
+"""What the columns mean of the tables that are the same for every codebook; tests hold the names to the code's."""
+
+#: What each column of a corpus means.
+CORPUS = {
+    "utterances": {
+        "session_id": "the session",
+        "utterance_id": "the utterance: 0, 1, … in the order of the session",
+        "role": "who speaks: a role of the codebook, `other` or `unknown`",
+        "speaker": "as written in the file",
+        "start": "seconds from the beginning; may be empty",
+        "end": "seconds from the beginning; may be empty",
+        "text": "what was said",
+    },
+    "sessions": {
+        "session_id": "the session",
+        "group_id": "the unit of every split and interval: the patient, unless a column `group` was named",
+        "patient_id": "may be empty",
+        "therapist_id": "may be empty",
+        "session_number": "of the patient; may be empty",
+        "source_file": "the file that it was read from",
+        "source_sha256": "SHA-256 of that file",
+    },
+    "codings": {
+        "session_id": "the session",
+        "unit": "what was coded: `utterance`, `segment` or `session`",
+        "unit_id": "the utterance's number, the segment's number, 0 for a session",
+        "coder_id": "who coded",
+        "code": "empty: this coder read the unit and marked nothing",
+        "value": "1: present; else the rating",
+    },
+}
+#: Tables that every run writes alike: file -> column -> meaning.
+OTHERS = {
+    "rejects.csv, errors.csv": {
+        "file": "the file, or the session where it comes from a corpus",
+        "row": "as a spreadsheet counts; empty: the whole file",
+        "reason": "before the colon its kind; says whether the row was kept",
+    },
+    "identifiers.csv": {
+        "session_id": "the session",
+        "utterance_id": "the utterance",
+        "kind": "e-mail, phone, date of birth, long number, name",
+        "count": "how often; the text is not there",
+    },
+    "utterances/part-*.parquet of scores": {
+        "session_id": "the session",
+        "utterance_id": "the utterance",
+        "role": "who speaks",
+        "start": "seconds",
+        "end": "seconds",
+        "p_CODE": "the probability of the code, 0 to 1; empty where the role may not have it",
+        "tags": "the codes above their thresholds",
+        "abstained": "with `abstain`: the codes left to humans",
+        "text": "with `include_text=true`",
+    },
+    "agreement.csv": {
+        "level": "`utterance`, `segment` or `session`",
+        "family": "the family of codes, or `all`",
+        "code": "empty: the family as a whole",
+        "comparison": "`coder-coder`, `model-coder` or `model-consensus`",
+        "rater_a": "a coder, `coders`, `model:NAME` or `floor:NAME`",
+        "rater_b": "whom rater_a is held against; the reference of precision and recall",
+        "statistic": "kappa, alpha, f1, precision, recall, … ([how each is computed](../agreement.md))",
+        "estimate": "unrounded; empty: undefined",
+        "low": "lower end of the 95 % interval over groups",
+        "high": "upper end",
+        "n_units": "units that both judged",
+        "n_positive": "the reference's marks among them",
+        "n_groups": "groups that they come from",
+    },
+    "verdicts.csv": {
+        "family": "the family of codes",
+        "code": "the code",
+        "model": "the tagger",
+        "verdict": "what its tags may be used for ([rules](../agreement.md#verdicts))",
+        "why": "the figures that it rests on",
+    },
+    "prevalence.csv": {
+        "code": "the code",
+        "from": "`tags` or `probabilities`",
+        "n_utterances": "utterances that may have the code",
+        "count": "tags, or the sum of probabilities",
+        "corrected": "what the coders would find, by sensitivity and specificity on patients kept out",
+        "low": "lower end of its 95 % interval",
+        "high": "upper end",
+        "sensitivity": "share of the coders' marks that the tagger finds",
+        "specificity": "share of the unmarked that the tagger leaves unmarked",
+        "groups": "patients that these rates rest on",
+        "groups_scored": "patients, or sessions, that were scored",
+    },
+    "sampling.csv": {
+        "sheet": "the coding sheet",
+        "session_id": "the session",
+        "inclusion_probability": "how likely it was to be drawn; empty for `how=uncertain`",
+        "doubt": "`how=uncertain`: mean probability that the tagger's answer is wrong",
+    },
+}

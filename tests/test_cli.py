@@ -187,7 +187,7 @@ MISTAKES = {
         ["train", "corpus=a", "tagger=b", "training.epochs=0"],
         ["training.epochs: found 0; expected at least 1"],
     ),
-    "unknown choice": (["train", "corpus=a", "tagger=b", "training=fast"], ["training/fast", "default"]),
+    "unknown choice": (["train", "corpus=a", "tagger=b", "training=fast"], ["training=fast", "default, demo, quick"]),
     "no corpus": (["train", "corpus=nowhere", "tagger=b"], ["corpus nowhere", "no such folder"]),
     "no tagger": (["score", "tagger=nowhere", "source=x", "out=o"], ["tagger nowhere", "config.json is missing"]),
     "no codebook": (

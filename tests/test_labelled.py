@@ -120,7 +120,7 @@ def test_keys_that_do_not_go_together_are_refused(given, message):
 def test_scores_that_are_not_whole_or_of_another_codebook_are_refused(scored, tmp_path):
     _, corpus, _ = scored
     scores, _ = make_scored(tmp_path)
-    with pytest.raises(InputError, match=r"columns\.csv, sessions\.parquet, segments\.parquet missing; score again"):
+    with pytest.raises(InputError, match=r"columns\.csv missing; score again"):
         runs.export_tables(ExportRun(scores=str(scores), to=str(tmp_path / "x"), format="spss"))
     write_json(read_json(scores / "manifest.json") | {"codebook_sha256": "0"}, scores / "manifest.json")
     with pytest.raises(InputError, match="codebook"):

@@ -7,7 +7,7 @@ import shutil
 import pytest
 import torch
 
-from tests.conftest import local_backbone, make_corpus
+from tests.conftest import forget_hashes, local_backbone, make_corpus
 from threers import training as module
 from threers.backbones import load_encoder, locate
 from threers.errors import InputError
@@ -65,10 +65,12 @@ def set_code(folder, sprung, **config):
     ):
         found = json.loads((folder / name).read_text()) | {"auto_map": classes}
         (folder / name).write_text(json.dumps(found | (config if name == "config.json" else {})))
+    forget_hashes(folder)
 
 
 @pytest.mark.parametrize("name", PICKLES[:2])
-def test_the_trap_works(name, tmp_path):
+def test_the_trap_works(name, tmp_path, monkeypatch):
+    monkeypatch.delenv("TORCH_FORCE_WEIGHTS_ONLY_LOAD", raising=False)  # the command line sets it
     set_traps(tmp_path, tmp_path / "sprung", [name])
     torch.load(tmp_path / name, weights_only=False)
     assert (tmp_path / "sprung").exists()

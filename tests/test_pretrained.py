@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.conftest import local_backbone, make_backbone, make_corpus
+from tests.conftest import forget_hashes, local_backbone, make_backbone, make_corpus
 from threers.backbones import load_encoder
 from threers.chunks import tokenise
 from threers.corpus import grouped_folds
@@ -111,6 +111,9 @@ def test_a_damaged_or_missing_opinion_is_named(tiny_backbone, quick_training, an
     assert Tagger.load(tmp_path).pretrained is not None
     whole = (tmp_path / PRETRAINED).read_bytes()
     (tmp_path / PRETRAINED).write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match=r"pretrained\.safetensors is not as it was saved"):
+        Tagger.load(tmp_path)
+    forget_hashes(tmp_path)
     with pytest.raises(InputError, match=r"pretrained\.safetensors is damaged"):
         Tagger.load(tmp_path)
     (tmp_path / PRETRAINED).unlink()

@@ -1,5 +1,6 @@
 import json
 import logging
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -155,7 +156,7 @@ def test_one_group_cannot_be_split(tiny_backbone, annomi_like, quick_training):
 
 
 def test_every_batch_has_something_and_an_epoch_reads_all(tiny_backbone, annomi_like):
-    tagger = Tagger.start(tiny_backbone.path, tiny_backbone, annomi_like.codebook, 0.1)
+    tagger = Tagger.start(Path(tiny_backbone.path), tiny_backbone, annomi_like.codebook, 0.1)
     targets = build_targets(annomi_like.utterances, annomi_like.codings, annomi_like.codebook)
     sessions = tokenise(annomi_like.utterances, tagger.tokenizer)
     examples = module._examples(sessions, targets, targets.weight(0.5))

@@ -39,12 +39,13 @@ def write_sav_files(scores: Path, to: Path, corpus: Corpus | None = None, overwr
     if taken and not overwrite:
         raise OutputExistsError(f"to={taken[0]}: exists already; name another folder or say overwrite=true")
     finished_parts(scores)
-    codebook, told = _dictionary(scores)
-    rows, manifest = read_scores(scores, corpus.codebook if corpus else codebook)
+    codebook = corpus.codebook if corpus else Codebook.load(_there(scores, "codebook.yaml"))
+    rows, manifest = read_scores(scores, codebook)
+    told = _dictionary(scores)
     facts = _facts(corpus) if corpus else pd.DataFrame({"session_id": rows["session_id"].unique()})
     if not rows["session_id"].isin(facts["session_id"]).any():
         raise InputError(f"scores {scores}: no session in common with the corpus; expected what was scored")
-    tables = {name: pd.read_parquet(scores / f"{name}.parquet") for name in ("sessions", "segments")}
+    tables = {name: pd.read_parquet(_there(scores, f"{name}.parquet")) for name in ("sessions", "segments")}
     tables["utterances"], told["utterances"] = _marked(rows, codebook), _utterance_labels(codebook)
     for file in files:
         table = facts.merge(tables[file.stem], on="session_id", how="right", suffixes=("_of_corpus", ""))
@@ -54,16 +55,18 @@ def write_sav_files(scores: Path, to: Path, corpus: Corpus | None = None, overwr
     return files
 
 
-def _dictionary(scores: Path) -> tuple[Codebook, dict[str, dict[str, Label]]]:
-    """The codebook, and by table and column what it means."""
-    files = [scores / name for name in ("columns.csv", "codebook.yaml", "sessions.parquet", "segments.parquet")]
-    missing = [file.name for file in files if not file.is_file()]
-    if missing:
-        raise InputError(f"scores {scores}: {', '.join(missing)} missing; score again")
+def _there(scores: Path, name: str) -> Path:
+    if not (scores / name).is_file():
+        raise InputError(f"scores {scores}: {name} missing; score again")
+    return scores / name
+
+
+def _dictionary(scores: Path) -> dict[str, dict[str, Label]]:
+    """By table and column what it means."""
     told: dict[str, dict[str, Label]] = {}
-    for row in pd.read_csv(files[0], dtype="str", keep_default_na=False).itertuples():
+    for row in pd.read_csv(_there(scores, "columns.csv"), dtype="str", keep_default_na=False).itertuples():
         told.setdefault(str(row.table), {})[str(row.column)] = Label(f"{row.meaning} ({row.unit})")
-    return Codebook.load(files[1]), told
+    return told
 
 
 def _facts(corpus: Corpus) -> pd.DataFrame:

@@ -300,7 +300,8 @@ def _hydra_message(verb: str, error: Exception) -> str | None:
         near = difflib.get_close_matches(key, known, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         return f"{found[1]}: unknown key; {hint}keys: {', '.join(known)} (threers {verb} --help)"
-    if found := re.search(r"Could not find '(\w+)/(.*?)'.*Available options in '\w+': (.+?)( Config search path|$)", text):
+    choices = r"Could not find '(\w+)/(.*?)'.*Available options in '\w+': (.+?)( Config search path|$)"
+    if found := re.search(choices, text):
         return f"{found[1]}={found[2]}: no such choice; choose one of: {', '.join(found[3].split())}"
     if isinstance(error, OverrideParseException):
         return f"{error.override}: cannot be read as key=value; quote twice what has spaces, =, brackets or braces"

@@ -30,7 +30,7 @@ def compare(given: argparse.Namespace) -> dict[str, Any]:
         for row in check(calibration, fit_limits(calibration, error, corpus.codebook), corpus.codebook):
             own = figures["codes"].setdefault(f"{row['code']}, {row['answer']}", {"before": row["error_before"]})
             own[str(error)] = row["error_realised"]
-        opened = left_out_of_fold(calibration, error, corpus.codebook)
+        opened, _ = left_out_of_fold(calibration, error, corpus.codebook)
         for family, columns in family_columns(corpus.codebook):
             judged = np.isfinite(calibration.p[:, columns]).any(axis=1)
             left = float(opened[judged][:, columns].any(axis=1).mean())

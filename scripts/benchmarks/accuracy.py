@@ -78,8 +78,13 @@ def compare(given: argparse.Namespace) -> dict[str, Any]:
     fold_of = grouped_folds(corpus, given.folds, 1)
     for name in given.rows.split(",") if given.rows else ROWS:
         for fold in range(given.only or given.folds):
-            run_row(corpus, fold_of, name, fold, given, out / name.replace(" ", "-"))
+            run_row(corpus, fold_of, name, fold, given, folder_of(out, name))
     return {name: figures for name in ROWS if (figures := _figures(corpus, name, out, given))}
+
+
+def folder_of(out: Path, name: str) -> Path:
+    """Where the results of a row lie."""
+    return out / name.replace(" ", "-")
 
 
 def run_row(corpus: Corpus, fold_of: pd.Series, name: str, fold: int, given: argparse.Namespace, folder: Path) -> None:
@@ -111,7 +116,7 @@ def run_row(corpus: Corpus, fold_of: pd.Series, name: str, fold: int, given: arg
 
 def _figures(corpus: Corpus, name: str, out: Path, given: argparse.Namespace) -> dict[str, Any]:
     """Macro-F1 of one row, and its difference to the default on the folds that both have."""
-    folder, default = out / name.replace(" ", "-"), out / DEFAULT
+    folder, default = folder_of(out, name), folder_of(out, DEFAULT)
     folds = [
         fold
         for fold in range(given.folds)

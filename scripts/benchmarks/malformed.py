@@ -25,7 +25,9 @@ from pathlib import Path
 from typing import Any
 
 from . import damage
-from .shelf import CANARY, HALF, ROLES, SETTINGS, fill, threers_main
+from .commands import COMMANDS, FRESH, KEYS, ODD, OVERWRITE, OWN, Command
+from .judgement import Run, judge
+from .shelf import HALF, fill, threers_main
 
 #: A folder that a run may leave behind for the next one to go on with: its lock, and the work of a cut-off training.
 HIDDEN = re.compile(r"(^|/)\.lock$")
@@ -34,109 +36,6 @@ UNREAD = re.compile(
     r"scores/(segments|sessions)\.|^score later/codings|evaluation/(folds|scores/s|curve|agreement)|^export elan/|"
     r"^(train|evaluate) (evaluation/folds|backbone/)|^report later/"
 )
-OVERWRITE, OWN, FRESH = "overwrite", "own", "fresh"
-
-
-@dataclass(frozen=True)
-class Command:
-    """A verb with its keys; `inputs` are paths on the shelf, `out` the key and path of what it writes."""
-
-    verb: str
-    out: tuple[str, str]
-    inputs: dict[str, str]
-    words: tuple[str, ...] = ()
-    resumes: bool = False
-    """Does the same command go on with what is there?"""
-
-
-TRAINING = tuple(SETTINGS)
-COMMANDS = (
-    Command("import", ("corpus", "corpus"), {"source": "sources/coded.csv", "roles": "sources/roles.csv"}),
-    Command(
-        "import",
-        ("corpus", "corpus"),
-        {"source": "sources/coded.csv", "reader": "sources/reader.yaml", "codebook": "sources/book.yaml"},
-        (ROLES,),
-    ),
-    Command(
-        "import",
-        ("corpus", "corpus"),
-        {"source": "sources", "names": "more/names.txt", "codebook": "sources/book.yaml"},
-    ),
-    Command("import", ("corpus", "corpus"), {"source": "formats/*"}, ("codebook=3rs-2015", ROLES)),
-    Command("train", ("tagger", "tagger"), {"corpus": "corpus", "backbone.path": "backbone"}, TRAINING),
-    Command(
-        "train",
-        ("tagger", "half/tagger"),
-        {"corpus": "corpus", "calibration": "evaluation", "backbone.path": "backbone"},
-        TRAINING,
-        resumes=True,
-    ),
-    Command(
-        "evaluate",
-        ("out", "evaluation"),
-        {"corpus": "corpus", "backbone.path": "backbone"},
-        ("folds=2", "resamples=100", *TRAINING),
-        resumes=True,
-    ),
-    Command(
-        "evaluate",
-        ("out", "half/evaluation"),
-        {"corpus": "corpus", "backbone.path": "backbone"},
-        ("folds=2", "resamples=100", *TRAINING),
-        resumes=True,
-    ),
-    Command("score", ("out", "scores"), {"tagger": "tagger", "source": "later"}, resumes=True),
-    Command("score", ("out", "half/scores"), {"tagger": "tagger", "source": "later"}, resumes=True),
-    Command("score", ("out", "scores"), {"tagger": "tagger", "source": "sources/new.csv"}, (ROLES,)),
-    Command("agree", ("out", "agreement"), {"corpus": "later", "scores": "scores"}, ("resamples=100",), resumes=True),
-    Command("agree", ("out", "coders"), {"a": "sources/a.csv", "b": "sources/b.csv"}, ("resamples=100",)),
-    Command("report", ("out", "pages"), {"scores": "scores", "corpus": "later"}, ("include_text=true",), resumes=True),
-    Command("report", ("out", "pages"), {"scores": "scores"}),
-    Command("export", ("to", "export/tags.csv"), {"corpus": "later", "scores": "scores"}),
-    Command(
-        "export",
-        ("to", "export/elan"),
-        {"corpus": "spoken", "originals": "elan"},
-        ("format=elan",),
-    ),
-    Command("sample", ("out", "sample"), {"corpus": "later"}, ("n=2",), resumes=True),
-    Command("sample", ("out", "unsure"), {"corpus": "later", "scores": "scores"}, ("n=2", "how=uncertain")),
-)
-KEYS = {
-    "import": ("source", "corpus", "reader", "codebook", "roles", "columns", "privacy", "names", "overwrite"),
-    "train": ("corpus", "tagger", "backbone", "backbone.chunk_tokens", "backbone.lookahead", "backbone.learning_rate",
-              "training.batch_tokens", "training.dropout", "training.validation_share", "training.seed",
-              "training.device", "training.balance", "training.warmup", "training.average_epochs",
-              "training.lexical_share", "training.layer_decay", "calibration", "training"),
-    "evaluate": ("corpus", "out", "folds", "seed", "backbone.overlap_tokens", "training.precision",
-                 "training.weight_decay"),
-    "score": ("tagger", "source", "out", "device", "precision", "abstain", "segment_minutes", "repair_segments",
-              "engine", "engine.batch_tokens", "engine.shard_sessions", "reader", "roles", "columns", "include_text"),
-    "agree": ("corpus", "scores", "a", "b", "codebook", "segment_minutes", "consensus_share", "verdict.widest", "seed",
-              "verdict", "roles", "columns"),
-    "report": ("scores", "corpus", "out", "blind", "segment_minutes", "repair_segments"),
-    "export": ("corpus", "scores", "to", "format", "coders", "originals"),
-    "sample": ("corpus", "scores", "out", "n", "how", "sheets", "seed"),
-}  # fmt: skip
-ODD = ("nan", "inf", "-inf", "-1", "0", "1e300", "99999999999999999999", "x", "true", "null", "[]", "{}", "[1,x]",
-       "{a: 1}", "''", "???", "${x}", "../..", "/", "'\x00'", "0.5",
-       "'a=b'", "[[", "{a: {b: c}}", "/dev/null")  # fmt: skip
-
-
-@dataclass
-class Run:
-    """What was done in one run, and what became of it."""
-
-    seed: int
-    verb: str
-    kind: str
-    what: str
-    state: str
-    outcome: str = ""
-    fault: str = ""
-    said: str = ""
-    seconds: float = 0.0
 
 
 @dataclass
@@ -195,7 +94,7 @@ def attempt(shelf: Shelf, seed: int) -> Run:
     run.seconds = time.monotonic() - start
     after = digest(shelf.root)
     run.said = said
-    run.outcome, run.fault = _judge(shelf, command, run, status, said, wrong, must_refuse, target, before, after)
+    run.outcome, run.fault = judge(shelf.root, command, run, status, said, wrong, must_refuse, target, before, after)
     names = before.keys() | after.keys() | shelf.state.keys()
     shelf.restore({name for name in names if after.get(name) != shelf.state.get(name)})
     return run
@@ -277,102 +176,6 @@ def _place_of(error: BaseException) -> str:
     last = own[-1] if own else traceback.extract_tb(error.__traceback__)[-1]
     text = " ".join(str(error).split())[:120]
     return f"{type(error).__name__} at {Path(last.filename).name}:{last.lineno} ({text})"
-
-
-def _judge(
-    shelf: Shelf,
-    command: Command,
-    run: Run,
-    status: int,
-    said: str,
-    wrong: str,
-    must_refuse: bool,
-    target: Path,
-    before: dict[str, str],
-    after: dict[str, str],
-) -> tuple[str, str]:
-    """The outcome, and what is wrong with it."""
-    if wrong:
-        return "traceback", wrong
-    if CANARY in said:
-        return "leak", "text of a transcript was shown"
-    changed = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
-    scratch = sorted(name for name in changed if re.search(r"(^|/)\.", name) and name in after)
-    if status == 2:
-        fault = _unclear(command, said, target)
-        goes_on = command.resumes and run.state == OWN
-        if not fault and scratch and not goes_on:
-            fault = f"left behind: {scratch[0]}"
-        if not fault and changed and not goes_on:
-            fault = f"changed although it was refused: {sorted(changed)[0]}"
-        lost = [name for name in changed if name not in after]
-        if not fault and lost and goes_on and run.kind != "value":
-            fault = f"lost although it was refused: {lost[0]}"
-        return "refused", fault
-    if status != 0:
-        return f"status {status}", f"status {status}: {said[-200:]}"
-    out = command.out[1] if run.state != FRESH else "fresh"
-    strange = sorted(name for name in changed if not name.startswith((out.split(".")[0], command.out[1])))
-    if strange and not command.out[1].startswith(HALF) and run.kind != "value":
-        return "done", f"changed beside the output: {strange[0]}"
-    if [name for name in scratch if name.endswith((".tmp", ".training"))]:
-        return "done", f"left behind: {scratch[0]}"
-    rejects = _rejects(shelf.root / ("fresh" if run.state == FRESH else command.out[1]), command.verb)
-    fault = "" if rejects else "unnoticed" if must_refuse else ""
-    fault = fault or insane(shelf.root / ("fresh" if run.state == FRESH else command.out[1]))
-    return "reject" if rejects else "legal", fault
-
-
-ADVICE = re.compile(
-    r"expected|again|restore|name |say |give |write|try|install|ask |choose|use |make |map |did you mean|correct|"
-    r"import|rename|change|leave|check|known|keys:|nothing was written|no such file|overwrite=true|should",
-    re.I,
-)
-
-
-def _unclear(command: Command, said: str, target: Path) -> str:
-    lines = said.strip().splitlines()
-    errors = [line for line in lines if line.startswith(f"threers {command.verb}: ")]
-    if len(errors) != 1 or lines[-1] != errors[0]:
-        return f"not one line at the end: {said[-300:]!r}"
-    if re.search(r"Traceback|\w+Warning:", said):
-        return f"a warning or traceback beside the line: {said[-300:]!r}"
-    line = errors[0]
-    if len(line) > 900:
-        return f"a line of {len(line)} characters: {line[:200]}"
-    named = (target.name, target.parent.name, *command.inputs, command.out[0])
-    if not any(name in line for name in named) and not re.search(r"\w=", line):
-        return f"does not say where: {line}"
-    return "" if ADVICE.search(line) else f"does not say what to do: {line}"
-
-
-def _rejects(out: Path, verb: str) -> bool:
-    file = out / {"import": "rejects.csv", "score": "errors.csv"}.get(verb, "none")
-    return file.is_file() and len(file.read_text(encoding="utf-8").splitlines()) > 1
-
-
-def insane(out: Path) -> str:
-    """What is wrong with finished tables and pages; empty: nothing."""
-    import pandas as pd
-
-    for path in sorted(out.rglob("*.parquet")) if out.is_dir() else []:
-        try:
-            table = pd.read_parquet(path)
-        except Exception as error:
-            return f"{path.name} cannot be read: {type(error).__name__}"
-        p = table[[name for name in table.columns if str(name).startswith("p_")]].to_numpy(dtype=float)
-        if ((p < 0) | (p > 1)).any():
-            return f"{path.name}: a probability outside 0 and 1"
-        keys = [name for name in ("session_id", "utterance_id") if name in table.columns]
-        if len(keys) == 2 and table.duplicated(keys).any():
-            return f"{path.name}: keys twice"
-    table = out / "agreement.csv"
-    if table.is_file():
-        found = pd.read_csv(table)
-        kappa = found.loc[found["statistic"] == "kappa", "estimate"]
-        if (kappa.abs() > 1.0001).any():
-            return "agreement.csv: a kappa beyond 1"
-    return ""
 
 
 def runs(shelf: Shelf, seed: int, count: int) -> Iterator[Run]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.accuracy import DEFAULT, PLAIN, run_row
+from benchmarks.accuracy import DEFAULT, PLAIN, folder_of, run_row
 from threers.agreement import agree
 from threers.codebook import Codebook
 from threers.corpus import Corpus
@@ -28,11 +28,11 @@ def compare(given: argparse.Namespace) -> dict[str, Any]:
     corpus, out = Corpus.load(given.corpus), Path(given.out)
     fold_of = (corpus.sessions.set_index("session_id")["split"] != "test").astype(int)
     for side in SIDES:
-        run_row(corpus, fold_of, side, 0, given, out / side.replace(" ", "-"))
+        run_row(corpus, fold_of, side, 0, given, folder_of(out, side))
     test = corpus.select(list(fold_of.index[fold_of == 0]))
-    machines = [pd.read_parquet(out / DEFAULT / "floors-0.parquet")]
+    machines = [pd.read_parquet(folder_of(out, DEFAULT) / "floors-0.parquet")]
     for side, title in SIDES.items():
-        scores = pd.read_parquet(out / side.replace(" ", "-") / "scores-0.parquet")
+        scores = pd.read_parquet(folder_of(out, side) / "scores-0.parquet")
         machines.append(scores_to_codings(scores, corpus.codebook, f"model:{title}"))
     codings = pd.concat([test.codings, *machines], ignore_index=True)
     groups = test.sessions.set_index("session_id")["group_id"]

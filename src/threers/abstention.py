@@ -143,7 +143,7 @@ def check(calibration: Calibration, limits: Limits, codebook: Codebook) -> list[
     answers given without humans that are right), the last two with limits set on the other folds: means over patients,
     except `kept_right`, which is over utterances. None: undefined, or the other folds have too few patients.
     """
-    opened, of_folds = _open_out_of_fold(calibration, limits.error, codebook)
+    opened, of_folds = left_out_of_fold(calibration, limits.error, codebook)
     rows = []
     for family, columns in family_columns(codebook):
         alone = family.kind == "exclusive"
@@ -179,13 +179,8 @@ def _errors(calibration: Calibration, c: int, marked: bool, kept: np.ndarray) ->
     }
 
 
-def left_out_of_fold(calibration: Calibration, error: float, codebook: Codebook) -> np.ndarray:
-    """What is left to humans with limits set on the other folds: bool (n, n_codes)."""
-    return _open_out_of_fold(calibration, error, codebook)[0]
-
-
-def _open_out_of_fold(calibration: Calibration, error: float, codebook: Codebook) -> tuple[np.ndarray, list[Limits]]:
-    """What is left open with limits set on the other folds, and these limits, fold by fold."""
+def left_out_of_fold(calibration: Calibration, error: float, codebook: Codebook) -> tuple[np.ndarray, list[Limits]]:
+    """What is left to humans with limits set on the other folds, bool (n, n_codes), and these limits, fold by fold."""
     result, of_folds = np.zeros_like(calibration.tags), []
     for fold in np.unique(calibration.fold):
         own = calibration.fold == fold

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import logging
 import os
 import re
 import sys
@@ -60,13 +59,11 @@ def _run(verb: str, rest: list[str]) -> None:
 
 def _prepare(rest: list[str], mark: str = "") -> None:
     """What every process needs before its work; `mark` stands before each line that it says."""
-    from threers.ranks import is_first
+    from threers.ranks import speak
 
     _go_offline(allow_network=any(re.fullmatch(r"\+*backbone\.allow_network=(true|yes|on|1)", w, re.I) for w in rest))
     os.umask(0o077)  # what a run writes is for its owner only
-    logging.basicConfig(level=logging.WARNING, format=f"{mark}%(message)s", stream=sys.stderr, force=True)
-    # One voice, however many processes train together.
-    logging.getLogger("threers").setLevel(logging.INFO if is_first() else logging.ERROR)
+    speak(mark)
 
 
 def _compose_and_call(verb: str, rest: list[str]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 import shutil
-import sys
 from collections.abc import Sequence
 from concurrent.futures import as_completed
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from threers import ranks
 from threers.codebook import Codebook
 from threers.corpus import Corpus, require_disjoint
 from threers.decisions import Decisions, before_temperature
@@ -129,8 +129,7 @@ def _side_by_side(workers: int, jobs: Sequence[tuple[Any, ...]]) -> None:
 
 
 def _begin(threads: int) -> None:
-    logging.basicConfig(level=logging.WARNING, format="[%(process)d] %(message)s", stream=sys.stderr, force=True)
-    logging.getLogger("threers").setLevel(logging.INFO)
+    ranks.speak("[%(process)d] ")
     torch.set_num_threads(threads)
 
 

@@ -175,7 +175,9 @@ def fit_decisions(
     for family, columns in family_columns(codebook):
         if (known | inside)[:, columns].any():
             own = (logits[:, columns], share[:, columns], targets.given[:, columns], known[:, columns])
-            temperature[family.name] = _fit_temperature(family.kind, *own, _of_segments(segments, family, codebook))
+            temperature[family.name] = _fit_temperature(
+                family.kind, *own, _of_segments(segments, family, columns, codebook)
+            )
     calibrated = probabilities(logits, legal, codebook, Decisions(temperature, threshold))
     for family, columns in family_columns(codebook):
         p, truth, coded = calibrated[:, columns], share[:, columns], known[:, columns]
@@ -248,11 +250,12 @@ def parents_first(family: Family, codebook: Codebook) -> list[tuple[int, int | N
     ]
 
 
-def _of_segments(segments: Segments | None, family: Family, codebook: Codebook) -> Callable[[np.ndarray], float]:
+def _of_segments(
+    segments: Segments | None, family: Family, columns: np.ndarray, codebook: Codebook
+) -> Callable[[np.ndarray], float]:
     """From a family's logits to minus the log-likelihood of what was said of segments."""
     if segments is None:
         return lambda _: 0.0
-    columns = dict((own.name, columns) for own, columns in family_columns(codebook))[family.name]
     return lambda logits: surprise(of_family(logits, family, codebook), segments, columns)[0]
 
 

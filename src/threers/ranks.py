@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import sys
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -17,6 +19,14 @@ def is_first() -> bool:
 def count() -> int:
     """How many processes train together."""
     return int(os.environ.get("WORLD_SIZE", 1))
+
+
+def speak(mark: str = "") -> None:
+    """Show on standard error what the program says of its work, `mark` before each line; one process speaks for all
+    that train together.
+    """
+    logging.basicConfig(level=logging.WARNING, format=f"{mark}%(message)s", stream=sys.stderr, force=True)
+    logging.getLogger("threers").setLevel(logging.INFO if is_first() else logging.ERROR)
 
 
 def first_says(make: Callable[[], T]) -> T:

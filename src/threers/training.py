@@ -79,24 +79,7 @@ def fit(
     of_held = targets.rows(corpus.utterances["session_id"].isin(held_ids).to_numpy())
     weight = of_learn.weight(training.coder_correlation)
     sessions = tokenise(learn.utterances, tagger.tokenizer)
-    said = np.zeros(of_learn.share.shape, dtype=np.float32)
-    if training.lexical_share:
-        words = [tokens for session in sessions for tokens in session.utterances]
-        tagger.lexicon = Lexicon.fit(words, _group_numbers(learn), of_learn, weight, corpus.codebook)
-        tagger.lexical_share = training.lexical_share
-        said += training.lexical_share * tagger.lexicon.logits(words)
-    if training.pretrained_share:
-        tagger.pretrained, logits = Pretrained.fit(
-            copy.deepcopy(tagger.model.encoder),
-            backbone.read_layers,
-            sessions,
-            of_learn,
-            weight,
-            corpus.codebook,
-            tagger.reading(choose(training.device)),
-        )
-        tagger.pretrained_share = training.pretrained_share
-        said += training.pretrained_share * logits
+    said = _fit_opinions(tagger, learn, sessions, of_learn, weight, training)
     if of_learn.segments is not None:
         # A chunk is shorter than a segment, so the encoder learns from what the two opinions make of the segments.
         of_learn = spread(said / (training.lexical_share + training.pretrained_share), of_learn, corpus.codebook)
@@ -141,6 +124,38 @@ def fit(
         "precision_check": precision,
     }
     return tagger
+
+
+def _fit_opinions(
+    tagger: Tagger,
+    learn: Corpus,
+    sessions: list[SessionTokens],
+    targets: Targets,
+    weight: np.ndarray,
+    training: Training,
+) -> np.ndarray:
+    """Give the tagger its linear opinions beside the encoder; returns the sum of what they say of these sessions, each
+    times its share: logits float32 (n_utterances, n_codes).
+    """
+    said = np.zeros(targets.share.shape, dtype=np.float32)
+    if training.lexical_share:
+        words = [tokens for session in sessions for tokens in session.utterances]
+        tagger.lexicon = Lexicon.fit(words, _group_numbers(learn), targets, weight, tagger.codebook)
+        tagger.lexical_share = training.lexical_share
+        said += training.lexical_share * tagger.lexicon.logits(words)
+    if training.pretrained_share:
+        tagger.pretrained, logits = Pretrained.fit(
+            copy.deepcopy(tagger.model.encoder),
+            tagger.backbone.read_layers,
+            sessions,
+            targets,
+            weight,
+            tagger.codebook,
+            tagger.reading(choose(training.device)),
+        )
+        tagger.pretrained_share = training.pretrained_share
+        said += training.pretrained_share * logits
+    return said
 
 
 def _not_learnt(weight: np.ndarray, codebook: Codebook) -> tuple[str, ...]:

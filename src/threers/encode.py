@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -67,16 +67,21 @@ def _side_by_side(hardware: Hardware) -> Iterator[Callable[..., Iterable[Any]]]:
     wait for each other after every product, which costs a third of the time (docs/measured.md). A GPU takes one after
     the other, and nothing waits for it: batches queue up while it works.
     """
-    if hardware.device != "cpu":
+    count = torch.get_num_threads()
+    if hardware.device != "cpu" or count == 1:
         yield map
         return
-    count = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        with ThreadPoolExecutor(count) as threads:
-            yield threads.map
+        yield _threads(count).map
     finally:
         torch.set_num_threads(count)
+
+
+@cache
+def _threads(count: int) -> ThreadPoolExecutor:
+    """Kept for the next sessions: what a thread has freed, only a thread that takes its place would use again."""
+    return ThreadPoolExecutor(count)
 
 
 def _pool_batch(pool: Pool, reading: Reading, batch: Sequence[Chunk]) -> tuple[torch.Tensor, np.ndarray]:

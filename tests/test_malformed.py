@@ -16,10 +16,12 @@ from threers.codebook import Codebook
 from threers.corpus import Corpus
 from threers.decisions import Decisions
 from threers.epochs import HASHES, is_damaged
-from threers.errors import InputError, OutputExistsError
+from threers.errors import InputError, OutputExistsError, SettingsError
 from threers.folders import REPLACED, owned
+from threers.formats import import_files
 from threers.journal import Entry, Journal, Tally
 from threers.scores import read_scores, scored_sessions, write_json, write_parquet
+from threers.settings import ReportRun
 from threers.streams import Source
 from threers.tagger import Tagger
 
@@ -239,3 +241,18 @@ def test_a_checkpoint_is_damaged_when_any_of_its_files_is_another(tmp_path):
     assert is_damaged(checkpoint)
     (checkpoint / HASHES).write_text("[")
     assert is_damaged(checkpoint)
+
+
+def test_a_first_row_of_speech_is_not_shown_as_headers(tmp_path):
+    table = tmp_path / "a.csv"
+    table.write_text("s0,0,T,I will not say that again,R4\n")
+    with pytest.raises(InputError) as refused:
+        import_files(str(table), codebook="3rs-2015")
+    assert "a text of 25 characters" in str(refused.value)
+    assert "not say" not in str(refused.value)
+
+
+def test_a_segment_without_end_is_refused():
+    for minutes in (float("inf"), float("nan"), 0.0):
+        with pytest.raises(SettingsError, match=r"segment_minutes: found .*; expected above 0, and finite"):
+            ReportRun(scores="s", out="o", segment_minutes=minutes)

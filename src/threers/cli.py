@@ -51,6 +51,8 @@ def main() -> None:
 
 def _run(verb: str, rest: list[str]) -> None:
     _prepare(rest)
+    if named := [word.partition("=")[0] for word in rest if "\0" in word]:
+        _fail(f"threers {verb}: {named[0]}: holds a NUL character; expected a value without it")
     # Hydra would print its errors and exit with status 1 itself; with this it hands them to us.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     with _one_line_errors(verb):
@@ -300,8 +302,11 @@ def _hydra_message(verb: str, error: Exception) -> str | None:
     choices = r"Could not find '(\w+)/(.*?)'.*Available options in '\w+': (.+?)( Config search path|$)"
     if found := re.search(choices, text):
         return f"{found[1]}={found[2]}: no such choice; choose one of: {', '.join(found[3].split())}"
+    if found := re.search(r"You must specify '(\w+)'.*Available options: (.+?)( Config search path|$)", text):
+        return f"{found[1]}: no choice is given; choose one of: {', '.join(found[2].split())}"
     if isinstance(error, OverrideParseException):
-        return f"{error.override}: cannot be read as key=value; quote twice what has spaces, =, brackets or braces"
+        expected = "expected quotes, twice, around what has spaces, =, brackets or braces"
+        return f"{error.override}: cannot be read as key=value; {expected}"
     if isinstance(error, InterpolationKeyError):
         return f"{error.full_key}: no key has the name in ${{…}}; write the value itself"
     return re.sub(r" (full_key|object_type|See |Config search path).*$", "", text)

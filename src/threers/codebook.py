@@ -288,10 +288,12 @@ def _mapping(raw: Any, where: str, required: Sequence[str] = (), optional: Seque
         raise SettingsError(f"{where}: expected a mapping of keys to values, found {type(raw).__name__}")
     for key in required:
         if key not in raw:
-            raise SettingsError(f"{where}: key {key!r} is missing")
+            raise SettingsError(f"{where}: key {key!r} is missing; give it a value")
     for key in raw:
         if key not in (*required, *optional):
-            raise SettingsError(f"{where}: unknown key {key!r}; known keys: {', '.join((*required, *optional))}")
+            raise SettingsError(
+                f"{where}: unknown key {repr(key)[:60]}; known keys: {', '.join((*required, *optional))}"
+            )
     return raw
 
 

@@ -112,7 +112,7 @@ def read_scores(folder: str | Path, codebook: Codebook) -> tuple[pd.DataFrame, d
     if manifest["codebook_sha256"] != codebook.hash:
         raise InputError(
             f"scores {folder}: made with codebook {manifest['codebook']}, not with the corpus's {codebook.name}; only "
-            "the same codebook can be compared"
+            "the same codebook can be compared; restore it, or score again with a tagger of this one"
         )
     scores = pd.concat([check_scores(read_parquet(part, AGAIN), codebook, part) for part in parts], ignore_index=True)
     if scores.duplicated(KEYS).any():

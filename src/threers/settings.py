@@ -6,6 +6,7 @@ key.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +27,10 @@ def _require(condition: bool, key: str, found: object, expected: str) -> None:
 
 def _require_one_of(key: str, found: str, known: tuple[str, ...]) -> None:
     _require(found in known, key, found, "one of " + ", ".join(known))
+
+
+def _require_minutes(key: str, found: float) -> None:
+    _require(0 < found < math.inf, key, found, "above 0, and finite")
 
 
 def _require_given(key: str, found: str) -> None:
@@ -157,7 +162,9 @@ class Training:
         _require(
             0 <= self.coder_correlation <= 1, "training.coder_correlation", self.coder_correlation, "between 0 and 1"
         )
-        _require(self.segment_minutes > 0, "training.segment_minutes", self.segment_minutes, "above 0")
+        _require(
+            0 < self.segment_minutes < math.inf, "training.segment_minutes", self.segment_minutes, "above 0, and finite"
+        )
         _require(
             0 < self.validation_share < 0.5, "training.validation_share", self.validation_share, "between 0 and 0.5"
         )
@@ -287,7 +294,7 @@ class ScoreRun:
         _require_one_of("device", self.device, DEVICES)
         _require_one_of("precision", self.precision, PRECISIONS)
         _require(0 <= self.abstain < 0.5, "abstain", self.abstain, "from 0 to below 0.5")
-        _require(self.segment_minutes > 0, "segment_minutes", self.segment_minutes, "above 0")
+        _require_minutes("segment_minutes", self.segment_minutes)
         _require(self.repair_segments >= 0, "repair_segments", self.repair_segments, "0 or more")
 
 
@@ -311,7 +318,7 @@ class ExportRun:
 
     def __post_init__(self) -> None:
         _require_given("to", self.to)
-        _require(self.segment_minutes > 0, "segment_minutes", self.segment_minutes, "above 0")
+        _require_minutes("segment_minutes", self.segment_minutes)
         if self.format != "spss":
             of_spss = self.to.lower().endswith((".sav", ".zsav"))
             _require(not of_spss, "to", self.to, "a folder, with format=spss: it gets a file for each table of scores")
@@ -402,7 +409,7 @@ class AgreeRun:
                 _require(not getattr(self, key), key, getattr(self, key), "two tables a=… b=…; a corpus has its own")
         _require_given("out", self.out)
         _require(self.resamples >= 100, "resamples", self.resamples, "at least 100")
-        _require(self.segment_minutes > 0, "segment_minutes", self.segment_minutes, "above 0")
+        _require_minutes("segment_minutes", self.segment_minutes)
         _require(0 <= self.consensus_share <= 1, "consensus_share", self.consensus_share, "between 0 and 1")
 
 
@@ -425,7 +432,7 @@ class ReportRun:
     def __post_init__(self) -> None:
         _require_given("scores", self.scores)
         _require_given("out", self.out)
-        _require(self.segment_minutes > 0, "segment_minutes", self.segment_minutes, "above 0")
+        _require_minutes("segment_minutes", self.segment_minutes)
         _require(self.repair_segments >= 0, "repair_segments", self.repair_segments, "0 or more")
 
 

@@ -47,7 +47,7 @@ class File:
             except OSError as error:
                 raise InputError(f"{error.strerror or error}; expected a file that you may read") from error
         if self.suffix != ".ann" and not content.strip(b"\0" + string.whitespace.encode()):
-            raise InputError("the file is empty")
+            raise InputError("the file is empty; expected a transcript or table")
         self.content = content
 
     @cached_property

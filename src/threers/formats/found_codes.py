@@ -46,7 +46,9 @@ def require_known(codes: Mapping[str, int], codebook: Codebook, where: str) -> N
     if not unknown:
         return
     require_names(unknown, where)
-    shown = ", ".join(f"{list_headers([code])} ({number} times)" for code, number in list(unknown.items())[:5])
+    shown = ", ".join(
+        f"{list_headers([code], most_words=40)} ({number} times)" for code, number in list(unknown.items())[:5]
+    )
     raise InputError(
         f"{where}: {len(unknown)} of its codes are not in codebook {codebook.name}, such as {shown}; expected "
         f"{', '.join(list(codebook.codes)[:5])}, …. Correct them, name the coders' codebook, or leave codebook out to "

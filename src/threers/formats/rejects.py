@@ -63,9 +63,14 @@ class Rejects:
         return frame.sort_values(["file", "row"], na_position="first", kind="stable", ignore_index=True)
 
 
-def list_headers(headers: Iterable[str]) -> str:
-    """List a file's headers for a message, the first 40; a long one is a text, in a file without a header row."""
-    shown = [header if len(header) <= 40 else f"a text of {len(header)} characters" for header in headers]
+def list_headers(headers: Iterable[str], most_words: int = 4) -> str:
+    """List a file's headers for a message, the first 40. A long one, or one of more than `most_words` words, is a text,
+    in a file without a header row, and is not shown.
+    """
+    shown = [
+        header if len(header) <= 40 and len(header.split()) <= most_words else f"a text of {len(header)} characters"
+        for header in headers
+    ]
     return ", ".join(shown[:40]) + (f" and {len(shown) - 40} more" if len(shown) > 40 else "")
 
 

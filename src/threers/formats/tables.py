@@ -94,7 +94,8 @@ def read_table(path: Path | File, records: str | None = None) -> Table:
     if spreadsheets.is_ours(list(frame.columns)):
         frame = frame.map(spreadsheets.unescape)
     if frame.empty:
-        raise InputError(f"the file has no rows; its header: {list_headers(frame.columns) or 'none'}")
+        header = list_headers(frame.columns) or "none"
+        raise InputError(f"the file has no rows; its header: {header}; expected rows below it")
     return Table(path=file.path, sha256=file.sha256, frame=frame, rows=rows, notes=[*file.notes, *notes])
 
 
@@ -219,7 +220,7 @@ def _read_workbook(file: File, notes: list[tuple[int | None, str]]) -> list[list
 def _from_lines(lines: Iterable[list[str]], notes: list[tuple[int | None, str]]) -> tuple[pd.DataFrame, np.ndarray]:
     numbered = [(number, line) for number, line in enumerate(lines, start=1) if any(cell.strip() for cell in line)]
     if not numbered:
-        raise InputError("the file is empty")
+        raise InputError("the file is empty; expected a table")
     (_, header), *body = numbered
     kept, rows = [], []
     for number, line in body:

@@ -191,6 +191,18 @@ def test_tiers_are_added_to_the_labs_own_file(tmp_path):
     assert [mark for mark in marks(again) if mark[3]] == [mark for mark in marks(first) if mark[3]]
 
 
+def test_an_empty_original_is_named(tmp_path):
+    original = tmp_path / "session.eaf"
+    shutil.copy("tests/formats/session.eaf", original)
+    folder = import_files(original, codebook="3rs-2015", roles={"*": "patient"}).save(tmp_path / "corpus")
+    original.write_bytes(b"")
+    run = ExportRun(corpus=str(folder), to=str(tmp_path / "out"), format="elan", originals=str(original))
+    with pytest.raises(
+        InputError, match=r"originals=.*: session\.eaf: the file is empty.*; expected the file as imported"
+    ):
+        runs.export(run)
+
+
 def test_of_two_originals_of_one_name_the_one_that_was_imported_is_taken(tmp_path):
     for folder, name in (("1", "session.eaf"), ("2", "elan.eaf")):
         (tmp_path / "in" / folder).mkdir(parents=True)

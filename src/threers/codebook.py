@@ -253,7 +253,9 @@ def _check_parents(codes: Mapping[str, Code], families: Mapping[str, Family], wh
         parent = code.parent
         while parent is not None:
             if parent not in codes:
-                raise SettingsError(f"{where}: code {seen[-1]}: parent {parent!r} is not a code of this codebook")
+                raise SettingsError(
+                    f"{where}: code {seen[-1]}: parent {parent!r} is not a code of this codebook; correct it"
+                )
             if parent in seen:
                 raise SettingsError(f"{where}: parents form a cycle: {' -> '.join([*seen, parent])}")
             seen.append(parent)
@@ -312,7 +314,7 @@ def _speakers(raw: Any, roles: tuple[str, ...], where: str) -> tuple[str, ...]:
     speakers = _names(raw, f"{where}: roles")
     for speaker in speakers:
         if speaker not in roles:
-            raise SettingsError(f"{where}: speaker {speaker!r} does not exist; roles are {', '.join(roles)}, or anyone")
+            raise SettingsError(f"{where}: speaker {speaker!r} does not exist; expected {', '.join(roles)}, or anyone")
     if not speakers:
         raise SettingsError(f"{where}: roles is empty; name one of {', '.join(roles)}, or write anyone")
     return speakers

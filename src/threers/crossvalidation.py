@@ -63,7 +63,9 @@ def run_folds(of: CrossValidation) -> None:
     """For each fold write `scores-N.parquet`, `floors-N.parquet` and `tagger-N.json`; those there are not made anew."""
     missing = [fold for fold in range(of.folds) if not (of.folder / f"scores-{fold}.parquet").is_file()]
     for fold in set(range(of.folds)).difference(missing):
-        fold_scores(of.folder, fold, of.coded.codebook)  # damage is found before the other folds are trained
+        # Damage is found before the other folds are trained.
+        fold_scores(of.folder, fold, of.coded.codebook)
+        _fold_decisions(of.folder, fold, of.coded.codebook)
     _side_by_side(of.workers, [(_run_fold, of, fold) for fold in missing])
 
 
@@ -182,11 +184,16 @@ def uncalibrated(folder: Path, folds: int, codebook: Codebook) -> pd.DataFrame:
     codes, tables = codebook.tag_codes(), []
     for fold in range(folds):
         scores = fold_scores(folder, fold, codebook)
-        file = folder / f"tagger-{fold}.json"
-        decisions = Decisions.from_dict(read_mapping(file, {"decisions": dict}, ANEW)["decisions"], codebook, str(file))
+        decisions = _fold_decisions(folder, fold, codebook)
         p = before_temperature(scores[[f"p_{code}" for code in codes]].to_numpy(), codebook, decisions)
         tables.append(pd.concat([scores[KEYS], pd.DataFrame(p, columns=[f"before_{code}" for code in codes])], axis=1))
     return pd.concat(tables, ignore_index=True)
+
+
+def _fold_decisions(folder: Path, fold: int, codebook: Codebook) -> Decisions:
+    """The decisions of one fold's tagger. Raises InputError where they are not there, or damaged."""
+    file = folder / f"tagger-{fold}.json"
+    return Decisions.from_dict(read_mapping(file, {"decisions": dict}, ANEW)["decisions"], codebook, str(file))
 
 
 def _groups_learnt(of: CrossValidation, fold: int) -> pd.Series:

@@ -126,16 +126,16 @@ def _names(documents: Sequence[Document], folder: Path, suffix: str) -> list[Pat
 
 def _originals(corpus: Corpus, source: str) -> dict[str, File]:
     """By session the file that it was imported from."""
-    files: dict[str, list[File]] = defaultdict(list)
+    paths: dict[str, list[Path]] = defaultdict(list)
     for path in find_files(source):
-        files[path.name].append(File(path))
+        paths[path.name].append(path)
     found = {}
     for row in corpus.sessions.itertuples():
-        same = files[PurePath(row.source_file).name]
+        same = paths[PurePath(row.source_file).name]
         if not same:
             raise InputError(f"originals={source}: {row.source_file} is not there; expected the files of the import")
         try:
-            file = next((one for one in same if one.sha256 == row.source_sha256), None)
+            file = next((one for one in map(File, same) if one.sha256 == row.source_sha256), None)
         except InputError as error:
             raise InputError(f"originals={source}: {row.source_file}: {error}; expected the file as imported") from None
         if file is None:

@@ -14,7 +14,8 @@ from threers.abstention import check, fewest_groups, fit_limits, left_open
 from threers.calibration import Calibration, consensus_truth
 from threers.codebook import Codebook
 from threers.errors import InputError
-from threers.settings import Engine, EvaluateRun, ScoreRun, Training, TrainRun
+from threers.jobs import EvaluateRun, ScoreRun, TrainRun
+from threers.settings import Engine, Training
 from threers.targets import Targets
 
 ERROR = 0.1

@@ -10,7 +10,7 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "threers"
 LAYERS = [
-    {"errors", "atomic", "shipped", "codebook", "settings", "mapping", "configs"},
+    {"errors", "atomic", "shipped", "codebook", "settings", "jobs", "mapping", "configs"},
     {
         "stored",
         "tables",

@@ -12,7 +12,8 @@ from tests.conftest import local_backbone, make_corpus
 from threers import agreement, runs
 from threers.agreement.curve import learning_curve, power_law
 from threers.crossvalidation import SHARES, some_groups
-from threers.settings import EvaluateRun, Training
+from threers.jobs import EvaluateRun
+from threers.settings import Training
 
 
 def test_a_power_law_is_found_again():

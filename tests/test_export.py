@@ -17,8 +17,8 @@ from threers.errors import InputError, OutputExistsError, SettingsError
 from threers.export import held_by, to_documents, write_documents
 from threers.formats import import_files
 from threers.formats.known import writer, writers
+from threers.jobs import ExportRun
 from threers.scores import score_table, write_json, write_parquet
-from threers.settings import ExportRun
 
 #: Of its own: something to code on segments, beside ratings of the session.
 SEGMENTS = {

@@ -10,8 +10,8 @@ from threers.codebook import Codebook
 from threers.errors import InputError, OutputExistsError, SettingsError
 from threers.formats.spss import read_sav
 from threers.formats.spss_write import Label, legal_names, write_sav
+from threers.jobs import ExportRun
 from threers.scores import read_scores, write_json
-from threers.settings import ExportRun
 from threers.stored import read_json
 from threers.summary import write_summaries
 

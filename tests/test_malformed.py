@@ -19,9 +19,9 @@ from threers.epochs import HASHES, is_damaged
 from threers.errors import InputError, OutputExistsError, SettingsError
 from threers.folders import REPLACED, owned
 from threers.formats import import_files
+from threers.jobs import ReportRun
 from threers.journal import Entry, Journal, Tally
 from threers.scores import read_scores, scored_sessions, write_json, write_parquet
-from threers.settings import ReportRun
 from threers.streams import Source
 from threers.tagger import Tagger
 

@@ -22,7 +22,7 @@ import pytest
 from tests.lab import HOMES, Lab
 from tests.test_cli import local
 from threers import runs
-from threers.settings import PurgeRun
+from threers.jobs import PurgeRun
 
 TEXT, NAMED, SPEAKER, PATIENT, FILE = "zqtext", "Zqnamed", "zqspeaker", "zqpatient", "zqfile"
 QUICK = ["resamples=100"]

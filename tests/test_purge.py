@@ -10,8 +10,8 @@ from tests.conftest import make_corpus
 from threers import runs
 from threers.errors import InputError, OutputExistsError
 from threers.folders import claim, owned
+from threers.jobs import PurgeRun
 from threers.scores import write_json
-from threers.settings import PurgeRun
 
 
 def purge(path, **options):

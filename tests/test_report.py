@@ -12,6 +12,7 @@ from threers import agreement, runs
 from threers.agreement.judgements import build_frames
 from threers.codebook import Codebook
 from threers.corpus import Corpus
+from threers.jobs import AgreeRun
 from threers.report import agreement_report
 from threers.report.blocks import Heading, Row, Section, Table, numbered
 from threers.report.codes import marks_and_f1_of_all
@@ -20,7 +21,6 @@ from threers.report.marking import confused
 from threers.report.probabilities import curve_of
 from threers.report.svg import Drawing, ticks
 from threers.scores import scores_to_codings
-from threers.settings import AgreeRun
 
 PARTS = (
     "summary verdicts data codes confusion prevalence probabilities sessions segments pairs parts drop-in method"

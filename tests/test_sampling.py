@@ -12,9 +12,9 @@ from tests.conftest import make_corpus
 from threers import runs
 from threers.codebook import Codebook
 from threers.errors import InputError, OutputExistsError, SettingsError
+from threers.jobs import ImportRun, SampleRun
 from threers.sampling import doubt_of_sessions, draw, uncoded_sessions
 from threers.scores import score_table
-from threers.settings import ImportRun, SampleRun
 
 
 def frame(sizes):
@@ -156,8 +156,9 @@ def _fill_xlsx(file, codes):
 
 
 def test_uncertain_takes_the_scored_sessions_in_which_the_tagger_is_least_sure(corpus, tiny_tagger, tmp_path):
+    from threers.jobs import ScoreRun
     from threers.scores import read_scores
-    from threers.settings import Engine, ScoreRun
+    from threers.settings import Engine
 
     scored = tmp_path / "scores"
     runs.score(

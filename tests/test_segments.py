@@ -15,13 +15,14 @@ from threers.codebook import Codebook
 from threers.corpus import coded_sessions, conform, grouped_folds
 from threers.decisions import Decisions, fit_decisions, macro_f1, of_family
 from threers.errors import InputError
+from threers.jobs import EvaluateRun
 from threers.learner import spread
 from threers.linear import _of_segments, fit_linear
 from threers.membership import membership
 from threers.pooling import posterior, surprise
 from threers.runs import evaluate
 from threers.segments import Segments
-from threers.settings import EvaluateRun, Training
+from threers.settings import Training
 from threers.targets import build_targets
 from threers.training import fit
 

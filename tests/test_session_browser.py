@@ -13,8 +13,8 @@ from tests.scored import data_of, make_scored
 from threers import runs
 from threers.codebook import Codebook
 from threers.formats import import_files
+from threers.jobs import ExportRun, ReportRun
 from threers.report.html import file_stem
-from threers.settings import ExportRun, ReportRun
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

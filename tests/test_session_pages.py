@@ -14,11 +14,11 @@ from tests.scored import data_of, make_scored
 from threers import runs
 from threers.codebook import Codebook
 from threers.errors import InputError, OutputExistsError
+from threers.jobs import ReportRun
 from threers.report.html import file_stem, island
 from threers.report.lanes import lanes
 from threers.report.session_index import modified_z
 from threers.scores import scored_sessions
-from threers.settings import ReportRun
 
 
 def pages(folder: Path, **options) -> Path:

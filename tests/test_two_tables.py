@@ -11,9 +11,9 @@ from threers import agreement
 from threers.errors import InputError, SettingsError
 from threers.folders import LOCK
 from threers.formats import read_two_tables
+from threers.jobs import AgreeRun
 from threers.mapping import from_mapping
 from threers.runs import agree
-from threers.settings import AgreeRun
 
 CODES = ["W1", "W2", "R3", ""]
 

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from threers.formats.times import clock
+from threers.jobs import ImportRun
 from threers.runs import import_corpus
-from threers.settings import ImportRun
 
 SESSIONS, UTTERANCES = 1_000, 300
 SECONDS_EACH, WORDS = 8.0, 12

@@ -105,8 +105,9 @@ def _comments(text: str) -> dict[str, str]:
 
 def _fields(cls: str) -> dict[str, tuple[str, Any, str]]:
     """Field of a settings class -> annotation, default, and the docstring after it."""
-    tree = ast.parse((SOURCE / "settings.py").read_text(encoding="utf-8"))
-    body = next(node.body for node in tree.body if isinstance(node, ast.ClassDef) and node.name == cls)
+    trees = [ast.parse((SOURCE / name).read_text(encoding="utf-8")) for name in ("settings.py", "jobs.py")]
+    nodes = [node for tree in trees for node in tree.body]
+    body = next(node.body for node in nodes if isinstance(node, ast.ClassDef) and node.name == cls)
     found = {}
     for node, after in zip(body, [*body[1:], ast.Pass()], strict=True):
         if not (isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)):

@@ -133,20 +133,20 @@ def _place_of_fault(error: Exception) -> str:
 
 
 def _jobs() -> dict[str, tuple[Callable[[Any], None], Any]]:
-    from threers import settings
+    from threers import jobs
 
     return {
-        "import": (_import, settings.ImportRun),
-        "train": (_train, settings.TrainRun),
-        "evaluate": (_evaluate, settings.EvaluateRun),
-        "score": (_score, settings.ScoreRun),
-        "export": (_export, settings.ExportRun),
-        "agree": (_agree, settings.AgreeRun),
-        "sample": (_sample, settings.SampleRun),
-        "report": (_report, settings.ReportRun),
-        "purge": (_purge, settings.PurgeRun),
-        "doctor": (_doctor, settings.DoctorRun),
-        "demo": (_demo, settings.DemoRun),
+        "import": (_import, jobs.ImportRun),
+        "train": (_train, jobs.TrainRun),
+        "evaluate": (_evaluate, jobs.EvaluateRun),
+        "score": (_score, jobs.ScoreRun),
+        "export": (_export, jobs.ExportRun),
+        "agree": (_agree, jobs.AgreeRun),
+        "sample": (_sample, jobs.SampleRun),
+        "report": (_report, jobs.ReportRun),
+        "purge": (_purge, jobs.PurgeRun),
+        "doctor": (_doctor, jobs.DoctorRun),
+        "demo": (_demo, jobs.DemoRun),
     }
 
 

@@ -11,8 +11,8 @@ import pandas as pd
 from threers import agreement
 from threers.corpus import Corpus
 from threers.errors import LeakError
+from threers.jobs import AgreeRun
 from threers.report import agreement_report, write_report
-from threers.settings import AgreeRun
 
 
 def require_unseen(corpus: Corpus, scores: pd.DataFrame, manifest: Mapping[str, Any], where: str) -> None:

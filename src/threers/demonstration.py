@@ -12,7 +12,8 @@ from threers.corpus import Corpus
 from threers.doctor import versions
 from threers.folders import claim, same_run
 from threers.formats import import_files
-from threers.settings import AgreeRun, DemoRun, Engine, EvaluateRun, ReportRun, ScoreRun, TrainRun
+from threers.jobs import AgreeRun, DemoRun, EvaluateRun, ReportRun, ScoreRun, TrainRun
+from threers.settings import Engine
 
 #: Patients whose sessions stand for new ones: no tagger of the demo ever learns from them.
 NEW_PATIENTS = ("P08", "P13")

@@ -12,8 +12,8 @@ import torch
 
 from threers import cluster, workers
 from threers.hardware import Hardware, choose
+from threers.jobs import ScoreRun
 from threers.scoring import Way, score_here
-from threers.settings import ScoreRun
 from threers.streams import Source
 from threers.tagger import Tagger
 

@@ -21,6 +21,7 @@ from threers.errors import InputError, OutputExistsError
 from threers.folders import begun, owned, same_run
 from threers.formats import import_files, read_two_tables
 from threers.formats.privacy import find_identifiers, read_names, summarise
+from threers.jobs import AgreeRun, EvaluateRun, ExportRun, ImportRun, PurgeRun, ReportRun, SampleRun, ScoreRun, TrainRun
 from threers.prevalence import prevalence
 from threers.purge import Found, delete, find
 from threers.report import Batch, write_pages
@@ -34,19 +35,7 @@ from threers.scores import (
     write_json,
     write_parquet,
 )
-from threers.settings import (
-    AgreeRun,
-    Backbone,
-    EvaluateRun,
-    ExportRun,
-    ImportRun,
-    PurgeRun,
-    ReportRun,
-    SampleRun,
-    ScoreRun,
-    Training,
-    TrainRun,
-)
+from threers.settings import Backbone, Training
 from threers.shards import DELETE
 from threers.stored import read_parquet
 from threers.streams import Source

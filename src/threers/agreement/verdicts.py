@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from threers.agreement.frame import CODERS_ON_SHARED_UNITS, CONSENSUS
-from threers.settings import VerdictRules
+from threers.jobs import VerdictRules
 
 AS_GOOD = "as good as a coder"
 GROUP = "usable for group statistics"

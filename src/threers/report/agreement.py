@@ -8,12 +8,12 @@ import pandas as pd
 
 from threers.agreement.judgements import build_frames
 from threers.corpus import Corpus
+from threers.jobs import VerdictRules
 from threers.report import audit, coders, codes, curve, disagreements, marking, method, opening, probabilities, sessions
 from threers.report.blocks import numbered
 from threers.report.comparison import Comparison
 from threers.report.html import environment
 from threers.report.stratified import stratified
-from threers.settings import VerdictRules
 
 #: The parts of the page; one without anything to say is left out.
 PARTS = (

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from threers.errors import InputError
+from threers.jobs import ReportRun
 from threers.report.html import file_stem, write_report
 from threers.report.scored import Batch, ScoredSession
 from threers.report.session_index import index_page, index_row
 from threers.report.session_page import Settings, session_page
-from threers.settings import ReportRun
 
 
 def batch_settings(batch: Batch, run: ReportRun) -> Settings:

@@ -15,7 +15,7 @@ from threers.agreement.frame import CODERS, CODERS_ON_SHARED_UNITS, CONSENSUS, F
 from threers.agreement.output import ABSENT, LABEL_LENGTH, UNDEFINED
 from threers.codebook import Codebook
 from threers.corpus import Corpus
-from threers.settings import VerdictRules
+from threers.jobs import VerdictRules
 
 MODEL, FLOOR = "model:", "floor:"
 #: Up to this many codes each is drawn; above it, those without a parent.

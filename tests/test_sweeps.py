@@ -7,10 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
+import yaml
 
 from tests.conftest import make_corpus
 from tests.test_cli import local, refused
+from threers.comparison import overall
 
 LAUNCHERS = ["local", "joblib", "submitit_local"]
 
@@ -77,3 +80,19 @@ def test_a_launcher_that_is_not_installed_is_named(tiny_folder, tmp_path):
         assert not list(tmp_path.iterdir())
     else:
         pytest.skip("it is installed")
+
+
+def test_optuna_looks_for_the_settings_with_the_best_agreement(corpus_folder, tiny_folder, tmp_path):
+    pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
+    command = [sys.executable, "-m", "threers.cli", "evaluate", "--multirun", "hydra=optuna", f"corpus={corpus_folder}"]
+    command += [*local(tiny_folder), "training.epochs=1,2", "folds=2", "resamples=100", "out=tries/${hydra:job.num}"]
+    command += ["hydra.sweeper.n_trials=3"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 0, done.stderr
+    (found,) = tmp_path.glob("runs/evaluate/*/optimization_results.yaml")
+    best = yaml.safe_load(found.read_text())
+    tables = [pd.read_csv(tmp_path / "tries" / str(number) / "agreement.csv") for number in range(3)]
+    figures = [overall(table, "local") for table in tables]
+    assert best["best_value"] == pytest.approx(max(figures))
+    told = json.loads((tmp_path / "tries" / str(figures.index(max(figures))) / "run.json").read_text())
+    assert told["training"]["dropout"] == best["best_params"]["training.dropout"]

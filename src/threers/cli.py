@@ -77,7 +77,7 @@ def _compose_and_call(verb: str, rest: list[str]) -> None:
 
     job, schema = _jobs()[verb]
 
-    def call(config: DictConfig) -> None:
+    def call(config: DictConfig) -> Any:
         # Here as well, because Hydra would write its own line about any error that leaves this function.
         with _one_line_errors(verb):
             values: Any = OmegaConf.to_container(config, resolve=True)
@@ -85,7 +85,7 @@ def _compose_and_call(verb: str, rest: list[str]) -> None:
             own = HydraConfig.get()
             if own.mode and own.mode.name == "MULTIRUN":  # a launcher's process starts anew, perhaps on another machine
                 _prepare(rest, f"run {own.job.num}: ")
-            job(from_mapping(schema, values, lambda key: _place(key, verb, own.runtime.choices, rest)))
+            return job(from_mapping(schema, values, lambda key: _place(key, verb, own.runtime.choices, rest)))
 
     # Hydra takes a key that is also a folder of configs for a choice among its files, and a mapping for a list of known
     # keys; these four are plain values that it should only pass on.
@@ -132,7 +132,7 @@ def _place_of_fault(error: Exception) -> str:
     return f"{where}{' after '.join(kinds)}: a fault in threers; its message is left out, because it may quote a text"
 
 
-def _jobs() -> dict[str, tuple[Callable[[Any], None], Any]]:
+def _jobs() -> dict[str, tuple[Callable[[Any], Any], Any]]:
     from threers import jobs
 
     return {
@@ -171,12 +171,16 @@ def _train(run: Any) -> None:
         _say(f"tagger: {made}")
 
 
-def _evaluate(run: Any) -> None:
+def _evaluate(run: Any) -> float:
+    """Returns what a sweep makes as large as it can."""
     from threers import runs, screen
+    from threers.comparison import overall
     from threers.corpus import Corpus
 
-    screen.show_agreement(runs.evaluate(run), Corpus.load(run.corpus).codebook)
+    table = runs.evaluate(run)
+    screen.show_agreement(table, Corpus.load(run.corpus).codebook)
     _say(f"{_results(run.out)}\nout-of-fold scores: {Path(run.out) / 'scores'}")
+    return overall(table, run.backbone.name)
 
 
 def _results(out: str) -> str:

@@ -70,3 +70,10 @@ def compare(
     )
     write_report(page, out / "agreement.html")
     return table
+
+
+def overall(table: pd.DataFrame, tagger: str) -> float:
+    """Macro-F1 of a tagger with the consensus of the coders, the mean over the codes of all families on utterances."""
+    rows = table[(table["level"] == "utterance") & (table["statistic"] == "macro_f1") & (table["family"] == "all")]
+    (figure,) = rows.loc[(rows["rater_a"] == f"model:{tagger}") & (rows["rater_b"] == "consensus"), "estimate"]
+    return float(figure)

@@ -17,12 +17,14 @@ import pandas as pd
 
 from benchmarks import plain
 from benchmarks.context import PREVIOUS, WindowTagger
+from benchmarks.losses import Asymmetric, Focal
 from threers.agreement import agree, macro_f1_difference
 from threers.backbones import locate
 from threers.corpus import Corpus, coded_sessions, grouped_folds, require_disjoint
 from threers.doctor import shipped_backbone
 from threers.floors import FLOORS, floor_codings, floor_tags
 from threers.hardware import choose
+from threers.learner import Learner
 from threers.mapping import from_mapping
 from threers.scores import scores_to_codings, write_json, write_parquet
 from threers.scoring import score_sessions
@@ -47,6 +49,7 @@ class Row:
     settings: Mapping[str, Any] = field(default_factory=dict)
     backbone: str = ""
     tagger: type[Tagger] = Tagger
+    learner: type[Learner] = Learner
 
 
 ROWS = {
@@ -63,6 +66,8 @@ ROWS = {
     "without look-ahead": Row(settings={"lookahead": False}),
     "loss unweighted": Row({"balance": 0.0}),
     "rare codes weigh in full": Row({"balance": 1.0}),
+    "focal loss": Row(learner=Focal),
+    "asymmetric loss": Row(learner=Asymmetric),
     "last weights, no mean": Row({"average_epochs": 0.0}),
     "8 epochs": Row({"epochs": 8}),
     "seed 2": Row({"seed": 2}),
@@ -103,7 +108,7 @@ def run_row(corpus: Corpus, fold_of: pd.Series, name: str, fold: int, given: arg
     else:
         training = from_mapping(Training, read_yaml("training", "default")[0])
         training = replace(training, **({"seed": given.seed} | dict(row.training)))
-        tagger = fit(learn, backbone, training, tagger_type=row.tagger)
+        tagger = fit(learn, backbone, training, tagger_type=row.tagger, learner_type=row.learner)
         tokens = tagger.manifest["tokens_per_epoch"] * len(tagger.manifest["epochs"])
         scores = score_sessions(tagger, test.utterances, choose(reduced=tagger.keeps_tags))
     write_json({"training_tokens": int(tokens), "seconds": time.monotonic() - start}, folder / f"cost-{fold}.json")

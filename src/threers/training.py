@@ -48,13 +48,15 @@ def fit(
     *,
     work: Path | None = None,
     tagger_type: type[Tagger] = Tagger,
+    learner_type: type[Learner] = Learner,
 ) -> Tagger:
     """Train a tagger on the coded sessions of a corpus.
 
     A share of it, whole groups, is kept aside; the epoch with the best macro-F1 there is kept, and temperature and
     thresholds are fitted there. `work`: folder for checkpoints, from which a run that was cut off goes on; the caller
-    removes it. `tagger_type`: another way of cutting sessions, for comparison. Of several processes that train together
-    (see `ranks`), the first returns the tagger, and the others one that is not finished.
+    removes it. `tagger_type`, `learner_type`: another way of cutting sessions, or another loss, for comparison. Of
+    several processes that train together (see `ranks`), the first returns the tagger, and the others one that is not
+    finished.
 
     Raises:
         InputError: nothing to learn from, too few groups, a backbone that cannot be used, or a diverging loss.
@@ -62,7 +64,8 @@ def fit(
     """
     if work is None:
         with tempfile.TemporaryDirectory(prefix="threers-") as scratch:
-            return fit(corpus, backbone, training, work=Path(scratch), tagger_type=tagger_type)
+            folder = Path(scratch)
+            return fit(corpus, backbone, training, work=folder, tagger_type=tagger_type, learner_type=learner_type)
     if ranks.is_first():
         work.mkdir(parents=True, exist_ok=True)
     corpus = coded_sessions(corpus)
@@ -95,7 +98,7 @@ def fit(
     decay = 1 - 1 / max(1.0, training.average_epochs * steps)
     average = AveragedModel(tagger.model, multi_avg_fn=get_ema_multi_avg_fn(decay))
     balance = code_weights(of_learn, weight, corpus.codebook, training.balance)
-    learner = Learner(tagger.model, average, corpus.codebook, balance)
+    learner = learner_type(tagger.model, average, corpus.codebook, balance)
     tagger.model = learner.average.module
     validation = Validation(tagger, held, of_held, code_frequency(of_learn, weight), training.device)
     epochs = EpochEnd(batches, validation, training.patience, work)

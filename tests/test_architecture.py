@@ -10,7 +10,7 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "threers"
 LAYERS = [
-    {"errors", "atomic", "shipped", "codebook", "settings", "jobs", "mapping", "configs"},
+    {"errors", "atomic", "shipped", "codebook", "codebook_checks", "settings", "jobs", "mapping", "configs"},
     {
         "stored",
         "tables",
@@ -37,6 +37,7 @@ LAYERS = [
         "pooling",
         "targets",
         "decisions",
+        "thresholds",
         "calibration",
         "abstention",
         "attention",

@@ -5,17 +5,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from threers.codebook import Codebook
-from threers.decisions import (
-    Decisions,
-    _f1,
-    before_temperature,
-    fit_decisions,
-    macro_f1,
-    probabilities,
-    tag,
-)
+from threers.decisions import Decisions, before_temperature, probabilities, tag
 from threers.errors import InputError
 from threers.targets import Targets
+from threers.thresholds import _f1, fit_decisions, macro_f1
 
 BOOKS = {name: Codebook.load(name) for name in ("3rs-2015", "annomi", "wikitactics", "talkmoves")}
 

@@ -13,7 +13,7 @@ from threers.calibration import from_evaluation
 from threers.card import model_card
 from threers.codebook import Codebook
 from threers.corpus import coded_sessions, conform, grouped_folds
-from threers.decisions import Decisions, fit_decisions, macro_f1, of_family
+from threers.decisions import Decisions, of_family
 from threers.errors import InputError
 from threers.jobs import EvaluateRun
 from threers.learner import spread
@@ -24,6 +24,7 @@ from threers.runs import evaluate
 from threers.segments import Segments
 from threers.settings import Training
 from threers.targets import build_targets
+from threers.thresholds import fit_decisions, macro_f1
 from threers.training import fit
 
 BOOK = Codebook.load("annomi")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,15 @@ from typing import Any
 import numpy as np
 import yaml
 
+from threers.codebook_checks import (
+    check_parents,
+    check_spellings,
+    require_mapping,
+    require_names,
+    require_scale,
+    require_speakers,
+    spelling,
+)
 from threers.errors import InputError, SettingsError
 from threers.shipped import read_yaml
 
@@ -155,25 +163,21 @@ class Codebook:
         """The code meant by a name, title or alias as written in a file; case and spaces do not count. None: no
         such.
         """
-        return self._lookup.get(_key(written))
+        return self._lookup.get(spelling(written))
 
     @property
     def _lookup(self) -> dict[str, str]:
         cached = self.__dict__.get("_lookup_cache")
         if cached is None:
-            cached = {_key(w): c.name for c in self.codes.values() for w in (*c.aliases, c.title, c.name)}
+            cached = {spelling(w): c.name for c in self.codes.values() for w in (*c.aliases, c.title, c.name)}
             object.__setattr__(self, "_lookup_cache", cached)
         return cached
 
 
-def _key(written: str) -> str:
-    return re.sub(r"\s+", "", str(written)).casefold()
-
-
 def _parse(raw: Any, where: str) -> Codebook:
     where = f"codebook {where}"
-    top = _mapping(raw, where, required=("name", "roles", "families"), optional=("title", "source"))
-    roles = _names(top["roles"], f"{where}: roles")
+    top = require_mapping(raw, where, required=("name", "roles", "families"), optional=("title", "source"))
+    roles = require_names(top["roles"], f"{where}: roles")
     for role in roles:
         if role in EXTRA_ROLES:
             raise SettingsError(f"{where}: role {role!r} exists in every corpus; leave it out of roles")
@@ -190,8 +194,8 @@ def _parse(raw: Any, where: str) -> Codebook:
                 )
             codes[code.name] = code
         families.append(family)
-    _check_parents(codes, {family.name: family for family in families}, where)
-    _check_spellings(codes, where)
+    check_parents(codes, {family.name: family for family in families}, where)
+    check_spellings(codes, where)
     return Codebook(
         name=str(top["name"]),
         title=str(top.get("title", top["name"])),
@@ -204,21 +208,23 @@ def _parse(raw: Any, where: str) -> Codebook:
 
 
 def _parse_family(name: str, entry: Any, roles: tuple[str, ...], where: str) -> tuple[Family, list[Code]]:
-    entry = _mapping(entry, where, required=("kind", "unit", "codes"), optional=("title", "roles", "scale", "course"))
+    entry = require_mapping(
+        entry, where, required=("kind", "unit", "codes"), optional=("title", "roles", "scale", "course")
+    )
     if entry["kind"] not in KINDS:
         raise SettingsError(f"{where}: kind {entry['kind']!r}; expected one of {', '.join(KINDS)}")
     if entry["unit"] not in UNITS:
         raise SettingsError(f"{where}: unit {entry['unit']!r}; expected one of {', '.join(UNITS)}")
     if entry.get("course", "") not in ("", *COURSES):
         raise SettingsError(f"{where}: course {entry['course']!r}; expected {' or '.join(COURSES)}, or leave it out")
-    speakers = _speakers(entry.get("roles", "anyone"), roles, where)
-    scale = _scale(entry.get("scale"), entry["kind"], where)
+    speakers = require_speakers(entry.get("roles", "anyone"), roles, where)
+    scale = require_scale(entry.get("scale"), entry["kind"], where)
     if not isinstance(entry["codes"], dict) or not entry["codes"]:
         raise SettingsError(f"{where}: codes must map each code's name to its settings")
     codes = []
     for code_name, given in entry["codes"].items():
         at = f"{where}: code {code_name}"
-        given = _mapping(given or {}, at, optional=("title", "definition", "parent", "roles", "aliases"))
+        given = require_mapping(given or {}, at, optional=("title", "definition", "parent", "roles", "aliases"))
         codes.append(
             Code(
                 name=str(code_name),
@@ -226,8 +232,8 @@ def _parse_family(name: str, entry: Any, roles: tuple[str, ...], where: str) -> 
                 family=name,
                 definition=" ".join(str(given.get("definition", "")).split()),
                 parent=None if given.get("parent") is None else str(given["parent"]),
-                roles=_speakers(given["roles"], roles, at) if "roles" in given else speakers,
-                aliases=_names(given.get("aliases", []), f"{at}: aliases"),
+                roles=require_speakers(given["roles"], roles, at) if "roles" in given else speakers,
+                aliases=require_names(given.get("aliases", []), f"{at}: aliases"),
             )
         )
     if entry["kind"] == "exclusive" and any(code.roles != speakers for code in codes):
@@ -245,90 +251,6 @@ def _parse_family(name: str, entry: Any, roles: tuple[str, ...], where: str) -> 
         course=entry.get("course", ""),
     )
     return family, codes
-
-
-def _check_parents(codes: Mapping[str, Code], families: Mapping[str, Family], where: str) -> None:
-    for code in codes.values():
-        seen = [code.name]
-        parent = code.parent
-        while parent is not None:
-            if parent not in codes:
-                raise SettingsError(
-                    f"{where}: code {seen[-1]}: parent {parent!r} is not a code of this codebook; correct it"
-                )
-            if parent in seen:
-                raise SettingsError(f"{where}: parents form a cycle: {' -> '.join([*seen, parent])}")
-            seen.append(parent)
-            parent = codes[parent].parent
-        if code.parent is None:
-            continue
-        if families[code.family].kind != "multilabel" or codes[code.parent].family != code.family:
-            raise SettingsError(
-                f"{where}: code {code.name}: a parent must be a code of the same multilabel family, "
-                f"but {code.parent} is in {codes[code.parent].family} and {code.family} is {families[code.family].kind}"
-            )
-        wide = codes[code.parent].roles
-        if wide and not (code.roles and set(code.roles) <= set(wide)):
-            raise SettingsError(
-                f"{where}: code {code.name}: {', '.join(code.roles) or 'anyone'} may speak it, "
-                f"but its parent {code.parent} belongs to {', '.join(wide)}"
-            )
-
-
-def _check_spellings(codes: Mapping[str, Code], where: str) -> None:
-    meant: dict[str, str] = {}
-    for code in codes.values():
-        for written in {_key(w) for w in (code.name, code.title, *code.aliases)}:
-            if meant.setdefault(written, code.name) != code.name:
-                raise SettingsError(
-                    f"{where}: {written!r} could mean {meant[written]} or {code.name}; change one of them"
-                )
-
-
-def _mapping(raw: Any, where: str, required: Sequence[str] = (), optional: Sequence[str] = ()) -> dict[str, Any]:
-    if not isinstance(raw, dict):
-        raise SettingsError(f"{where}: expected a mapping of keys to values, found {type(raw).__name__}")
-    for key in required:
-        if key not in raw:
-            raise SettingsError(f"{where}: key {key!r} is missing; give it a value")
-    for key in raw:
-        if key not in (*required, *optional):
-            raise SettingsError(
-                f"{where}: unknown key {repr(key)[:60]}; known keys: {', '.join((*required, *optional))}"
-            )
-    return raw
-
-
-def _names(raw: Any, where: str) -> tuple[str, ...]:
-    if not isinstance(raw, list):
-        raise SettingsError(f"{where}: expected a list of names, found {type(raw).__name__}")
-    names = tuple(str(name) for name in raw)
-    if len(set(names)) < len(names):
-        raise SettingsError(f"{where}: a name stands twice in {', '.join(names)}")
-    return names
-
-
-def _speakers(raw: Any, roles: tuple[str, ...], where: str) -> tuple[str, ...]:
-    if raw == "anyone":
-        return ()
-    speakers = _names(raw, f"{where}: roles")
-    for speaker in speakers:
-        if speaker not in roles:
-            raise SettingsError(f"{where}: speaker {speaker!r} does not exist; expected {', '.join(roles)}, or anyone")
-    if not speakers:
-        raise SettingsError(f"{where}: roles is empty; name one of {', '.join(roles)}, or write anyone")
-    return speakers
-
-
-def _scale(raw: Any, kind: str, where: str) -> tuple[float, float] | None:
-    if kind != "rating":
-        if raw is not None:
-            raise SettingsError(f"{where}: only a rating has a scale, and this family is {kind}")
-        return None
-    bounds_ok = isinstance(raw, list) and len(raw) == 2 and all(isinstance(b, int | float) for b in raw)
-    if not bounds_ok or not raw[0] < raw[1]:
-        raise SettingsError(f"{where}: a rating needs a scale with two bounds, as in scale: [1, 5]; found {raw!r}")
-    return (float(raw[0]), float(raw[1]))
 
 
 def require_fit(used: Mapping[str, int], codebook: Codebook, where: str) -> None:

@@ -19,7 +19,7 @@ from threers.backbones import sha256
 from threers.batches import EpochBatches
 from threers.chunks import tokenise
 from threers.corpus import Corpus
-from threers.decisions import family_columns, fit_decisions, macro_f1
+from threers.decisions import family_columns
 from threers.errors import InputError
 from threers.folders import ANEW
 from threers.hardware import choose
@@ -29,6 +29,7 @@ from threers.scores import write_json
 from threers.stored import read_json
 from threers.tagger import Tagger
 from threers.targets import Targets
+from threers.thresholds import fit_decisions, macro_f1
 
 logger = logging.getLogger(__name__)
 

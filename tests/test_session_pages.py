@@ -13,6 +13,7 @@ import pytest
 from tests.scored import data_of, make_scored
 from threers import runs
 from threers.codebook import Codebook
+from threers.corpus import Corpus, conform
 from threers.errors import InputError, OutputExistsError
 from threers.jobs import ReportRun
 from threers.report.html import file_stem, island
@@ -60,6 +61,23 @@ def test_model_and_coders_have_their_own_ruptures(made):
     # Utterances lie 20 seconds apart: by the coders' codes the rupture goes on at 17, in the second segment.
     shown = {one["who"]: (one["begins"], one["ends"], one["repaired"]) for one in own}
     assert shown == {"model": (3, 13, 20), "coders": (3, 17, None)}
+
+
+def test_codes_of_whole_segments_are_on_the_page_and_make_ruptures(tmp_path):
+    scores, folder = make_scored(tmp_path, coders={})
+    corpus = Corpus.load(folder)
+    given = [(0, "W2", 1.0), (1, "R5", 1.0), (2, None, None)]
+    rows = [("P01-1", "segment", number, "A", code, value) for number, code, value in given]
+    corpus.codings = conform(pd.DataFrame(rows, columns=list(corpus.codings.columns)), "codings")
+    corpus.save(folder, overwrite=True)
+    runs.report(ReportRun(scores=str(scores), corpus=str(folder), out=str(tmp_path / "pages")))
+    data = data_of(tmp_path / "pages" / f"{file_stem('P01-1')}.html")
+    names = [code["name"] for code in data["codes"]]
+    held = {one["number"]: [names[code] for _, own in one["by"] for code in own] for one in data["segments"]}
+    assert held == {0: ["W", "W2"], 1: ["R", "R5"], 2: []}
+    (people,) = [one for one in data["ruptures"] if one["who"] == "coders"]
+    # Patients speak at odd numbers, therapists at even ones; 15 utterances start in a segment.
+    assert (people["begins"], people["ends"], people["repaired"]) == (1, 13, 16)
 
 
 def test_without_text_no_page_has_any(made, tmp_path):

@@ -82,8 +82,8 @@ def payload(session: ScoredSession, settings: Settings) -> dict[str, Any]:
     codes = list(codebook.tag_codes())
     place = {code: number for number, code in enumerate(codes)}
     own = lanes(codebook)
-    by = _people(session.codings, codebook)
-    coders = sorted({coder for marks in by.values() for coder in marks})
+    by, of_segments = (_people(session.codings, codebook, unit) for unit in ("utterance", "segment"))
+    coders = sorted({coder for unit in (by, of_segments) for marks in unit.values() for coder in marks})
     roles = sorted(scores["role"].unique(), key=lambda role: (*codebook.roles, "other", "unknown").index(role))
     legal = {role: [place[code] for code in codes if codebook.legal(code, role)] for role in roles}
     return {
@@ -103,7 +103,8 @@ def payload(session: ScoredSession, settings: Settings) -> dict[str, Any]:
         ],
         "coders": coders,
         "utterances": _utterances(session, place, roles, legal, by, coders),
-        "ruptures": _ruptures(session, settings, by),
+        "segments": [{"number": number, "by": _by(marks, place, coders)} for number, marks in of_segments.items()],
+        "ruptures": _ruptures(session, settings, by, of_segments),
     }
 
 
@@ -146,7 +147,7 @@ def _utterances(
                 "end": None if pd.isna(row.end) else round(float(row.end), 2),
                 "p": [None if np.isnan(p[number, code]) else round(1000 * p[number, code]) for code in legal[row.role]],
                 "tags": [place[code] for code in row.tags],
-                "by": [[coders.index(coder), sorted(place[code] for code in own)] for coder, own in marks.items()],
+                "by": _by(marks, place, coders),
             }
         )
         if session.text is not None:
@@ -154,9 +155,15 @@ def _utterances(
     return found
 
 
-def _people(codings: pd.DataFrame, codebook: Codebook) -> dict[int, dict[str, set[str]]]:
-    """By utterance and coder the codes that a person marked, parents too; empty where the coder marked nothing."""
-    own = codings[(codings["unit"] == "utterance") & ~codings["coder_id"].astype("str").str.startswith(MACHINES)]
+def _by(marks: Mapping[str, set[str]], place: Mapping[str, int], coders: list[str]) -> list[list[Any]]:
+    return [[coders.index(coder), sorted(place[code] for code in own)] for coder, own in marks.items()]
+
+
+def _people(codings: pd.DataFrame, codebook: Codebook, unit: str) -> dict[int, dict[str, set[str]]]:
+    """By utterance or segment, and coder, the codes that a person marked, parents too; empty where the coder marked
+    nothing.
+    """
+    own = codings[(codings["unit"] == unit) & ~codings["coder_id"].astype("str").str.startswith(MACHINES)]
     taggable = set(codebook.tag_codes())
     found: dict[int, dict[str, set[str]]] = {}
     for row in own.itertuples():
@@ -167,14 +174,26 @@ def _people(codings: pd.DataFrame, codebook: Codebook) -> dict[int, dict[str, se
 
 
 def _ruptures(
-    session: ScoredSession, settings: Settings, by: Mapping[int, Mapping[str, set[str]]]
+    session: ScoredSession,
+    settings: Settings,
+    by: Mapping[int, Mapping[str, set[str]]],
+    of_segments: Mapping[int, Mapping[str, set[str]]],
 ) -> list[dict[str, Any]]:
-    """The ruptures that the model's tags make, and those of the coders' consensus."""
+    """The ruptures that the model's tags make, and those of the coders' consensus; where they coded segments, each
+    utterance whose speaker may have a code of its segment stands for it.
+    """
     asked = (settings.codebook, settings.minutes, settings.within)
     own = [asdict(one) | {"who": "model"} for one in find_ruptures(session.scores, *asked)]
-    if not by:
+    if not by and not of_segments:
         return own
-    together = [_consensus(by.get(int(number), {})) for number in session.scores["utterance_id"]]
+    together = []
+    for row in session.scores[["utterance_id", "role", "start"]].itertuples():
+        marks = by.get(int(row.utterance_id))
+        if marks is None and not pd.isna(row.start):
+            whole = _consensus(of_segments.get(int(row.start // (60 * settings.minutes)), {}))
+            together.append([code for code in whole if settings.codebook.legal(code, row.role)])
+        else:
+            together.append(_consensus(marks or {}))
     people = find_ruptures(session.scores.assign(tags=together), *asked)
     return own + [asdict(one) | {"who": "coders"} for one in people]
 

@@ -12,8 +12,15 @@ const state = { selected: 0, threshold: null, lanes: new Set(), differing: false
 
 utterances.forEach((u, at) => {
   u.at = at;
-  u.by = new Map(u.by.map(([coder, own]) => [coder, new Set(own)]));
+  u.by = marksBy(u.by);
 });
+/** Codes that coders gave to whole segments, by the number of the segment. */
+const segments = new Map(data.segments.map((one) => [one.number, marksBy(one.by)]));
+const segmentOf = (u) => (u.start === null ? undefined : segments.get(Math.floor(u.start / 60 / data.minutes)));
+
+function marksBy(pairs) {
+  return new Map(pairs.map(([coder, own]) => [coder, new Set(own)]));
+}
 
 function el(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
@@ -79,7 +86,11 @@ function peopleCodes(u) {
   const each = [...u.by.values()];
   const own = decisionOf(u);
   if (own) each.push(new Set(own.codes));
-  if (!each.length) return null;
+  return each.length ? most(each) : null;
+}
+
+/** The codes that at least half of the sets hold. */
+function most(each) {
   return codes.map((_, code) => code).filter((code) => 2 * each.filter((one) => one.has(code)).length >= each.length
     && each.some((one) => one.has(code)));
 }

@@ -63,7 +63,9 @@ function codeRow(u, code, exclusive) {
       bar.lastChild.style.left = `${limit / 10}%`;
     }
     if (modelCodes(u).includes(code)) bar.classList.add("on");
-    const who = [...u.by].filter(([, own]) => own.has(code)).map(([coder]) => coders[coder]);
+    const gave = (by) => [...(by ?? [])].filter(([, own]) => own.has(code)).map(([coder]) => coders[coder]);
+    const whole = gave(segmentOf(u));
+    const who = [...gave(u.by), ...(whole.length ? [`segment: ${whole.join(" ")}`] : [])];
     row.append(bar, el("span", { class: "p" }, percent(p)), el("span", { class: "who" }, who.join(" ")));
   }
   return row;

@@ -13,12 +13,18 @@ const begins = utterances.filter((u) => !timed || u.start !== null).map(place);
 const origin = timed ? Math.floor(Math.min(...begins) / data.minutes) * data.minutes : 0;
 const last = Math.max(origin + 1e-6, ...ends);
 
-/** Rows of ticks above the bars: each coder, or all together where they are many, and the decisions made here. */
+/** Rows above the bars: each coder, or all together where they are many, and the decisions made here. `has`: a code of
+ *  an utterance, a tick; `holds`: a code of a whole segment, a line along it. */
 function strips() {
+  const gave = (by, coder, lane) => by.has(coder) && inLane([...by.get(coder)], lane);
   const rows = coders.length <= 4
-    ? coders.map((name, coder) => ({ name, has: (u, lane) => u.by.has(coder) && inLane([...u.by.get(coder)], lane) }))
-    : [{ name: `${coders.length} coders`, has: (u, lane) => u.by.size > 0 && inLane(peopleCodes(u), lane) }];
-  const own = { name: "you", has: (u, lane) => Boolean(decisionOf(u)) && inLane(decisionOf(u).codes, lane) };
+    ? coders.map((name, coder) => ({ name, has: (u, lane) => gave(u.by, coder, lane), holds: (by, lane) => gave(by, coder, lane) }))
+    : [{
+      name: `${coders.length} coders`,
+      has: (u, lane) => u.by.size > 0 && inLane(peopleCodes(u), lane),
+      holds: (by, lane) => inLane(most([...by.values()]), lane),
+    }];
+  const own = { name: "you", has: (u, lane) => Boolean(decisionOf(u)) && inLane(decisionOf(u).codes, lane), holds: () => false };
   return Object.keys(work.decisions).length ? [own, ...rows] : rows;
 }
 
@@ -80,8 +86,10 @@ function drawLane({ lane, number, top }, rows, head, left) {
       if (open(u) && row.has(u, lane)) ticks[at] += `M${x} ${stripTop(top, head, rows, at)}v${STRIP - 2}`;
     });
   }
+  const held = rows.map((row, at) => heldAlong(row, lane, stripTop(top, head, rows, at) + STRIP / 2 - 1));
   made.append(svg("path", { class: "base", d: `M${left} ${base}H${chart.width - 8}` }));
   for (const [name, d] of Object.entries(paths)) made.append(svg("path", { class: name, d, "stroke-width": thick }));
+  held.filter(Boolean).forEach((d) => made.append(svg("path", { class: "held", d })));
   ticks.forEach((d) => made.append(svg("path", { class: "people", d, "stroke-width": Math.max(1.6, thick) })));
   const names = chart.width > NARROW;
   const at = names ? [0, base + (lane.below ? BAR / 2 + 5 : 5 - BAR / 2)] : [left, top + 10];
@@ -95,6 +103,16 @@ function drawLane({ lane, number, top }, rows, head, left) {
     });
   }
   return made;
+}
+
+/** Lines along the segments to which a row's coders gave a code of the lane. */
+function heldAlong(row, lane, y) {
+  if (!timed || state.blind) return "";
+  const parts = [...segments].filter(([, by]) => row.holds(by, lane)).map(([number]) => {
+    const [begin, end] = [Math.max(origin, number * data.minutes), Math.min(last, (number + 1) * data.minutes)];
+    return begin < end ? `M${(chart.x(begin) + 1.5).toFixed(1)} ${y}H${(chart.x(end) - 1.5).toFixed(1)}` : "";
+  });
+  return parts.join("");
 }
 
 const stripTop = (top, head, rows, at) => top + (head - rows.length * STRIP - 3) + at * STRIP;

@@ -52,6 +52,8 @@ LAYERS = [
     {
         "learner",
         "batches",
+        "checkpoints",
+        "adaptation",
         "epochs",
         "precision",
         "membership",

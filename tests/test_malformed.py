@@ -12,10 +12,10 @@ from scripts.benchmarks import damage, malformed
 from tests.conftest import make_corpus
 from tests.scored import make_scored
 from threers.backbones import load_encoder
+from threers.checkpoints import HASHES, is_damaged
 from threers.codebook import Codebook
 from threers.corpus import Corpus
 from threers.decisions import Decisions
-from threers.epochs import HASHES, is_damaged
 from threers.errors import InputError, OutputExistsError, SettingsError
 from threers.folders import REPLACED, owned
 from threers.formats import import_files

@@ -10,6 +10,7 @@ import torch
 from tests.conftest import forget_hashes, local_backbone, make_corpus
 from threers import training as module
 from threers.backbones import load_encoder, locate
+from threers.checkpoints import last_checkpoint
 from threers.errors import InputError
 from threers.settings import Training
 from threers.tagger import Tagger
@@ -166,5 +167,5 @@ def test_a_training_does_not_go_on_with_pickled_weights(cut_off, tmp_path):
     work = shutil.copytree(cut_off[0], tmp_path / "work")
     (checkpoint,) = work.glob("checkpoint-*")
     (checkpoint / "model.safetensors").rename(checkpoint / "pytorch_model.bin")
-    assert module._last_checkpoint(work) is None
+    assert last_checkpoint(work) is None
     assert not checkpoint.exists(), "it is begun anew"

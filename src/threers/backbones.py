@@ -36,6 +36,8 @@ LOADING_ERRORS = (
 )
 #: What to do about a folder that is damaged.
 OTHER = "restore its files, or name another folder"
+#: In the config.json of a backbone that was adapted to transcripts: its manifest.json says to which.
+ADAPTED = "threers_adapted"
 #: Off, because on a CPU it forces an attention path half as fast; hidden dropout stays.
 ATTENTION_DROPOUT = ("attention_probs_dropout_prob", "attention_dropout")
 
@@ -110,6 +112,53 @@ def load_encoder(folder: Path) -> tuple[Any, Any]:
     if words > known:
         raise InputError(f"backbone {folder}: its tokenizer has {words} tokens, its weights {known}; {OTHER}")
     return encoder, tokenizer
+
+
+def load_masked(folder: Path) -> tuple[Any, Any, bool]:
+    """Load (encoder with the head that names masked tokens, fast tokenizer, is the head new?) as `load_encoder` does.
+
+    Raises:
+        InputError: as `load_encoder`, or transformers has no such head for this kind of model.
+
+    """
+    from transformers import AutoModelForMaskedLM
+
+    encoder, tokenizer = load_encoder(folder)
+    try:
+        model, found = AutoModelForMaskedLM.from_pretrained(
+            folder,
+            config=encoder.config,
+            local_files_only=True,
+            use_safetensors=True,
+            trust_remote_code=False,
+            dtype="float32",
+            output_loading_info=True,
+        )
+    except LOADING_ERRORS as error:
+        kind = encoder.config.model_type
+        raise InputError(
+            f"backbone {folder}: transformers cannot train {kind} on masked tokens: {_first_line(error)[:100]}; "
+            "it cannot be adapted, take another backbone or train without"
+        ) from error
+    inside = f"{model.base_model_prefix}."
+    return model, tokenizer, any(not name.startswith(inside) for name in found["missing_keys"])
+
+
+def adapted(folder: Path) -> dict[str, Any] | None:
+    """The manifest of a backbone that `threers.adaptation` made, which says what it has read; None of any other.
+
+    Raises:
+        InputError: its manifest is not there, damaged, or that of other weights.
+
+    """
+    if not read_mapping(folder / "config.json", {}, OTHER).get(ADAPTED):
+        return None
+    manifest = folder / "manifest.json"
+    remedy = "it says which sessions this adapted backbone has read: restore the folder, or adapt again"
+    found = read_mapping(manifest, {"session_hashes": list, "loss": list, "weights_sha256": str}, remedy)
+    if sha256(folder / WEIGHTS) != found["weights_sha256"]:
+        raise InputError(f"{manifest}: is not that of the {WEIGHTS} beside it; {remedy}")
+    return dict(found)
 
 
 def keep_lower_layers(encoder: Any, count: int) -> None:

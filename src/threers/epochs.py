@@ -15,12 +15,11 @@ from safetensors.torch import save_file
 from transformers import TrainerCallback
 
 from threers import ranks
-from threers.backbones import sha256
 from threers.batches import EpochBatches
+from threers.checkpoints import note_hashes
 from threers.chunks import tokenise
 from threers.corpus import Corpus
 from threers.decisions import family_columns
-from threers.errors import InputError
 from threers.folders import ANEW
 from threers.hardware import choose
 from threers.learner import Learner
@@ -36,8 +35,6 @@ logger = logging.getLogger(__name__)
 #: How far macro-F1 on the few sessions kept aside may lie below the best epoch's before that means anything. Among the
 #: epochs within it the latest is kept: it has learnt most, in the smallest steps.
 TOLERANCE = 0.03
-#: In a checkpoint, the hash of each file that it goes on from.
-HASHES = "hashes.json"
 
 
 class Validation:
@@ -126,10 +123,7 @@ class EpochEnd(TrainerCallback):
         """Keep the weights if they are the best so far; note the hash of all that a cut-off run goes on from."""
         self._write(model)
         if ranks.is_first():
-            checkpoint = self.folder / f"checkpoint-{state.global_step}"
-            files = [*self.folder.glob("*.*"), *checkpoint.iterdir()]
-            hashes = {str(file.relative_to(self.folder)): sha256(file) for file in files if file.is_file()}
-            write_json(hashes, checkpoint / HASHES)
+            note_hashes(self.folder, state.global_step)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Take the bar away."""
@@ -158,14 +152,3 @@ class EpochEnd(TrainerCallback):
         for epoch in range(newest + 1):
             if epoch != self.best:
                 self.weights(epoch).unlink(missing_ok=True)
-
-
-def is_damaged(checkpoint: Path) -> bool:
-    """Is a file that this checkpoint goes on from not as it was written? Without hashes nobody can say."""
-    if not (checkpoint / HASHES).is_file():
-        return False
-    try:
-        hashes = read_json(checkpoint / HASHES)
-        return any(sha256(checkpoint.parent / name) != saved for name, saved in hashes.items())
-    except (InputError, OSError, AttributeError, TypeError):
-        return True

@@ -103,6 +103,9 @@ class Training:
 
     epochs: int = 4
     """How often the corpus is gone through, at most."""
+    adapt_epochs: int = 0
+    """How often the backbone first reads all sessions of the corpus, coded or not, to learn their language (masked
+    tokens); never those of groups kept aside or tested. 0: it stays as it is."""
     batch_tokens: int = 1024
     """Tokens per optimiser step, padding not counted."""
     head_learning_rate: float = 1e-3
@@ -141,6 +144,7 @@ class Training:
 
     def __post_init__(self) -> None:
         require(self.epochs >= 1, "training.epochs", self.epochs, "at least 1")
+        require(self.adapt_epochs >= 0, "training.adapt_epochs", self.adapt_epochs, "0 or more")
         require(self.batch_tokens >= 64, "training.batch_tokens", self.batch_tokens, "at least 64")
         require(
             0 < self.head_learning_rate < 1, "training.head_learning_rate", self.head_learning_rate, "between 0 and 1"

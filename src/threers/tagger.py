@@ -85,7 +85,7 @@ class Tagger:
     @property
     def chunker(self) -> Chunker:
         """Cuts sessions as this tagger reads them."""
-        before, after = _special_tokens(self.tokenizer)
+        before, after = special_tokens(self.tokenizer)
         return Chunker(
             chunk_tokens=self.backbone.chunk_tokens,
             overlap_tokens=self.backbone.overlap_tokens,
@@ -283,7 +283,7 @@ def _load_pretrained(folder: Path, lookahead: bool) -> Pretrained:
         ) from error
 
 
-def _special_tokens(tokenizer: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def special_tokens(tokenizer: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Special tokens that the tokenizer puts before and after a text."""
     inner = tokenizer("a", add_special_tokens=False)["input_ids"]
     whole = tokenizer("a")["input_ids"]

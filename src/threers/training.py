@@ -6,28 +6,28 @@ import copy
 import logging
 import math
 import re
-import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from transformers import PrinterCallback, Trainer, TrainingArguments, get_linear_schedule_with_warmup
+from transformers import Trainer, get_linear_schedule_with_warmup
 
 from threers import ranks
-from threers.backbones import WEIGHTS, locate
+from threers.adaptation import adapted_for
+from threers.backbones import adapted, locate
 from threers.batches import EpochBatches, Examples
+from threers.checkpoints import arguments, go_on
 from threers.chunks import SessionTokens, tokenise
 from threers.codebook import Codebook
 from threers.corpus import Corpus, coded_sessions, grouped_split, require_disjoint, session_hashes
 from threers.decisions import Decisions
-from threers.epochs import EpochEnd, Validation, is_damaged
+from threers.epochs import EpochEnd, Validation
 from threers.errors import InputError
 from threers.hardware import Hardware, choose
 from threers.learner import Learner, code_frequency, code_weights, prior_logits, spread
@@ -68,15 +68,19 @@ def fit(
             return fit(corpus, backbone, training, work=folder, tagger_type=tagger_type, learner_type=learner_type)
     if ranks.is_first():
         work.mkdir(parents=True, exist_ok=True)
-    corpus = coded_sessions(corpus)
+    whole, corpus = corpus, coded_sessions(corpus)
+    train_ids, held_ids = grouped_split(corpus, training.validation_share, training.seed)
+    require_disjoint(corpus.sessions, train_ids, held_ids)
+    source = locate(backbone)
+    if training.adapt_epochs:
+        source = adapted_for(whole, held_ids, backbone, training, work)
+    adaptation = adapted(source)
     hardware = choose(training.device, training.precision, reduced=True)
     logger.info("training on %s in %s (%s)", hardware.device, hardware.precision, hardware.reason)
     torch.manual_seed(training.seed)
-    tagger = tagger_type.start(locate(backbone), backbone, corpus.codebook, training.dropout)
+    tagger = tagger_type.start(source, backbone, corpus.codebook, training.dropout)
     targets = build_targets(corpus.utterances, corpus.codings, corpus.codebook, training.segment_minutes)
     learnt_as = _say_what_is_learnt(targets, training)
-    train_ids, held_ids = grouped_split(corpus, training.validation_share, training.seed)
-    require_disjoint(corpus.sessions, train_ids, held_ids)
     learn, held = corpus.select(train_ids), corpus.select(held_ids)
     of_learn = targets.rows(corpus.utterances["session_id"].isin(train_ids).to_numpy())
     of_held = targets.rows(corpus.utterances["session_id"].isin(held_ids).to_numpy())
@@ -126,7 +130,24 @@ def fit(
         "best_epoch": epochs.best + 1,
         "precision_check": precision,
     }
+    if adaptation is not None:
+        _note_adaptation(tagger, adaptation, held)
     return tagger
+
+
+def _note_adaptation(tagger: Tagger, adaptation: dict[str, Any], held: Corpus) -> None:
+    """What the backbone has read, the tagger has learnt from, too."""
+    read = set(adaptation["session_hashes"])
+    known = sum(session in read for session in session_hashes(held.utterances).values())
+    if known:
+        logger.warning(
+            "the backbone was adapted to %d of %d sessions kept aside, so the figures there are too good; "
+            "training.adapt_epochs adapts to the others only",
+            known,
+            len(held.sessions),
+        )
+    tagger.manifest["learnt_from"] = sorted(read.union(tagger.manifest["learnt_from"]))
+    tagger.manifest["adaptation"] = {"sessions": len(read), "loss": adaptation["loss"], "known_aside": known}
 
 
 def _fit_opinions(
@@ -221,67 +242,20 @@ def _run_trainer(
     steps: int,
     folder: Path,
 ) -> None:
-    arguments = TrainingArguments(
-        output_dir=str(folder),
-        num_train_epochs=training.epochs,
-        per_device_train_batch_size=1,  # one item is one batch of chunks
-        save_strategy="epoch",
-        save_total_limit=1,
-        logging_strategy="no",
-        report_to=[],
-        disable_tqdm=True,
-        remove_unused_columns=False,
-        dataloader_pin_memory=hardware.device == "cuda",
-        use_cpu=hardware.device == "cpu",
-        bf16=hardware.precision == "bfloat16",
-        seed=training.seed,
-        max_grad_norm=1.0,
-    )
-    arguments._n_gpu = 1  # one item is one batch; several GPUs take part through accelerate launch
     optimizer = torch.optim.AdamW(_rate_groups(learner, epochs.validation.tagger.backbone, training), fused=True)
     schedule = get_linear_schedule_with_warmup(optimizer, int(training.warmup * steps), steps)
     trainer = Trainer(
         model=learner,
-        args=arguments,
+        args=arguments(folder, training.epochs, hardware, training.seed),
         train_dataset=batches,
         data_collator=lambda batch: batches.collate(batch, epochs.validation.tagger.tokenizer.pad_token_id),
         optimizers=(optimizer, schedule),
         callbacks=[epochs],
     )
-    trainer.remove_callback(PrinterCallback)
-    with arguments.main_process_first():
-        last = _last_checkpoint(folder)
-    if last:
-        logger.info("going on with a run that was cut off")
     try:
-        trainer.train(resume_from_checkpoint=last)
-    except UnpicklingError as error:  # Trainer reads with PyTorch's loader for data only
-        raise InputError(
-            f"{last}: holds something else than the numbers that a training leaves, which was not run; delete {folder} "
-            "and train again"
-        ) from error
+        go_on(trainer, folder)
     finally:
         epochs.bar.stop()
-
-
-def _last_checkpoint(folder: Path) -> str | None:
-    """The newest whole checkpoint; one that was being written when the run was cut off is removed.
-
-    Where anything that it goes on from is damaged, everything is, and training begins anew.
-    """
-    whole = []
-    for checkpoint in folder.glob("checkpoint-*"):
-        # Trainer writes its state last. Without weights in safetensors it would look for pickled ones.
-        if all((checkpoint / name).is_file() for name in (WEIGHTS, "trainer_state.json")):
-            whole.append(checkpoint)
-        else:
-            shutil.rmtree(checkpoint)
-    if any(map(is_damaged, whole)):
-        logger.warning("what a cut-off run left is damaged; training begins anew")
-        for path in folder.iterdir():
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-        return None
-    return str(max(whole, key=lambda path: int(path.name.split("-")[1]))) if whole else None
 
 
 def _rate_groups(learner: Learner, backbone: Backbone, training: Training) -> list[dict[str, Any]]:

@@ -98,6 +98,7 @@ def adapt(read: Corpus, aside: Corpus, backbone: Backbone, training: Training, o
     manifest = {
         "kind": "adapted backbone",
         "backbone": asdict(backbone),
+        "use": _use(backbone),
         "settings": {key: getattr(training, key) for key in SETTINGS},
         "new_head": new_head,
         "loss": epochs.losses,
@@ -107,7 +108,7 @@ def adapt(read: Corpus, aside: Corpus, backbone: Backbone, training: Training, o
         "versions": versions(),
         "session_hashes": sorted({*session_hashes(read.utterances).values(), *known}),
     }
-    return _save(model, tokenizer, backbone, manifest, work / "made", out)
+    return _save(model, tokenizer, manifest, work / "made", out)
 
 
 def adapted_for(corpus: Corpus, held_ids: Sequence[str], backbone: Backbone, training: Training, work: Path) -> Path:
@@ -305,15 +306,12 @@ def _train(
 
 def _freeze(encoder: Any, layers: int) -> None:
     """Keep the lowest layers, and all below them, as they are."""
-    if layers:
-        encoder.get_input_embeddings().requires_grad_(False)
-        for layer in (layers_of(encoder) or [])[:layers]:
-            layer.requires_grad_(False)
+    upper = {id(parameter) for layer in (layers_of(encoder) or [])[layers:] for parameter in layer.parameters()}
+    for name, parameter in encoder.named_parameters():
+        parameter.requires_grad_(not layers or id(parameter) in upper or "final" in name)
 
 
-def _save(
-    model: Any, tokenizer: Any, backbone: Backbone, manifest: dict[str, Any], made: Path, out: Path
-) -> dict[str, Any]:
+def _save(model: Any, tokenizer: Any, manifest: dict[str, Any], made: Path, out: Path) -> dict[str, Any]:
     shutil.rmtree(made, ignore_errors=True)
     made.mkdir(mode=0o700)
     # A mark in config.json: whoever copies the weights without the manifest cannot forget what they have read.
@@ -322,30 +320,30 @@ def _save(
     tokenizer.save_pretrained(made)
     manifest = manifest | {"weights_sha256": sha256(made / WEIGHTS)}
     write_json(manifest, made / "manifest.json")
-    (made / "README.md").write_text(_readme(backbone, manifest), encoding="utf-8")
+    (made / "README.md").write_text(_readme(manifest), encoding="utf-8")
     made.rename(out)
     return manifest
 
 
-def choice(backbone: Backbone, folder: str) -> str:
-    """The words that choose an adapted backbone, with the settings of the one that it was adapted from."""
-    plain = Backbone(name="local", source="folder", path=folder)
+def _use(backbone: Backbone) -> str:
+    """The words that choose the backbone once it is adapted, with those settings that suit it still."""
+    plain = Backbone(name="local", source="folder", path="FOLDER")
     changed = [key for key in KEPT if getattr(backbone, key) != getattr(plain, key)]
     values = [f"backbone.{key}={str(getattr(backbone, key)).lower()}" for key in changed]
-    return " ".join(["backbone=local", f"backbone.path={folder}", f"backbone.name={backbone.name}_adapted", *values])
+    return " ".join(["backbone=local", "backbone.path=FOLDER", f"backbone.name={backbone.name}_adapted", *values])
 
 
-def _readme(backbone: Backbone, manifest: dict[str, Any]) -> str:
-    loss = manifest["loss"]
+def _readme(manifest: dict[str, Any]) -> str:
+    name, loss = manifest["backbone"]["name"], manifest["loss"]
     return "\n".join(
         [
-            f"# {backbone.name}, adapted",
+            f"# {name}, adapted",
             "",
-            f"The backbone *{backbone.name}* after it has read {manifest['sessions']['read']} sessions, "
+            f"The backbone *{name}* after it has read {manifest['sessions']['read']} sessions, "
             f"{len(loss) - 1} times (masked tokens). On {manifest['sessions']['kept_aside']} sessions of other groups "
             f"its loss per masked token was {loss[0]:.2f} before and {loss[-1]:.2f} afterwards.",
             "",
-            f"Use: `threers train {choice(backbone, 'FOLDER')}`",
+            f"Use: `threers train {manifest['use']}`",
             "",
             "It has read confidential transcripts, may complete phrases from them, and holds a hash of each: keep this "
             "folder under the same protection as the transcripts. No tagger that starts from it is to be tested on "

@@ -59,6 +59,7 @@ def model_card(name: str, manifest: dict[str, Any], codebook: Codebook, corpus: 
         "## Made with",
         f"- backbone {manifest['backbone']['name']}, chunks of {manifest['backbone']['chunk_tokens']} tokens, "
         f"look-ahead {'on' if manifest['backbone']['lookahead'] else 'off'}",
+        *_adapted(manifest.get("adaptation")),
         f"- {manifest['hardware']['device']}, {manifest['hardware']['precision']}; seed {manifest['training']['seed']}",
         f"- corpus SHA-256 {manifest['corpus']}",
         f"- {', '.join(f'{package} {version}' for package, version in manifest['versions'].items())}",
@@ -75,6 +76,17 @@ def _learnt_as(found: dict[str, Any]) -> list[str]:
     return [
         f"- coders coded {utterances} and {found['segments']} segments of {found['minutes']:g} minutes (in "
         f"{found['tallied']} they counted the codes): which utterance of a segment bears a code, it had to find out"
+    ]
+
+
+def _adapted(found: dict[str, Any] | None) -> list[str]:
+    """Said only where the backbone has read transcripts before."""
+    if found is None:
+        return []
+    known = f"; it had read {found['known_aside']} of the sessions kept aside, too" if found["known_aside"] else ""
+    return [
+        f"- the backbone was adapted to {found['sessions']} sessions, coded or not (loss per masked token on others "
+        f"{found['loss'][0]:.2f} before, {found['loss'][-1]:.2f} afterwards){known}"
     ]
 
 

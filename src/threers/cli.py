@@ -15,6 +15,7 @@ from typing import Any
 
 VERBS = {
     "import": "read transcripts and codings into a corpus",
+    "adapt": "let a backbone read transcripts, coded or not, before a tagger is trained from it",
     "train": "train a tagger on a corpus",
     "evaluate": "cross-validate on patients the tagger never saw, and compare it with the coders",
     "score": "tag transcripts or a corpus with a tagger",
@@ -137,6 +138,7 @@ def _jobs() -> dict[str, tuple[Callable[[Any], Any], Any]]:
 
     return {
         "import": (_import, jobs.ImportRun),
+        "adapt": (_adapt, jobs.AdaptRun),
         "train": (_train, jobs.TrainRun),
         "evaluate": (_evaluate, jobs.EvaluateRun),
         "score": (_score, jobs.ScoreRun),
@@ -160,6 +162,12 @@ def _import(run: Any) -> None:
         screen.show_speakers(error.speakers)
         raise
     screen.show_import(corpus, run.corpus)
+
+
+def _adapt(run: Any) -> None:
+    from threers import runs, screen
+
+    screen.show_adaptation(runs.adapt(run), run.out)
 
 
 def _train(run: Any) -> None:

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from threers import agreement
-from threers.corpus import Corpus
+from threers.backbones import adapted, locate
+from threers.corpus import Corpus, session_hashes
 from threers.errors import LeakError
 from threers.jobs import AgreeRun
 from threers.report import agreement_report, write_report
+from threers.settings import Backbone
 
 
 def require_unseen(corpus: Corpus, scores: pd.DataFrame, manifest: Mapping[str, Any], where: str) -> None:
     """Raise LeakError where a tagger would be compared on sessions of groups that it learnt from."""
     group = corpus.sessions.set_index("session_id")["group_id"]
     learnt = set(group.reindex(manifest.get("learnt_from", [])).dropna())
+    learnt |= groups_with(corpus, manifest.get("tagger_learnt_from", []))  # sessions that were not scored, too
     seen = [session for session in scores["session_id"].unique() if group[session] in learnt]
     if seen:
         sessions = scores["session_id"].nunique()
@@ -26,6 +29,29 @@ def require_unseen(corpus: Corpus, scores: pd.DataFrame, manifest: Mapping[str, 
             f"scores {where}: {len(seen)} of {sessions} sessions belong to groups that the tagger learnt from, "
             "so the agreement would be too good; score other patients, or use threers evaluate"
         )
+
+
+def require_unread(corpus: Corpus, coded: Corpus, backbone: Backbone) -> None:
+    """Raise LeakError where the backbone of a cross-validation was adapted to sessions of groups to be tested."""
+    read = adapted(locate(backbone))
+    if read is None:
+        return
+    known = coded.sessions["group_id"].isin(groups_with(corpus, read["session_hashes"]))
+    if known.any():
+        raise LeakError(
+            f"backbone {backbone.name}: it was adapted to sessions of groups to which {known.sum()} of {len(known)} "
+            "coded sessions belong, so the agreement would be too good; take the backbone that it was made of, and "
+            f"training.adapt_epochs={len(read['loss']) - 1}, which adapts it in each fold without the groups tested"
+        )
+
+
+def groups_with(corpus: Corpus, hashes: Collection[str]) -> set[str]:
+    """The groups of a corpus that have a session with one of these hashes, see `corpus.session_hashes`."""
+    if not hashes:
+        return set()
+    wanted = set(hashes)
+    sessions = [session for session, own in session_hashes(corpus.utterances).items() if own in wanted]
+    return set(corpus.sessions["group_id"][corpus.sessions["session_id"].isin(sessions)])
 
 
 def compare(

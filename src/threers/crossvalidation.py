@@ -42,10 +42,12 @@ SHARES = (0.25, 0.5, 0.75)
 class CrossValidation:
     """What every fold is given; `fold_of`: fold by session_id, see `splits.grouped_folds`; `folder`: what is written.
 
-    `workers`: folds that are trained side by side, each with its share of the threads.
+    `whole`: the corpus with its uncoded sessions, to some of which a backbone may be adapted. `workers`: folds that are
+    trained side by side, each with its share of the threads.
     """
 
     coded: Corpus
+    whole: Corpus
     fold_of: pd.Series
     backbone: Backbone
     training: Training
@@ -209,7 +211,19 @@ def _sides(of: CrossValidation, fold: int) -> tuple[Corpus, Corpus]:
 
 
 def _learn_and_score(of: CrossValidation, learn: Corpus, test: Corpus, work: Path) -> tuple[Tagger, pd.DataFrame]:
+    if of.training.adapt_epochs:
+        learn = _with_uncoded(of, learn, test)
     tagger = fit(learn, of.backbone, of.training, work=work)
     hardware = choose(of.training.device, reduced=tagger.keeps_tags)
     tagger.lower(hardware)
     return tagger, score_sessions(tagger, test.utterances, hardware)
+
+
+def _with_uncoded(of: CrossValidation, learn: Corpus, test: Corpus) -> Corpus:
+    """The sessions to learn from, and those that nobody coded, of all groups but those tested."""
+    sessions = of.whole.sessions
+    coded, tested = of.coded.sessions["session_id"], test.sessions
+    uncoded = ~sessions["session_id"].isin(coded) & ~sessions["group_id"].isin(tested["group_id"])
+    ids = [*learn.sessions["session_id"], *sessions["session_id"][uncoded]]
+    require_disjoint(sessions, ids, tested["session_id"])
+    return of.whole.select(ids)

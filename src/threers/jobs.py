@@ -47,6 +47,42 @@ class ImportRun:
 
 
 @dataclass(kw_only=True, frozen=True)
+class AdaptRun:
+    """`threers adapt`: a backbone reads the transcripts of a corpus, before any tagger is trained."""
+
+    corpus: str
+    out: str
+    backbone: Backbone
+    epochs: int = 3
+    """How often the sessions are gone through; a backbone without a head for it goes through them once more."""
+    batch_tokens: int = 1024
+    """Tokens per optimiser step, padding not counted."""
+    validation_share: float = 0.1
+    """Share of the corpus, in whole groups, that is not read, and on which the loss is measured."""
+    seed: int = 1
+    """Draws what is kept aside, what is masked and the order of the batches."""
+    device: str = "auto"
+    precision: str = "auto"
+    """What training computes in: `auto` takes what the device is fast with."""
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        require_given("corpus", self.corpus)
+        require_given("out", self.out)
+        require(self.epochs >= 1, "epochs", self.epochs, "at least 1")
+        require(self.batch_tokens >= 64, "batch_tokens", self.batch_tokens, "at least 64")
+        require(0 < self.validation_share < 0.5, "validation_share", self.validation_share, "between 0 and 0.5")
+        require_one_of("device", self.device, DEVICES)
+        require_one_of("precision", self.precision, PRECISIONS)
+
+    @property
+    def training(self) -> Training:
+        """The same as a training that adapts its backbone first."""
+        same = ("batch_tokens", "validation_share", "seed", "device", "precision")
+        return Training(adapt_epochs=self.epochs, **{key: getattr(self, key) for key in same})
+
+
+@dataclass(kw_only=True, frozen=True)
 class TrainRun:
     """`threers train`: corpus to tagger."""
 

@@ -53,6 +53,13 @@ KINDS = (
         ("checkpoints", "tagger", "replaced"),
     ),
     Kind(
+        "unfinished adaptation",
+        "run.json",
+        frozenset({"corpus", "backbone", "adaptation"}),
+        ("run.json",),
+        ("checkpoints", "backbone", "replaced"),
+    ),
+    Kind(
         "scores",
         "run.json",
         frozenset({"tagger", "source", "precision", "shard_sessions"}),
@@ -75,6 +82,12 @@ KINDS = (
         "manifest.json",
         frozenset({"codebook_sha256", "chunks", "lexical_share"}),
         ("*.json", "*.safetensors", "vocab.txt", "merges.txt", "codebook.yaml", "README.md"),
+    ),
+    Kind(
+        "adapted backbone",
+        "manifest.json",
+        frozenset({"session_hashes", "weights_sha256", "new_head"}),
+        ("*.json", "*.safetensors", "vocab.txt", "merges.txt", "README.md"),
     ),
     Kind("corpus", "manifest.json", frozenset({"counts", "hashes", "versions"}), _CORPUS),
 )
@@ -126,6 +139,12 @@ def delete(found: list[Found]) -> None:
                 if any(fnmatch(name, pattern) for pattern in PASSING):
                     (Path(folder) / name).unlink(missing_ok=True)
             os.rmdir(folder)
+
+
+def kind_of(folder: Path) -> str:
+    """What a folder is, if threers made it; empty otherwise."""
+    kind = _kind(folder)
+    return kind.name if kind else ""
 
 
 def _made(folder: Path) -> list[Found]:
@@ -186,7 +205,7 @@ def _beside(path: Path) -> list[Found]:
     """Hidden folders with the name of `path`: a training that can go on, a corpus that was being written."""
     found = []
     training = path.with_name(f".{path.name}.training")
-    if training.is_dir() and (kind := _kind(training)) and kind.name == "unfinished training":
+    if training.is_dir() and (kind := _kind(training)) and kind.name.startswith("unfinished"):
         found += _made(training)
     # As tempfile.mkdtemp calls them in Corpus.save.
     made = re.compile(rf"\.{re.escape(path.name)}\.[a-z0-9_]{{8}}")

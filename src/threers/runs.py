@@ -14,16 +14,27 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from threers.codebook import Codebook
-from threers.comparison import compare, require_unseen
-from threers.corpus import Corpus, coded_sessions, grouped_folds, table_hash
+from threers.comparison import compare, require_unread, require_unseen
+from threers.corpus import Corpus, coded_sessions, grouped_folds, grouped_split, table_hash
 from threers.doctor import versions
 from threers.errors import InputError, OutputExistsError
 from threers.folders import begun, owned, same_run
 from threers.formats import import_files, read_two_tables
 from threers.formats.privacy import find_identifiers, read_names, summarise
-from threers.jobs import AgreeRun, EvaluateRun, ExportRun, ImportRun, PurgeRun, ReportRun, SampleRun, ScoreRun, TrainRun
+from threers.jobs import (
+    AdaptRun,
+    AgreeRun,
+    EvaluateRun,
+    ExportRun,
+    ImportRun,
+    PurgeRun,
+    ReportRun,
+    SampleRun,
+    ScoreRun,
+    TrainRun,
+)
 from threers.prevalence import prevalence
-from threers.purge import Found, delete, find
+from threers.purge import Found, delete, find, kind_of
 from threers.report import Batch, write_pages
 from threers.sampling import doubt_of_sessions, draw, uncoded_sessions, write_sheets
 from threers.score_checks import check_scores
@@ -65,6 +76,34 @@ def import_corpus(run: ImportRun) -> Corpus:
     return corpus
 
 
+def adapt(run: AdaptRun) -> dict[str, Any]:
+    """A backbone to a folder with one that has read the transcripts of a corpus, coded or not; a run that was cut off
+    goes on from its last epoch. Returns the manifest.
+    """
+    from threers import adaptation
+    from threers.backbones import locate
+
+    out = Path(run.out).expanduser()
+    if out.exists() and not run.overwrite:
+        raise OutputExistsError(f"out={out}: exists already; name another folder or say overwrite=true")
+    if out.exists() and kind_of(out) != "adapted backbone":
+        raise OutputExistsError(f"out={out}: holds something else than an adapted backbone; name another folder")
+    corpus, training = Corpus.load(run.corpus), run.training
+    locate(run.backbone)  # before anything is written
+    read, aside = grouped_split(corpus, training.validation_share, training.seed)
+    work = out.with_name(f".{out.name}.training")
+    settings = {"backbone": asdict(run.backbone), "adaptation": asdict(training)}
+    identity = {"corpus": corpus.hash, "versions": versions(), **settings}
+    again = run.overwrite or not same_run(work, identity)
+    with owned(work, identity, "unfinished adaptation", overwrite=again):
+        made = work / "backbone"
+        shutil.rmtree(made, ignore_errors=True)  # of a run that was cut off at its very end
+        sides = corpus.select(read), corpus.select(aside)
+        manifest = adaptation.adapt(*sides, run.backbone, training, made, work / "checkpoints")
+    _hand_over(made, out, work)
+    return manifest
+
+
 def train(run: TrainRun) -> Path:
     """A corpus to a tagger folder; a run that was cut off goes on from its last epoch. Returns the folder.
 
@@ -100,10 +139,7 @@ def train(run: TrainRun) -> Path:
         tagger.save(made)
         card = model_card(out.name, tagger.manifest, tagger.codebook, corpus)
         (made / "README.md").write_text(card, encoding="utf-8")
-    if out.exists():
-        out.rename(work / "replaced")
-    made.rename(out)
-    shutil.rmtree(work)
+    _hand_over(made, out, work)
     return out
 
 
@@ -118,13 +154,14 @@ def evaluate(run: EvaluateRun) -> pd.DataFrame:
     corpus, out = Corpus.load(run.corpus), Path(run.out).expanduser()
     _require_learnable(corpus, run.backbone, run.training)
     coded = coded_sessions(corpus)
+    require_unread(corpus, coded, run.backbone)
     fold_of = grouped_folds(coded, run.folds, run.seed)
     settings = {"backbone": asdict(run.backbone), "training": asdict(run.training)}
     identity = _identity(corpus, folds=run.folds, seed=run.seed, **settings)
     name = f"model:{run.backbone.name}"
     with owned(out, identity, "out", run.overwrite):
         parts = out / "folds"
-        of = folds.CrossValidation(coded, fold_of, run.backbone, run.training, parts, run.seed, run.workers)
+        of = folds.CrossValidation(coded, corpus, fold_of, run.backbone, run.training, parts, run.seed, run.workers)
         folds.run_folds(of)
         scores = folds.out_of_fold(coded, parts, run.folds)
         write_parquet(scores, out / "scores" / "utterances" / "part-00000.parquet")
@@ -243,6 +280,7 @@ def _finish_scores(
         "codebook": tagger.codebook.name,
         "codebook_sha256": tagger.codebook.hash,
         "decisions": tagger.decisions.to_dict(),
+        "tagger_learnt_from": tagger.manifest.get("learnt_from", []),
         "repair_segments": run.repair_segments,
         "engine": asdict(run.engine),
         "versions": versions(),
@@ -342,6 +380,14 @@ def purge(run: PurgeRun) -> list[Found]:
     if run.confirm:
         delete(found)
     return found
+
+
+def _hand_over(made: Path, out: Path, work: Path) -> None:
+    """Put a finished folder in its place, and clear the folder in which it was made."""
+    if out.exists():
+        out.rename(work / "replaced")
+    made.rename(out)
+    shutil.rmtree(work)
 
 
 def _require_learnable(corpus: Corpus, backbone: Backbone, training: Training) -> None:

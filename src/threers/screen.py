@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +168,15 @@ def show_abstention(found: dict[str, Any]) -> None:
 
 def _percent(share: float | None) -> str:
     return "–" if share is None else f"{share:.1%}"  # noqa: RUF001 an en dash, as tables have it
+
+
+def show_adaptation(manifest: Mapping[str, Any], out: str) -> None:
+    """What an adapted backbone has read, whether that helped it on other groups, and how it is used."""
+    console, loss = Console(soft_wrap=True, highlight=False, markup=False), manifest["loss"]
+    console.print(f"{manifest['sessions']['read']} sessions read, {len(loss) - 1} times: {out}")
+    aside = f"{manifest['sessions']['kept_aside']} sessions of other groups"
+    console.print(f"loss per masked token on {aside}: {loss[0]:.3f} before, {loss[-1]:.3f} afterwards")
+    console.print(f"to train from it: {manifest['use'].replace('FOLDER', out)}")
 
 
 def show_purge(found: Sequence[Found], deleted: bool) -> None:

@@ -13,7 +13,20 @@ import yaml
 from tests.conftest import make_corpus
 from threers.corpus import Corpus
 
-VERBS = ("import", "train", "evaluate", "score", "export", "agree", "sample", "report", "purge", "doctor", "demo")
+VERBS = (
+    "import",
+    "adapt",
+    "train",
+    "evaluate",
+    "score",
+    "export",
+    "agree",
+    "sample",
+    "report",
+    "purge",
+    "doctor",
+    "demo",
+)
 THREERS = [sys.executable, "-m", "threers.cli"]
 
 

@@ -130,17 +130,19 @@ def _run(words: list[str], folder: Path) -> tuple[int, str]:
 def _in_little_time(words: list[str], backbone: Path, codebook: Path) -> list[str]:
     """The same command with a tiny backbone, one epoch, few resamples and few codes."""
     verb = words[1]
+    tiny = [
+        "backbone=local",
+        f"backbone.path={backbone}",
+        "backbone.chunk_tokens=64",
+        "backbone.overlap_tokens=16",
+    ]
     words = [f"codebook={codebook}" if word == "codebook=3rs-2015" else word for word in words]
     if verb in ("train", "evaluate"):
         words = [word for word in words if not word.startswith(("backbone", "training"))]
-        words += [
-            "backbone=local",
-            f"backbone.path={backbone}",
-            "backbone.chunk_tokens=64",
-            "backbone.overlap_tokens=16",
-        ]
-        words += ["training=quick", "training.epochs=1", "training.validation_share=0.3", "training.device=cpu"]
+        words += [*tiny, "training=quick", "training.epochs=1", "training.validation_share=0.3", "training.device=cpu"]
         words += ["training.precision=float32", "training.lexical_share=0", "training.pretrained_share=0"]
+    if verb == "adapt":
+        words += [*tiny, "epochs=1", "device=cpu", "precision=float32"]
     if verb in ("evaluate", "agree") and "--help" not in words:
         words.append("resamples=100")
     if verb == "evaluate":

@@ -101,6 +101,7 @@ def whole_way(lab: Lab, backbone: Path) -> None:
     for name, number in (("corpus", 0), ("other", 1)):
         done(lab, "import", f"source=source/{FILE}-coded{number}.csv", f"corpus={name}", *long, "names=names.txt")
     done(lab, "import", f"source=source/{FILE}-new-*.txt", "corpus=new", "codebook=annomi", ROLES)
+    done(lab, "adapt", "corpus=corpus", "out=adapted", *local(backbone)[:4], "epochs=1", *CPU)
     done(lab, "evaluate", "corpus=corpus", "out=evaluation", "folds=2", *QUICK, *local(backbone))
     done(lab, "train", "corpus=corpus", "tagger=tagger", "calibration=evaluation", *local(backbone))
     done(lab, "score", "tagger=tagger", "source=other", "out=scores", "engine.shard_sessions=2", *CPU)
@@ -145,6 +146,10 @@ def failures(lab: Lab, backbone: Path) -> None:
     assert "ValueError: a fault in threers" in said.err
     cut = "cut.training/checkpoints/checkpoint-*/trainer_state.json"
     assert lab.threers(*train, "tagger=cut", "training.epochs=50", kill_when=f".{cut}").status == -9
+    adapt = ["adapt", "corpus=corpus", *local(backbone)[:4], "epochs=50", *CPU]
+    fails(lab, *adapt, "out=tagger", "overwrite=true")
+    assert lab.threers(*adapt, "out=half", kill_when=f".{cut.replace('cut', 'half')}").status == -9
+    fails(lab, "evaluate", "corpus=corpus", "out=f", "folds=2", *local(Path("adapted")))
 
 
 def fails(lab: Lab, *words) -> None:
@@ -196,7 +201,7 @@ def test_speakers_and_patients_stand_only_where_they_are_needed(lab):
 
 
 def test_a_tagger_an_evaluation_and_an_agreement_name_no_file(lab):
-    for folder in ("tagger", "evaluation", "agreement", ".cut.training"):
+    for folder in ("adapted", ".half.training", "tagger", "evaluation", "agreement", ".cut.training"):
         assert (lab.folder / folder).is_dir()
         assert not found(FILE, lab.folder / folder)
 
@@ -232,6 +237,8 @@ def test_purge_knows_every_folder_that_a_verb_wrote(lab, tmp_path):
             "corpus",
             "other",
             "new",
+            "adapted",
+            "half",
             "tagger",
             "cut",
             "evaluation",
@@ -245,6 +252,8 @@ def test_purge_knows_every_folder_that_a_verb_wrote(lab, tmp_path):
     ]
     assert set(kinds) == {
         "corpus",
+        "adapted backbone",
+        "unfinished adaptation",
         "tagger",
         "unfinished training",
         "evaluation",

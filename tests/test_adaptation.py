@@ -9,12 +9,13 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from tests.conftest import local_backbone, make_backbone, make_corpus
-from threers import adaptation, comparison, runs
-from threers.adaptation import NOT_MASKED, _Text, adapt, masked_loss
+from threers import adaptation, comparison, masking, runs
+from threers.adaptation import adapt
 from threers.backbones import adapted, load_encoder, load_masked, load_tokenizer
 from threers.corpus import session_hashes
 from threers.errors import InputError, LeakError, OutputExistsError
 from threers.jobs import AdaptRun, AgreeRun, EvaluateRun, PurgeRun, ScoreRun, TrainRun
+from threers.masking import NOT_MASKED, MaskedText, masked_loss
 from threers.settings import Engine, Training
 from threers.training import fit
 
@@ -72,7 +73,7 @@ def test_a_backbone_reads_better_what_others_said_in_the_same_lab(kind, tmp_path
 
 def test_about_fifteen_in_a_hundred_tokens_are_masked_and_no_role_marker(tiny_folder):
     tokenizer = load_tokenizer(tiny_folder)
-    text = _Text(make_corpus(12), tokenizer, local_backbone(tiny_folder))
+    text = MaskedText(make_corpus(12), tokenizer, local_backbone(tiny_folder))
     chunks = [c for n, session in enumerate(text.sessions) for c in text.chunker.for_scoring(session, n)]
     torch.manual_seed(0)
     batch = text.mask(chunks)
@@ -90,7 +91,7 @@ def test_the_loss_is_that_of_the_whole_head_on_the_masked_tokens(tiny_folder):
     torch.manual_seed(0)
     model, tokenizer, _ = load_masked(tiny_folder)
     model.eval()
-    text = _Text(make_corpus(2), tokenizer, local_backbone(tiny_folder))
+    text = MaskedText(make_corpus(2), tokenizer, local_backbone(tiny_folder))
     batch = text.mask(text.chunker.for_scoring(text.sessions[0]))
     logits = model(batch["input_ids"], attention_mask=batch["attention_mask"]).logits
     whole = cross_entropy(logits.transpose(1, 2), batch["labels"], ignore_index=NOT_MASKED)
@@ -100,13 +101,13 @@ def test_the_loss_is_that_of_the_whole_head_on_the_masked_tokens(tiny_folder):
 
 
 def test_a_new_head_learns_alone_first(tiny_folder, tmp_path, monkeypatch):
-    plain, seen, real = load_encoder(tiny_folder)[0].state_dict(), [], adaptation._Held.loss
+    plain, seen, real = load_encoder(tiny_folder)[0].state_dict(), [], masking.HeldAside.loss
 
     def look(self, model):
         seen.append({name: tensor.clone() for name, tensor in model.base_model.state_dict().items()})
         return real(self, model)
 
-    monkeypatch.setattr(adaptation._Held, "loss", look)
+    monkeypatch.setattr(masking.HeldAside, "loss", look)
     adapt_to(tiny_folder, tmp_path, ("g0", "g1"), epochs=1)
     before, after = seen
     assert all(torch.equal(tensor, plain[name]) for name, tensor in before.items())
@@ -145,10 +146,18 @@ def test_an_adaptation_that_was_cut_off_goes_on_to_the_same_end(at, tiny_folder,
 
 
 def test_a_loss_that_is_no_number_stops_it(tiny_folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(adaptation, "cross_entropy", lambda *_, **__: torch.tensor(float("nan"), requires_grad=True))
+    monkeypatch.setattr(masking, "cross_entropy", lambda *_, **__: torch.tensor(float("nan"), requires_grad=True))
     with pytest.raises(InputError, match="the adaptation diverged"):
         adapt_to(tiny_folder, tmp_path, ("g0", "g1"))
     assert not (tmp_path / "made").exists()
+
+
+def test_an_adaptation_that_does_harm_is_said(tiny_folder, tmp_path, caplog):
+    made = adapt_to(tiny_folder, tmp_path, ("g0", "g1"), epochs=2, learning_rate=0.9)
+    loss = adapted(made)["loss"]
+    assert loss[-1] > loss[0]
+    assert "not lower than before" in caplog.text
+    assert "backbone.learning_rate=0.45" in caplog.text
 
 
 def test_a_backbone_that_cannot_be_adapted_is_named(tiny_folder, tmp_path):

@@ -53,6 +53,7 @@ LAYERS = [
         "learner",
         "batches",
         "checkpoints",
+        "masking",
         "adaptation",
         "epochs",
         "precision",

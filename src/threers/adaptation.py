@@ -1,14 +1,12 @@
 """Going on with a backbone's pre-training on a lab's own transcripts, coded or not, before it learns codes. Layer 3.
 
-After Gururangan et al. 2020, "Don't stop pretraining". Tokens are masked as by Devlin et al. 2019, "BERT": of 15 % of
-them eight in ten are hidden, one is another token and one stays, and the backbone says which they were. It reads whole
-chunks, as the tagger will; role markers, which would be too easy to guess, are never masked.
+After Gururangan et al. 2020, "Don't stop pretraining": tokens are masked, and the backbone says which they were. It reads
+whole chunks, as the tagger will.
 """
 
 from __future__ import annotations
 
 import logging
-import math
 import shutil
 import sys
 from collections.abc import Sequence
@@ -22,31 +20,25 @@ import pandas as pd
 import torch
 from rich.console import Console
 from rich.progress import Progress
-from torch.nn.functional import cross_entropy
 from torch.optim.lr_scheduler import LambdaLR
-from transformers import DataCollatorForLanguageModeling, Trainer, TrainerCallback
+from transformers import Trainer, TrainerCallback
 
 from threers import ranks
 from threers.backbones import ADAPTED, WEIGHTS, adapted, keep_lower_layers, layers_of, load_masked, locate, sha256
 from threers.batches import EpochBatches, Examples
 from threers.checkpoints import arguments, go_on, note_hashes
-from threers.chunks import Chunk, Chunker, tokenise
 from threers.corpus import Corpus, require_disjoint, session_hashes
 from threers.doctor import versions
 from threers.errors import InputError
 from threers.hardware import Hardware, choose
+from threers.masking import HeldAside, MaskedText, masked_loss
 from threers.network import check_fit
 from threers.processes import is_worker
 from threers.scores import write_json
 from threers.settings import Backbone, Training
-from threers.tagger import special_tokens
 
 logger = logging.getLogger(__name__)
 
-#: Share of the tokens that are masked.
-MASKED = 0.15
-#: Label of a token that is not to be guessed, as transformers has it.
-NOT_MASKED = -100
 #: Settings of a training that an adaptation depends on.
 SETTINGS = ("adapt_epochs", "batch_tokens", "head_learning_rate", "weight_decay", "warmup", "seed")
 
@@ -86,15 +78,21 @@ def adapt(read: Corpus, aside: Corpus, backbone: Backbone, training: Training, o
     model, tokenizer, new_head = load_masked(source)
     keep_lower_layers(model.base_model, backbone.layers)
     check_fit(model.config, tokenizer, backbone)
-    text = _Text(read, tokenizer, backbone)
+    text = MaskedText(read, tokenizer, backbone)
     every = [np.ones((len(session.utterances), 1)) for session in text.sessions]
     batches = EpochBatches(Examples(text.sessions, [], [], every), text.chunker, training.batch_tokens, training.seed)
-    epochs = _Epochs(batches, _Held(_Text(aside, tokenizer, backbone), hardware), new_head, work)
+    epochs = _Epochs(batches, HeldAside(MaskedText(aside, tokenizer, backbone), hardware), new_head, work)
     logger.info(
         "adapting the backbone to %d sessions, coded or not, on %s in %s (%s)",
         *(len(text.sessions), hardware.device, hardware.precision, hardware.reason),
     )
     _train(model, text, epochs, backbone, training, hardware)
+    if epochs.losses[-1] >= epochs.losses[0]:
+        logger.warning(
+            "the loss on others is not lower than before, so what was read does not help there; try "
+            "backbone.learning_rate=%g, fewer epochs, or the backbone as it was",
+            backbone.learning_rate / 2,
+        )
     manifest = {
         "kind": "adapted backbone",
         "backbone": asdict(backbone),
@@ -130,87 +128,6 @@ def adapted_for(corpus: Corpus, held_ids: Sequence[str], backbone: Backbone, tra
     return made
 
 
-class _Text:
-    """The sessions of a corpus as a backbone reads them, and their masking."""
-
-    def __init__(self, corpus: Corpus, tokenizer: Any, backbone: Backbone) -> None:
-        if tokenizer.mask_token is None:
-            raise InputError(
-                f"backbone {backbone.name}: its tokenizer has no token for what is masked, so it cannot be adapted; "
-                "train without, or take another backbone"
-            )
-        before, after = special_tokens(tokenizer)
-        sizes = (backbone.chunk_tokens, backbone.overlap_tokens)
-        self.chunker = Chunker(
-            chunk_tokens=sizes[0], overlap_tokens=sizes[1], lookahead=True, before=before, after=after
-        )
-        self.sessions = tokenise(corpus.utterances, tokenizer)
-        self._mask = DataCollatorForLanguageModeling(tokenizer, mlm_probability=MASKED)
-
-    def mask(self, chunks: Sequence[Chunk]) -> dict[str, torch.Tensor]:
-        """One batch: input_ids, attention_mask and labels (NOT_MASKED where nothing is to be guessed), each
-        (n_chunks, length).
-        """
-        return dict(self._mask([self._example(chunk) for chunk in chunks]))
-
-    def _example(self, chunk: Chunk) -> dict[str, list[int]]:
-        fixed = np.ones(len(chunk.tokens), dtype=int)
-        for number, first, end in chunk.pieces:
-            fixed[first + len(self.sessions[chunk.session].markers[number]) : end] = 0
-        return {
-            "input_ids": chunk.tokens.tolist(),
-            "attention_mask": [1] * len(fixed),
-            "special_tokens_mask": fixed.tolist(),
-        }
-
-
-class _Held:
-    """Sessions kept aside, masked once and for all."""
-
-    def __init__(self, text: _Text, hardware: Hardware) -> None:
-        rng = np.random.default_rng(0)
-        chunks = [c for n, session in enumerate(text.sessions) for c in text.chunker.for_training(session, n, rng)]
-        rows = max(1, hardware.batch_tokens // text.chunker.chunk_tokens)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            self.batches = [text.mask(chunks[start : start + rows]) for start in range(0, len(chunks), rows)]
-        self.hardware = hardware
-
-    def loss(self, model: Any) -> float:
-        """Mean loss per masked token, in nats. Raises InputError where it is no number."""
-        total, count = 0.0, 0
-        model.eval()
-        with torch.inference_mode(), self.hardware.autocast:
-            for batch in self.batches:
-                masked = int((batch["labels"] != NOT_MASKED).sum())
-                total += masked * float(masked_loss(model, **{k: t.to(model.device) for k, t in batch.items()}))
-                count += masked
-        model.train()
-        if not math.isfinite(total):
-            raise InputError("the adaptation diverged: the loss is not a number; set backbone.learning_rate to half")
-        return round(total / max(1, count), 4)
-
-
-def masked_loss(
-    model: Any, input_ids: torch.Tensor, attention_mask: torch.Tensor, labels: torch.Tensor
-) -> torch.Tensor:
-    """Mean cross-entropy of the masked tokens; all three (n_chunks, length)."""
-    masked = labels != NOT_MASKED
-
-    def pick(_: Any, __: Any, output: Any) -> Any:
-        # The head says of every token which of all words it was; only the masked ones matter, and the rest would take
-        # as long as the encoder does.
-        output.last_hidden_state = output.last_hidden_state[masked][None]
-        return output
-
-    hook = model.base_model.register_forward_hook(pick)
-    try:
-        logits = model(input_ids=input_ids, attention_mask=attention_mask).logits[0]
-    finally:
-        hook.remove()
-    return cross_entropy(logits.float(), labels[masked], reduction="sum") / masked.sum().clamp(min=1)
-
-
 class _Trainer(Trainer):
     """Trainer asks for the loss in this way."""
 
@@ -221,7 +138,7 @@ class _Trainer(Trainer):
 class _Epochs(TrainerCallback):
     """Moves chunk borders, lets the encoder learn when its turn comes, and measures after each epoch."""
 
-    def __init__(self, batches: EpochBatches, held: _Held, new_head: bool, folder: Path) -> None:
+    def __init__(self, batches: EpochBatches, held: HeldAside, new_head: bool, folder: Path) -> None:
         self.batches, self.held, self.new_head, self.folder = batches, held, new_head, folder
         self.losses: list[float] = []
         self.bar = Progress(
@@ -265,7 +182,7 @@ class _Epochs(TrainerCallback):
 
 
 def _train(
-    model: Any, text: _Text, epochs: _Epochs, backbone: Backbone, training: Training, hardware: Hardware
+    model: Any, text: MaskedText, epochs: _Epochs, backbone: Backbone, training: Training, hardware: Hardware
 ) -> None:
     alone = len(epochs.batches) * epochs.new_head
     steps = alone + len(epochs.batches) * training.adapt_epochs
@@ -339,9 +256,9 @@ def _readme(manifest: dict[str, Any]) -> str:
         [
             f"# {name}, adapted",
             "",
-            f"The backbone *{name}* after it has read {manifest['sessions']['read']} sessions, "
-            f"{len(loss) - 1} times (masked tokens). On {manifest['sessions']['kept_aside']} sessions of other groups "
-            f"its loss per masked token was {loss[0]:.2f} before and {loss[-1]:.2f} afterwards.",
+            f"The backbone *{name}* after it has read {manifest['sessions']['read']} sessions "
+            f"(masked tokens, epochs {len(loss) - 1}). On {manifest['sessions']['kept_aside']} sessions of other "
+            f"groups its loss per masked token was {loss[0]:.2f} before and {loss[-1]:.2f} afterwards.",
             "",
             f"Use: `threers train {manifest['use']}`",
             "",

@@ -71,6 +71,7 @@ class AdaptRun:
         require_given("out", self.out)
         require(self.epochs >= 1, "epochs", self.epochs, "at least 1")
         require(self.batch_tokens >= 64, "batch_tokens", self.batch_tokens, "at least 64")
+        require(0 <= self.seed < 2**32, "seed", self.seed, "0 or more, below 2 ** 32")
         require(0 < self.validation_share < 0.5, "validation_share", self.validation_share, "between 0 and 0.5")
         require_one_of("device", self.device, DEVICES)
         require_one_of("precision", self.precision, PRECISIONS)

@@ -173,7 +173,7 @@ def _percent(share: float | None) -> str:
 def show_adaptation(manifest: Mapping[str, Any], out: str) -> None:
     """What an adapted backbone has read, whether that helped it on other groups, and how it is used."""
     console, loss = Console(soft_wrap=True, highlight=False, markup=False), manifest["loss"]
-    console.print(f"{manifest['sessions']['read']} sessions read, {len(loss) - 1} times: {out}")
+    console.print(f"{manifest['sessions']['read']} sessions read, epochs {len(loss) - 1}: {out}")
     aside = f"{manifest['sessions']['kept_aside']} sessions of other groups"
     console.print(f"loss per masked token on {aside}: {loss[0]:.3f} before, {loss[-1]:.3f} afterwards")
     console.print(f"to train from it: {manifest['use'].replace('FOLDER', out)}")

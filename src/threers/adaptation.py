@@ -1,7 +1,7 @@
 """Going on with a backbone's pre-training on a lab's own transcripts, coded or not, before it learns codes. Layer 3.
 
-After Gururangan et al. 2020, "Don't stop pretraining": tokens are masked, and the backbone says which they were. It reads
-whole chunks, as the tagger will.
+After Gururangan et al. 2020, "Don't stop pretraining": tokens are masked, and the backbone says which they were. It
+reads whole chunks, as the tagger will.
 """
 
 from __future__ import annotations
@@ -41,7 +41,6 @@ logger = logging.getLogger(__name__)
 
 #: Settings of a training that an adaptation depends on.
 SETTINGS = ("adapt_epochs", "batch_tokens", "head_learning_rate", "weight_decay", "warmup", "seed")
-
 #: Settings of a backbone that suit it as well after it was adapted.
 KEPT = ("chunk_tokens", "overlap_tokens", "lookahead", "frozen_layers", "read_layers", "learning_rate")
 

@@ -53,7 +53,7 @@ class AdaptRun:
     corpus: str
     out: str
     backbone: Backbone
-    epochs: int = 3
+    epochs: int = 1
     """How often the sessions are gone through; a backbone without a head for it goes through them once more."""
     batch_tokens: int = 1024
     """Tokens per optimiser step, padding not counted."""

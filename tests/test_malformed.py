@@ -11,7 +11,7 @@ import pytest
 from scripts.benchmarks import damage, malformed
 from tests.conftest import make_corpus
 from tests.scored import make_scored
-from threers.backbones import load_encoder
+from threers.backbones import load_encoder, sha256
 from threers.codebook import Codebook
 from threers.corpus import Corpus
 from threers.decisions import Decisions
@@ -24,6 +24,7 @@ from threers.journal import Entry, Journal, Tally
 from threers.scores import read_scores, scored_sessions, write_json, write_parquet
 from threers.streams import Source
 from threers.tagger import Tagger
+from threers.training import _last_checkpoint
 
 BOOK = Codebook.load("3rs-2015")
 
@@ -241,6 +242,19 @@ def test_a_checkpoint_is_damaged_when_any_of_its_files_is_another(tmp_path):
     assert is_damaged(checkpoint)
     (checkpoint / HASHES).write_text("[")
     assert is_damaged(checkpoint)
+
+
+def test_a_training_begins_anew_where_what_a_cut_off_one_left_is_damaged(tmp_path):
+    checkpoint = tmp_path / "checkpoint-3"
+    checkpoint.mkdir()
+    for name in ("model.safetensors", "trainer_state.json"):
+        (checkpoint / name).write_text("whole")
+    (tmp_path / "history.json").write_text("[]")
+    write_json({"history.json": sha256(tmp_path / "history.json")}, checkpoint / HASHES)
+    assert _last_checkpoint(tmp_path) == str(checkpoint)
+    (tmp_path / "history.json").write_text("[0]")
+    assert _last_checkpoint(tmp_path) is None
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_first_row_of_speech_is_not_shown_as_headers(tmp_path):

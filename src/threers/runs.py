@@ -140,7 +140,7 @@ def evaluate(run: EvaluateRun) -> pd.DataFrame:
             write_csv(curve, out / "curve.csv")
         return compare(
             coded,
-            [folds.together(parts, "floors", run.folds), codings],
+            [*(folds.fold_floors(parts, fold) for fold in range(run.folds)), codings],
             {name: scores.merge(folds.uncalibrated(parts, run.folds, corpus.codebook))},
             out,
             AgreeRun(

@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 
 from scripts.benchmarks import damage, malformed
+from scripts.benchmarks.commands import COMMANDS
+from scripts.benchmarks.shelf import SETTINGS
 from tests.conftest import make_corpus
 from tests.scored import make_scored
 from threers.backbones import load_encoder, sha256
@@ -35,11 +37,25 @@ def shelf(tmp_path_factory):
 
 
 def test_malformed_inputs_end_in_one_line_or_a_reject_and_nothing_is_lost(shelf):
-    found = list(malformed.runs(shelf, 95, 19))  # every command once
+    found = list(malformed.runs(shelf, 88, len(COMMANDS)))  # every command once
     assert [f"seed {run.seed}: {run.verb}, {run.kind}, {run.what}: {run.fault}" for run in found if run.fault] == []
     assert {run.outcome for run in found} <= {"refused", "reject", "legal"}
     assert sum(run.outcome == "refused" for run in found) > len(found) / 4
     assert malformed.digest(shelf.root) == shelf.state
+
+
+@pytest.mark.parametrize("name", ["scores-0.parquet", "floors-0.parquet", "tagger-0.json"])
+def test_damage_to_a_finished_fold_is_found_before_the_others_are_trained(shelf, name):
+    out = shelf.root / "half" / "evaluation"
+    given = [f"corpus={shelf.root / 'corpus'}", "backbone=local", f"backbone.path={shelf.root / 'backbone'}", *SETTINGS]
+    before = malformed.digest(shelf.root)
+    (out / "folds" / name).write_bytes(b"x")
+    status, said, _ = malformed.call(["evaluate", *given, "folds=2", "resamples=100", f"out={out}"])
+    assert status == 2 and f"{name}: not" in said
+    assert (out / "folds" / "training-1").is_dir()
+    after = malformed.digest(shelf.root)
+    shelf.restore({"half"})
+    assert {path for path in before if before[path] != after.get(path)} == {f"half/evaluation/folds/{name}"}
 
 
 @pytest.fixture
@@ -95,6 +111,9 @@ def test_groups_of_a_corpus_that_is_scored_are_checked_before_it_is(corpus):
     sessions = pd.read_parquet(corpus / "sessions.parquet")
     pd.concat([sessions, sessions.head(1)]).to_parquet(corpus / "sessions.parquet", index=False)
     with pytest.raises(InputError, match="a session stands twice"):
+        Source(corpus, Codebook.load("annomi")).groups()
+    sessions.head(1).to_parquet(corpus / "sessions.parquet", index=False)
+    with pytest.raises(InputError, match=r"sessions\.parquet: lacks 3 of the sessions of utterances\.parquet; import"):
         Source(corpus, Codebook.load("annomi")).groups()
 
 
@@ -183,6 +202,9 @@ def test_a_backbone_that_lacks_weights_or_has_other_sizes_is_refused(tiny_folder
     config = json.loads((tmp_path / "config.json").read_text())
     write_json(config | {"num_hidden_layers": 10**30}, tmp_path / "config.json")
     with pytest.raises(InputError, match="num_hidden_layers is 1000"):
+        load_encoder(tmp_path)
+    write_json(config | {"hidden_size": [[]]}, tmp_path / "config.json")
+    with pytest.raises(InputError, match=r"transformers cannot load it: .*hidden_size"):
         load_encoder(tmp_path)
 
 

@@ -106,8 +106,8 @@ def _require_names(words: list[str]) -> None:
         key = word.partition("=")[0]
         if not key.isidentifier() or not (resources.files("threers.configs") / key).is_dir():
             continue
-        given = OverridesParser.create().parse_override(word)
-        if not given.is_sweep_override() and not isinstance(given.value(), str):
+        given = OverridesParser.create().parse_overrides([word])[0]
+        if not given.is_sweep_override() and (not isinstance(given.value(), str) or "${" in word):
             raise SettingsError(f"{word}: no name of a choice; choose one of: {', '.join(shipped_names(key))}")
 
 

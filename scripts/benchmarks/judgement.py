@@ -71,8 +71,9 @@ def judge(
 
 
 ADVICE = re.compile(
-    r"delete it|move it|expected|again|restore|name |say |give |write|try|install|ask |choose|use |make |map |did you mean|correct|"
-    r"import|rename|change|leave|check|known|keys:|nothing was written|no such file|overwrite=true|should",
+    r"expected|again|restore|name |say |give |write|try|install|ask |choose|use |make |map |did you mean|correct|"
+    r"import|rename|change|leave|check|known|keys:|nothing was written|no such file|overwrite=true|should|"
+    r"delete it|move it",
     re.I,
 )
 

@@ -201,6 +201,12 @@ def test_names_are_escaped():
     assert not Page(found).open
 
 
+def test_attributes_of_a_drawing_are_escaped():
+    drawing = Drawing(1, 1, "title", "description")
+    drawing.add("text", 'a"><script>', "b", fill='"><script>')
+    assert "<script" not in drawing.svg("name")
+
+
 def test_without_a_model_its_parts_vanish_and_the_rest_stands():
     corpus = make_corpus(6)
     found = report(corpus, ())

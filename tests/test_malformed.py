@@ -16,9 +16,11 @@ from tests.scored import make_scored
 from threers.backbones import load_encoder, sha256
 from threers.codebook import Codebook
 from threers.corpus import Corpus
+from threers.crossvalidation import fold_floors
 from threers.decisions import Decisions
 from threers.epochs import HASHES, is_damaged
 from threers.errors import InputError, OutputExistsError, SettingsError
+from threers.floors import FLOORS
 from threers.folders import REPLACED, owned
 from threers.formats import import_files
 from threers.jobs import ReportRun
@@ -56,6 +58,15 @@ def test_damage_to_a_finished_fold_is_found_before_the_others_are_trained(shelf,
     after = malformed.digest(shelf.root)
     shelf.restore({"half"})
     assert {path for path in before if before[path] != after.get(path)} == {f"half/evaluation/folds/{name}"}
+
+
+@pytest.mark.parametrize("column", ["coder_id", "session_id"])
+def test_floors_of_nobody_are_refused(column, tmp_path):
+    write_parquet(make_corpus(2).codings.assign(coder_id=FLOORS[0]), tmp_path / "floors-0.parquet")
+    assert len(fold_floors(tmp_path, 0))
+    change(tmp_path / "floors-0.parquet", **{column: None})
+    with pytest.raises(InputError, match=r"floors-0\.parquet: a coding of no session, or by another than"):
+        fold_floors(tmp_path, 0)
 
 
 @pytest.fixture

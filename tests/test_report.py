@@ -144,6 +144,7 @@ def test_the_page_needs_nothing_from_elsewhere(html):
     assert not [tag for tag, _ in page.tags if tag in ("script", "img", "link", "iframe", "object")]
     assert not [value for value in page.attributes if "//" in value]
     assert "url(" not in html and "@import" not in html
+    assert "content=\"default-src 'none'; style-src 'unsafe-inline'\"" in html
     links = [attrs["href"] for tag, attrs in page.tags if tag == "a"]
     assert all(link.startswith("#") and link[1:] in page.ids for link in links)
 

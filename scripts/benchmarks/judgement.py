@@ -73,7 +73,7 @@ def judge(
 ADVICE = re.compile(
     r"expected|again|restore|name |say |give |write|try|install|ask |choose|use |make |map |did you mean|correct|"
     r"import|rename|change|leave|check|known|keys:|nothing was written|no such file|overwrite=true|should|"
-    r"delete it|move it",
+    r"delete it|move it|as in|shipped:",
     re.I,
 )
 

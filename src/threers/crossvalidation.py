@@ -153,7 +153,10 @@ def curve_name(share: float) -> str:
 def fold_floors(folder: Path, fold: int) -> pd.DataFrame:
     """The codings of the floors of one fold. Raises InputError where they are not there, or damaged."""
     file = folder / f"floors-{fold}.parquet"
-    return typed(read_parquet(file, ANEW, list(TABLES["codings"])), file, TABLES["codings"], ANEW)
+    found = typed(read_parquet(file, ANEW, list(TABLES["codings"])), file, TABLES["codings"], ANEW)
+    if not found["coder_id"].isin(FLOORS).all() or found["session_id"].isna().any():
+        raise InputError(f"{file}: a coding of no session, or by another than {', '.join(FLOORS)}; {ANEW}")
+    return found
 
 
 def fold_scores(folder: Path, fold: int, codebook: Codebook, what: str = "scores") -> pd.DataFrame:

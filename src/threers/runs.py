@@ -290,7 +290,9 @@ def export(run: ExportRun) -> tuple[list[Path], int]:
         scores, manifest = read_scores(run.scores, corpus.codebook)
         scores = scores[scores["session_id"].isin(corpus.sessions["session_id"])]
         if scores.empty:
-            raise InputError(f"scores {run.scores}: no session in common with corpus {run.corpus}")
+            raise InputError(
+                f"scores {run.scores}: no session in common with corpus {run.corpus}; name the corpus that was scored"
+            )
         corpus = corpus.select(scores["session_id"].unique())
         codings = [table[table["session_id"].isin(scores["session_id"])] for table in codings]
         codings.append(scores_to_codings(scores, corpus.codebook, f"model:{manifest['name']}"))

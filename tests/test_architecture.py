@@ -12,6 +12,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "threers"
 LAYERS = [
     {"errors", "atomic", "shipped", "codebook", "codebook_checks", "settings", "jobs", "mapping", "configs"},
     {
+        "formulas",
         "stored",
         "tables",
         "corpus",

@@ -1,4 +1,5 @@
 import hashlib
+import shutil
 import zipfile
 from dataclasses import replace
 from importlib import metadata
@@ -9,7 +10,7 @@ import pytest
 import torch
 
 from tests.conftest import local_backbone, make_backbone
-from threers import backbones
+from threers import backbones, doctor
 from threers.backbones import load_encoder
 from threers.chunks import tokenise
 from threers.doctor import shipped_backbone
@@ -117,3 +118,16 @@ def test_more_layers_than_there_are_is_refused(tiny_folder, annomi_like, quick_t
         fit(annomi_like, local_backbone(tiny_folder, layers=5), quick_training)
     with pytest.raises(SettingsError, match=r"backbone\.read_layers: found 2; expected 0 to 1"):
         local_backbone(tiny_folder, layers=1, read_layers=2)
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "[]", "{}", '{"num_hidden_layers": "x", "hidden_size": 1, "intermediate_size": 1}']
+)
+def test_doctor_names_a_backbone_whose_config_is_damaged(text, tiny_folder, tmp_path, monkeypatch):
+    folder = shutil.copytree(tiny_folder, tmp_path / "backbone")
+    monkeypatch.setattr(doctor, "shipped_backbone", lambda name: local_backbone(folder))
+    assert dict(doctor.examine())["backbone minilm"] == "ready, hash as expected"
+    (folder / "config.json").write_text(text)
+    found = dict(doctor.examine())
+    assert found["scoring with minilm"] == "unknown until the backbone is there"
+    assert found["backbone minilm"].startswith(f"missing: {folder / 'config.json'}: ")

@@ -188,6 +188,11 @@ MISTAKES = {
         ["training.epochs: found 0; expected at least 1"],
     ),
     "unknown choice": (["train", "corpus=a", "tagger=b", "training=fast"], ["training=fast", "default, demo, quick"]),
+    "number for a choice": (["train", "corpus=a", "tagger=b", "backbone=inf"], ["backbone=inf: no name", "mpnet"]),
+    "quotes for a choice": (["doctor", "hydra=[["], ["hydra=[[: cannot be read as key=value"]),
+    "reference for a choice": (["doctor", "hydra=${{x}}"], ["hydra=${x}: no name", "joblib"]),
+    "list for a choice": (["score", "tagger=a", "source=b", "out=c", "engine=[ray,x]"], ["engine=[ray,x]: no name"]),
+    "mapping for a choice": (["train", "corpus=a", "tagger=b", "training={{a: 1}}"], ["training={a: 1}: no name"]),
     "no corpus": (["train", "corpus=nowhere", "tagger=b"], ["corpus nowhere", "no such folder"]),
     "no tagger": (["score", "tagger=nowhere", "source=x", "out=o"], ["tagger nowhere", "config.json is missing"]),
     "no codebook": (

@@ -10,6 +10,7 @@ from importlib import metadata
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 
 from threers.errors import InputError
@@ -30,7 +31,8 @@ MODEL_FILES = (
 )
 
 #: What transformers raises for a folder that it cannot read, depending on what is wrong with it.
-LOADING_ERRORS = (
+LOADING_ERRORS: tuple[type[Exception], ...] = (
+    StrictDataclassError,
     *(OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError, SafetensorError),
     *(AttributeError, IndexError, ArithmeticError, AssertionError),
 )

@@ -90,8 +90,25 @@ def _compose_and_call(verb: str, rest: list[str]) -> None:
     # Hydra takes a key that is also a folder of configs for a choice among its files, and a mapping for a list of known
     # keys; these four are plain values that it should only pass on.
     words = [re.sub(r"^(reader|codebook|roles|columns)=", r"+named.\1=", word) for word in rest]
+    _require_names(words)
     sys.argv = [f"threers {verb}", *words]
     hydra.main(version_base="1.3", config_path="pkg://threers.configs", config_name=verb)(call)()
+
+
+def _require_names(words: list[str]) -> None:
+    """A choice is a name or a sweep over names. Of a number, a list or a mapping Hydra says nothing that helps."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    from threers.errors import SettingsError
+    from threers.shipped import shipped_names
+
+    for word in words:
+        key = word.partition("=")[0]
+        if not key.isidentifier() or not (resources.files("threers.configs") / key).is_dir():
+            continue
+        given = OverridesParser.create().parse_overrides([word])[0]
+        if not given.is_sweep_override() and (not isinstance(given.value(), str) or "${" in word):
+            raise SettingsError(f"{word}: no name of a choice; choose one of: {', '.join(shipped_names(key))}")
 
 
 @contextmanager

@@ -140,7 +140,7 @@ def evaluate(run: EvaluateRun) -> pd.DataFrame:
             write_csv(curve, out / "curve.csv")
         return compare(
             coded,
-            [folds.together(parts, "floors", run.folds), codings],
+            [*(folds.fold_floors(parts, fold) for fold in range(run.folds)), codings],
             {name: scores.merge(folds.uncalibrated(parts, run.folds, corpus.codebook))},
             out,
             AgreeRun(
@@ -290,7 +290,9 @@ def export(run: ExportRun) -> tuple[list[Path], int]:
         scores, manifest = read_scores(run.scores, corpus.codebook)
         scores = scores[scores["session_id"].isin(corpus.sessions["session_id"])]
         if scores.empty:
-            raise InputError(f"scores {run.scores}: no session in common with corpus {run.corpus}")
+            raise InputError(
+                f"scores {run.scores}: no session in common with corpus {run.corpus}; name the corpus that was scored"
+            )
         corpus = corpus.select(scores["session_id"].unique())
         codings = [table[table["session_id"].isin(scores["session_id"])] for table in codings]
         codings.append(scores_to_codings(scores, corpus.codebook, f"model:{manifest['name']}"))

@@ -17,6 +17,7 @@ from threers.atomic import whole_file
 from threers.codebook import Codebook
 from threers.corpus import ROWS_AT_ONCE
 from threers.errors import InputError
+from threers.formulas import escaped
 from threers.score_checks import AGAIN, KEYS, check_scores
 from threers.stored import open_parquet, read_batches, read_mapping, read_parquet
 
@@ -90,9 +91,9 @@ def write_parquet_parts(tables: Iterable[pd.DataFrame], path: Path) -> None:
 
 
 def write_csv(table: pd.DataFrame, path: Path) -> None:
-    """Write a table as CSV, as `write_parquet` does."""
+    """Write a table as CSV, as `write_parquet` does; no cell is a formula."""
     with whole_file(path) as scratch:
-        table.to_csv(scratch, index=False)
+        escaped(table).to_csv(scratch, index=False)
 
 
 def write_json(data: Any, path: Path) -> None:

@@ -21,6 +21,7 @@ from threers.formats import spreadsheets, spss
 from threers.formats.files import File, load_json
 from threers.formats.rejects import list_headers
 from threers.formats.times import clock
+from threers.formulas import unescape
 
 _WORKBOOKS = (".xlsx", ".xlsm", ".xls", ".ods")
 SUFFIXES = (".csv", ".tsv", *_WORKBOOKS, ".sav", ".zsav", ".parquet", ".jsonl", ".ndjson", ".json")
@@ -92,7 +93,7 @@ def read_table(path: Path | File, records: str | None = None) -> Table:
     notes: list[tuple[int | None, str]] = []
     frame, rows = _read(file, records, notes)
     if spreadsheets.is_ours(list(frame.columns)):
-        frame = frame.map(spreadsheets.unescape)
+        frame = frame.map(unescape)
     if frame.empty:
         header = list_headers(frame.columns) or "none"
         raise InputError(f"the file has no rows; its header: {header}; expected rows below it")

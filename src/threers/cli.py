@@ -95,7 +95,7 @@ def _compose_and_call(verb: str, rest: list[str]) -> None:
 
 
 def _as_hydra_reads(word: str) -> str:
-    """Quote a mapping with names in quotes or beyond ASCII, which Hydra cannot read, for `_unpacked` to read as YAML."""
+    """Quote a mapping that Hydra cannot read (names in quotes, or beyond ASCII): `_unpacked` reads it as YAML."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 

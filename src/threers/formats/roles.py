@@ -80,11 +80,8 @@ def map_roles(rows: pd.DataFrame, roles: Iterable[Role], codebook: Codebook) -> 
             )
     found = pd.Series("", index=rows.index, dtype="str")
     for (folder, file), part in rows.groupby(["folder", "file"], sort=False):
-        folder, name = (
-            composed(folder),
-            composed(str(file)).rpartition("/")[2],
-        )  # folders stand in front of a name that two files have
-        own = [one for one in roles if fnmatch(name, one.files) or fnmatch(f"{folder}/{name}", one.files)]
+        name = composed(str(file)).rpartition("/")[2]  # folders stand in front of a name that two files have
+        own = [one for one in roles if fnmatch(name, one.files) or fnmatch(f"{composed(folder)}/{name}", one.files)]
         role_of = _lookup(sorted(own, key=lambda one: one.files == "*"), known)
         found[part.index] = part["speaker"].map({name: role_of(name) for name in part["speaker"].unique()})
     return found

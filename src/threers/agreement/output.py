@@ -48,7 +48,7 @@ def _replace(path: Path, text: str) -> None:
 def table_for_screen(table: pd.DataFrame, codebook: Codebook | None = None) -> list[dict[str, str]]:
     """One row per family and per code, ready to print: coder-coder kappa first, then each machine.
 
-    Columns: `code` (codes are indented under their family), `n` (the reference's marks, or the family's units),
+    Columns: `code` (codes are indented under their family), `n` (the reference's marks; of a family, `of` its units),
     `coder-coder kappa`, and for each machine `NAME F1` (macro-F1 for a family) and, for models, `NAME kappa`, both
     against the consensus. Models come before floors; intervals stand in brackets. Empty when nothing was compared.
 
@@ -117,7 +117,7 @@ def _title(family: str, code: str | None, codebook: Codebook | None) -> str:
 def _size(part: pd.DataFrame, whole: bool) -> str:
     against_consensus = part[part["comparison"] == "model-consensus"]
     chosen = against_consensus if len(against_consensus) else part
-    return str(chosen["n_units" if whole else "n_positive"].iloc[0])
+    return f"of {chosen['n_units'].iloc[0]}" if whole else str(chosen["n_positive"].iloc[0])
 
 
 def _figure(part: pd.DataFrame, rater: str, statistic: str) -> str:

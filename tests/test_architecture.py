@@ -46,6 +46,8 @@ LAYERS = [
         "lexicon",
         "pretrained",
         "network",
+        "ordinal",
+        "ratings",
         "tagger",
     },
     {

@@ -13,7 +13,7 @@ from scipy.special import expit, logit
 #: Probabilities are kept off 0 by this when their logarithm is taken.
 EDGE = 1e-12
 #: How close to the lowest loss the fit ends.
-OPTIONS = {"maxiter": 1000, "ftol": 1e-12, "gtol": 1e-7}
+OPTIONS = {"maxiter": 1000, "ftol": 1e-12, "gtol": 1e-6}
 
 
 def fit_ordinal(x: np.ndarray, share: np.ndarray, weight: np.ndarray, strength: float) -> tuple[np.ndarray, np.ndarray]:

@@ -23,7 +23,7 @@ from threers.pretrained import Pretrained
 from threers.ratings import Rating, Ratings, describe, fit_rating, rated, rated_sessions
 from threers.score_checks import check_scores
 from threers.scores import read_scores, scores_to_codings
-from threers.settings import Training
+from threers.settings import Engine, Training
 from threers.summary import columns, summarise_segments, summarise_sessions
 from threers.tagger import Tagger
 from threers.training import _fit_ratings
@@ -230,6 +230,7 @@ def test_ratings_go_from_training_to_the_tables(corpus, places, tmp_path):
             segment_minutes=0.5,
             device="cpu",
             precision="float32",
+            engine=Engine(),
         )
     )
     sessions, segments = (pd.read_parquet(out / f"{name}.parquet") for name in ("sessions", "segments"))

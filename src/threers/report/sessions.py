@@ -127,7 +127,7 @@ def _ratings(c: Comparison) -> list[Block]:
     if not codes:
         return []
     coders = Table(
-        "Ratings, coders with each other; ICC(A,k) is that of the mean of two coders.",
+        "Ratings of whole sessions or segments, coders with each other; ICC(A,k) is that of the mean of two coders.",
         ["Rating", "Units", *RATING_FIGURES.values()],
         [
             _rating_row(c, CODERS, CODERS, *code, RATING_FIGURES)
@@ -143,7 +143,7 @@ def _ratings(c: Comparison) -> list[Block]:
         (code, rater) for code in codes for rater in (*c.models, *c.floors) if _is_rated(c, rater, CONSENSUS, *code)
     ]
     machines = Table(
-        "Ratings, tagger and floor with the mean of the coders. The floor gives the most frequent rating to all.",
+        "Ratings, tagger and floor with the mean of the coders; the floor gives the most frequent rating to all.",
         ["Rating", "Rater", "Units", *figures.values()],
         [_rating_row(c, rater, CONSENSUS, *code, figures, rater) for code, rater in compared],
         running_text=(0, 1),

@@ -48,6 +48,8 @@ LAYERS = [
         "lexicon",
         "pretrained",
         "network",
+        "ordinal",
+        "ratings",
         "tagger",
     },
     {

@@ -71,6 +71,11 @@ def tokenise(utterances: pd.DataFrame, tokenizer: Any) -> list[SessionTokens]:
     return list(sessions.values())
 
 
+def lengths(sessions: Sequence[SessionTokens]) -> np.ndarray:
+    """Tokens of each utterance of sessions, in their order, int64 (n_utterances,)."""
+    return np.array([len(tokens) for session in sessions for tokens in session.utterances], dtype=np.int64)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Chunker:
     """Cuts sessions into chunks of at most `chunk_tokens` tokens, `before` and `after` (special tokens) included."""

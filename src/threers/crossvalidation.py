@@ -20,7 +20,7 @@ from threers.codebook import Codebook
 from threers.corpus import Corpus, require_disjoint
 from threers.decisions import Decisions, before_temperature
 from threers.errors import InputError
-from threers.floors import FLOORS, floor_codings, floor_tags
+from threers.floors import FLOORS, floor_codings, floor_ratings, floor_tags
 from threers.folders import ANEW
 from threers.hardware import choose
 from threers.processes import process_pool, signals_held
@@ -77,7 +77,8 @@ def _run_fold(of: CrossValidation, fold: int) -> None:
     work = of.folder / f"training-{fold}"
     tagger, scores = _learn_and_score(of, learn, test, work)
     floors = floor_tags(learn, test, of.training.segment_minutes)
-    rows = pd.concat([floor_codings(test, floors[floor], floor) for floor in FLOORS], ignore_index=True)
+    tags = [floor_codings(test, floors[floor], floor) for floor in FLOORS]
+    rows = pd.concat([*tags, floor_ratings(learn, test)], ignore_index=True)
     write_parquet(rows, of.folder / f"floors-{fold}.parquet")
     write_json(tagger.manifest | {"decisions": tagger.decisions.to_dict()}, of.folder / f"tagger-{fold}.json")
     write_parquet(scores, of.folder / f"scores-{fold}.parquet")

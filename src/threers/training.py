@@ -23,7 +23,7 @@ from transformers import PrinterCallback, Trainer, TrainingArguments, get_linear
 from threers import ranks
 from threers.backbones import WEIGHTS, locate
 from threers.batches import EpochBatches, Examples
-from threers.chunks import SessionTokens, tokenise
+from threers.chunks import SessionTokens, lengths, tokenise
 from threers.codebook import Codebook
 from threers.corpus import Corpus, coded_sessions, grouped_split, require_disjoint, session_hashes
 from threers.decisions import Decisions
@@ -34,6 +34,7 @@ from threers.learner import Learner, code_frequency, code_weights, prior_logits,
 from threers.lexicon import Lexicon
 from threers.precision import check_precision
 from threers.pretrained import Pretrained
+from threers.ratings import learn_ratings, rated_sessions
 from threers.settings import Backbone, Training
 from threers.tagger import Tagger
 from threers.targets import Targets, build_targets
@@ -68,6 +69,7 @@ def fit(
             return fit(corpus, backbone, training, work=folder, tagger_type=tagger_type, learner_type=learner_type)
     if ranks.is_first():
         work.mkdir(parents=True, exist_ok=True)
+    rated = corpus.select(rated_sessions(corpus.codings, corpus.codebook))
     corpus = coded_sessions(corpus)
     hardware = choose(training.device, training.precision, reduced=True)
     logger.info("training on %s in %s (%s)", hardware.device, hardware.precision, hardware.reason)
@@ -120,11 +122,14 @@ def fit(
         "hardware": asdict(hardware),
         "sessions": {"training": len(train_ids), "kept_aside": len(held_ids)},
         "learnt_as": learnt_as,
-        "learnt_from": sorted(session_hashes(corpus.utterances).values()),
+        "learnt_from": sorted(
+            {*session_hashes(corpus.utterances).values(), *session_hashes(rated.utterances).values()}
+        ),
         "tokens_per_epoch": batches.tokens,
         "epochs": epochs.history,
         "best_epoch": epochs.best + 1,
         "precision_check": precision,
+        "ratings": _fit_ratings(tagger, rated, training),
     }
     return tagger
 
@@ -159,6 +164,25 @@ def _fit_opinions(
         tagger.pretrained_share = training.pretrained_share
         said += training.pretrained_share * logits
     return said
+
+
+def _fit_ratings(tagger: Tagger, rated: Corpus, training: Training) -> dict[str, Any]:
+    """Give the tagger what can be learnt of the ratings of these sessions; returns what the manifest says of it.
+
+    Also of sessions kept aside, and of those without coded utterances: nothing is chosen by how the tagger rates them.
+    """
+    if rated.sessions.empty:
+        return {}
+    if tagger.pretrained is None:
+        logger.warning(
+            "ratings are not learnt: they need the backbone as it was before training, which "
+            "training.pretrained_share=0 leaves out"
+        )
+        return {}
+    sessions = tokenise(rated.utterances, tagger.tokenizer)
+    encoded = tagger.pretrained.encode(sessions, tagger.reading(choose(training.device)))
+    tagger.ratings, found = learn_ratings(tagger.pretrained.vectors(encoded), lengths(sessions), rated, training)
+    return found
 
 
 def _not_learnt(weight: np.ndarray, codebook: Codebook) -> tuple[str, ...]:

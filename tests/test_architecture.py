@@ -54,6 +54,7 @@ LAYERS = [
         "epochs",
         "precision",
         "membership",
+        "adapters",
         "training",
         "crossvalidation",
         "processes",

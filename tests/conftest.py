@@ -143,6 +143,10 @@ def forget_hashes(tagger: Path) -> None:
         manifest.write_text(json.dumps({key: value for key, value in found.items() if key != "files"}))
 
 
+#: Kinds whose tokens see the past only.
+DECODERS = ("llama", "qwen3", "modernbert-decoder")
+
+
 def local_backbone(folder: Path, **changes) -> Backbone:
     settings = {"chunk_tokens": 64, "overlap_tokens": 16, "learning_rate": 1e-3} | changes
     return Backbone(name="tiny", source="folder", path=str(folder), **settings)
@@ -175,9 +179,7 @@ def make_backbone(folder: Path, kind: str) -> Path:
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     around = {"llama": "[CLS] $A", "qwen3": "$A"}.get(kind, "[CLS] $A [SEP]")
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single=around, special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
+    tokenizer.post_processor = processors.TemplateProcessing(single=around, special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
     names = {"pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]"}
     if kind in ("llama", "qwen3"):
         names = {"eos_token": "[SEP]"} | ({"pad_token": "[PAD]"} if kind == "qwen3" else {"bos_token": "[CLS]"})

@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from torch import nn
+from transformers.pytorch_utils import Conv1D
 
 from threers.backbones import layers_of
 from threers.errors import InputError
@@ -52,5 +53,5 @@ def _linear_layers(encoder: Any, frozen_layers: int) -> list[str]:
     return [
         name
         for name, part in encoder.named_modules()
-        if isinstance(part, nn.Linear) and part not in left_out and "pooler" not in name
+        if isinstance(part, (nn.Linear, Conv1D)) and part not in left_out and "pooler" not in name
     ]

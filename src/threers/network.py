@@ -17,8 +17,10 @@ from threers.encode import piece_means
 from threers.errors import InputError
 from threers.settings import Backbone
 
+#: DeBERTa of the first version: its code in transformers fails in bfloat16.
+NO_BFLOAT16 = "deberta"
 #: Encoders that take one mask entry per token only, so that the future cannot be hidden from them.
-NO_PAIR_MASK = ("deberta", "deberta-v2")
+NO_PAIR_MASK = ("deberta-v2",)
 
 
 class SpanTagger(nn.Module):
@@ -86,7 +88,7 @@ class SpanTagger(nn.Module):
 
 
 def reads_past_only(encoder: Any) -> bool:
-    """Is it a decoder: does its first token stay the same whatever follows? Tried out, because no list of names is whole."""
+    """Is it a decoder: does the first token stay the same whatever follows? Tried out: no list of names is whole."""
     training = encoder.training
     words = encoder.get_input_embeddings().num_embeddings
     ids = torch.tensor([[words // 2, words // 3], [words // 2, words // 4]], device=encoder.device)
@@ -102,6 +104,11 @@ def check_fit(config: Any, tokenizer: Any, backbone: Backbone) -> None:
         raise InputError(
             f"backbone {backbone.name}: {config.model_type} reads with one half and writes with the other; expected an "
             "encoder (such as BERT) or a decoder (such as Qwen)"
+        )
+    if config.model_type == NO_BFLOAT16:
+        raise InputError(
+            f"backbone {backbone.name}: it is DeBERTa of the first version, which cannot be read in bfloat16; take "
+            "DeBERTa v2 or v3, or another backbone"
         )
     if tokenizer.pad_token_id is None:
         raise InputError(

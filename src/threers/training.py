@@ -124,6 +124,7 @@ def fit(
         "sessions": {"training": len(train_ids), "kept_aside": len(held_ids)},
         "learnt_as": learnt_as,
         "learnt_from": sorted(session_hashes(corpus.utterances).values()),
+        "lookahead": tagger.backbone.lookahead,
         "tokens_per_epoch": batches.tokens,
         "epochs": epochs.history,
         "best_epoch": epochs.best + 1,

@@ -58,7 +58,8 @@ def test_without_lookahead_the_future_changes_nothing(kind_folder, annomi_like):
 
 
 def test_with_lookahead_both_neighbours_count(kind_folder, annomi_like):
-    tagger = start(kind_folder, annomi_like.codebook, read_twice=is_a(kind_folder, *DECODERS))
+    twice = {"read_twice": True, "chunk_tokens": 128} if is_a(kind_folder, *DECODERS) else {}
+    tagger = start(kind_folder, annomi_like.codebook, **twice)
     assert tagger.chunker.lookahead
     utterances = annomi_like.utterances[annomi_like.utterances["session_id"] == "s000"].reset_index(drop=True)
     plain = logits(tagger, utterances)

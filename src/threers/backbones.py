@@ -57,7 +57,7 @@ def locate(backbone: Backbone) -> Path:
         if not (folder / needed).is_file():
             raise InputError(
                 f"backbone {backbone.name}: {folder / needed} is missing; expected a folder in the save_pretrained "
-                f"layout with weights in safetensors"
+                f"layout with weights in safetensors; docs/guides/backbone.md says how to make one of other weights"
             )
     if backbone.sha256:
         found = sha256(folder / WEIGHTS)

@@ -1,4 +1,4 @@
-"""Low-rank adapters: what a large backbone learns, in a thousandth of its weights. Layer 3.
+"""Low-rank adapters: what a large backbone learns, in a few hundredths of its weights. Layer 3.
 
 Beside each linear layer stands a product of two thin matrices, which alone is trained (Hu et al. 2022, "LoRA: low-rank
 adaptation of large language models"); afterwards it is added to the layer, and the backbone looks as it did before. All

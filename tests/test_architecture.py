@@ -58,6 +58,7 @@ LAYERS = [
         "epochs",
         "precision",
         "membership",
+        "adapters",
         "training",
         "crossvalidation",
         "processes",

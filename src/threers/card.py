@@ -59,13 +59,21 @@ def model_card(name: str, manifest: dict[str, Any], codebook: Codebook, corpus: 
         "",
         "## Made with",
         f"- backbone {manifest['backbone']['name']}, chunks of {manifest['backbone']['chunk_tokens']} tokens, "
-        f"look-ahead {'on' if manifest['backbone']['lookahead'] else 'off'}",
+        + _reading(manifest),
         f"- {manifest['hardware']['device']}, {manifest['hardware']['precision']}; seed {manifest['training']['seed']}",
         f"- corpus SHA-256 {manifest['corpus']}",
         f"- {', '.join(f'{package} {version}' for package, version in manifest['versions'].items())}",
         "",
     ]
     return "\n".join(lines)
+
+
+def _reading(manifest: dict[str, Any]) -> str:
+    backbone = manifest["backbone"]
+    seen = "look-ahead on" if manifest["lookahead"] else "look-ahead off: it reads the past only"
+    twice = ", each chunk read twice" if backbone["read_twice"] else ""
+    rank = f"; trained by adapters of rank {backbone['lora_rank']}" if backbone["lora_rank"] else ""
+    return seen + twice + rank
 
 
 def _learnt_as(found: dict[str, Any]) -> list[str]:

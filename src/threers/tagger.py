@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,8 @@ from threers.ratings import Ratings
 from threers.scores import write_json
 from threers.settings import Backbone
 from threers.stored import read_json, read_mapping
+
+logger = logging.getLogger(__name__)
 
 #: What to do about a folder that is damaged.
 RESTORE = "restore the folder"
@@ -73,6 +76,20 @@ class Tagger:
         keep_lower_layers(encoder, backbone.layers)
         check_fit(encoder.config, tokenizer, backbone)
         model = SpanTagger(encoder, len(codebook.tag_codes()), lookahead=backbone.lookahead, dropout=dropout)
+        if backbone.read_twice and not model.is_decoder:
+            raise InputError(
+                f"backbone {backbone.name}: backbone.read_twice=true is for decoders; {encoder.config.model_type} sees "
+                "what comes later anyway; set backbone.read_twice=false"
+            )
+        if model.is_decoder and not backbone.read_twice and backbone.lookahead:
+            logger.info(
+                "backbone %s reads the past only, as with backbone.lookahead=false; backbone.read_twice=true would let "
+                "it see later utterances, for twice the tokens",
+                backbone.name,
+            )
+            # What the encoder cannot see, nothing else of the tagger looks at, nor does the choice of chunks.
+            backbone = replace(backbone, lookahead=False)
+            model.lookahead = False
         return cls(model, tokenizer, codebook, backbone, Decisions.neutral(codebook), {})
 
     @property
@@ -96,6 +113,7 @@ class Tagger:
             lookahead=self.backbone.lookahead,
             before=before,
             after=after,
+            read_twice=self.backbone.read_twice,
         )
 
     def reading(self, hardware: Hardware, batch_tokens: int = 0) -> Reading:
@@ -168,6 +186,7 @@ class Tagger:
                 "chunk_tokens": self.backbone.chunk_tokens,
                 "overlap_tokens": self.backbone.overlap_tokens,
                 "lookahead": self.backbone.lookahead,
+                "read_twice": self.backbone.read_twice,
             },
         }
         write_json(manifest, folder / "manifest.json")
@@ -193,7 +212,8 @@ class Tagger:
         backbone = from_mapping(
             Backbone,
             {"name": chunks.get("backbone"), "source": "folder", "path": str(folder)}
-            | {key: chunks.get(key) for key in ("chunk_tokens", "overlap_tokens", "lookahead")},
+            | {key: chunks.get(key) for key in ("chunk_tokens", "overlap_tokens", "lookahead")}
+            | {"read_twice": chunks.get("read_twice", False)},  # which older versions did not write
             lambda key: f"tagger {folder}: manifest.json: {key}",
         )
         model = _load_model(folder, len(codebook.tag_codes()), backbone.lookahead)

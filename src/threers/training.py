@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from transformers import PrinterCallback, Trainer, TrainingArguments, get_linear_schedule_with_warmup
 
-from threers import ranks
+from threers import adapters, ranks
 from threers.backbones import WEIGHTS, locate
 from threers.batches import EpochBatches, Examples
 from threers.chunks import SessionTokens, lengths, tokenise
@@ -73,6 +73,8 @@ def fit(
     corpus = coded_sessions(corpus)
     hardware = choose(training.device, training.precision, reduced=True)
     logger.info("training on %s in %s (%s)", hardware.device, hardware.precision, hardware.reason)
+    if backbone.lora_rank:
+        adapters.require_peft()
     torch.manual_seed(training.seed)
     tagger = tagger_type.start(locate(backbone), backbone, corpus.codebook, training.dropout)
     targets = build_targets(corpus.utterances, corpus.codings, corpus.codebook, training.segment_minutes)
@@ -85,6 +87,8 @@ def fit(
     weight = of_learn.weight(training.coder_correlation)
     sessions = tokenise(learn.utterances, tagger.tokenizer)
     said = _fit_opinions(tagger, learn, sessions, of_learn, weight, training)
+    if backbone.lora_rank:
+        adapters.add(tagger.model.encoder, backbone.lora_rank, backbone.frozen_layers)
     if of_learn.segments is not None:
         # A chunk is shorter than a segment, so the encoder learns from what the two opinions make of the segments.
         of_learn = spread(said / (training.lexical_share + training.pretrained_share), of_learn, corpus.codebook)
@@ -109,6 +113,8 @@ def fit(
         return tagger
     best = epochs.history[epochs.best]
     tagger.model.load_state_dict(load_file(str(epochs.weights(epochs.best))))
+    if backbone.lora_rank:
+        adapters.merge(tagger.model.encoder)
     tagger.decisions = Decisions.from_dict(best["decisions"], corpus.codebook, "history.json")
     _warn(tagger, best["collapsed"])
     precision = check_precision(tagger, validation.sessions, validation.roles, of_held, validation.hardware.device)
@@ -125,6 +131,7 @@ def fit(
         "learnt_from": sorted(
             {*session_hashes(corpus.utterances).values(), *session_hashes(rated.utterances).values()}
         ),
+        "lookahead": tagger.backbone.lookahead,
         "tokens_per_epoch": batches.tokens,
         "epochs": epochs.history,
         "best_epoch": epochs.best + 1,
@@ -322,8 +329,9 @@ def _rate_groups(learner: Learner, backbone: Backbone, training: Training) -> li
         if not parameter.requires_grad:
             continue
         if name.startswith("encoder."):
-            numbers = re.findall(r"\.layers?\.(\d+)\.", name)
-            below = depth - int(numbers[0]) - 1 if numbers else (0 if "pooler" in name or "final" in name else depth)
+            numbers = re.findall(r"\.(?:layers?|h)\.(\d+)\.", name)
+            above = re.search(r"pooler|final|encoder\.(norm|ln_f)\.", name)
+            below = depth - int(numbers[0]) - 1 if numbers else (0 if above else depth)
             if backbone.frozen_layers and below >= depth - backbone.frozen_layers:
                 parameter.requires_grad_(False)
                 continue

@@ -50,6 +50,7 @@ LAYERS = [
         "tagger",
     },
     {
+        "coder_heads",
         "learner",
         "batches",
         "epochs",

@@ -53,6 +53,7 @@ LAYERS = [
         "tagger",
     },
     {
+        "coder_heads",
         "learner",
         "batches",
         "epochs",

@@ -270,6 +270,22 @@ def test_cautions_of_therapists_floors_and_folds():
     assert "divided into 3 parts" in text and "As floors" in text
 
 
+def test_the_bias_of_each_coder_is_drawn_where_coders_share_units():
+    corpus = make_corpus(6)
+    found = report(corpus)
+    drawn = dict(re.findall(r"<title[^>]*>Bias of the coders, ([^<]+)</title><desc[^>]*>([^<]+)</desc>", found))
+    assert len(drawn) == len(corpus.codebook.tag_codes())
+    marks = corpus.codings.assign(marked=corpus.codings["code"].eq("question"))
+    marks = marks.pivot_table(index=["session_id", "unit_id"], columns="coder_id", values="marked").dropna()
+    roles = corpus.utterances.set_index(["session_id", "utterance_id"])["role"].reindex(marks.index)
+    rate = marks[(roles == "therapist").to_numpy()].mean()
+    points = number(100 * (rate["A"] - rate["B"]), signed=True, digits=1)
+    assert rate["A"] != rate["B"] and f"A {points};" in drawn["Question"]
+    alone = make_corpus(6)
+    alone.codings = alone.codings[alone.codings["coder_id"] == "A"]
+    assert "Bias of the coders" not in report(alone)
+
+
 def test_marks_of_the_model_and_the_f1_of_marking_everything():
     # 100 units, 40 marked by the reference, 50 by the model.
     assert marks_and_f1_of_all(Estimate(0.1, np.nan, np.nan, 100, 40, 5)) == ["50", "0.57"]

@@ -159,7 +159,7 @@ def test_every_batch_has_something_and_an_epoch_reads_all(tiny_backbone, annomi_
     tagger = Tagger.start(Path(tiny_backbone.path), tiny_backbone, annomi_like.codebook, 0.1)
     targets = build_targets(annomi_like.utterances, annomi_like.codings, annomi_like.codebook)
     sessions = tokenise(annomi_like.utterances, tagger.tokenizer)
-    examples = module._examples(sessions, targets, targets.weight(0.5))
+    examples = module._examples(sessions, targets.share, targets.given, targets.weight(0.5))
     for batch_tokens in (64, 500, 100_000):
         batches = EpochBatches(examples, tagger.chunker, batch_tokens, seed=3)
         for epoch in (0, 1):

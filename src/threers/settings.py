@@ -151,6 +151,9 @@ class Training:
     """Weight of a code in the loss: (1 / its frequency) to this power; 0 weighs all alike, 1 makes rare codes equal."""
     coder_correlation: float = 0.5
     """How much coders of one utterance repeat each other; n coders weigh n / (1 + (n - 1) * this)."""
+    coder_heads: bool = False
+    """Learn each coder's own threshold for each code beside the encoder, so that the tagger's part from the encoder
+    speaks for the mean coder and not for whoever coded most. For coders who coded different patients."""
     segment_minutes: float = 5.0
     """Length of a segment, where coders coded segments: an utterance belongs to the one in which it starts."""
     validation_share: float = 0.1

@@ -25,6 +25,7 @@ from threers.backbones import WEIGHTS, locate
 from threers.batches import EpochBatches, Examples
 from threers.chunks import SessionTokens, lengths, tokenise
 from threers.codebook import Codebook
+from threers.coder_heads import FASTER, start_heads
 from threers.corpus import Corpus, coded_sessions, grouped_split, require_disjoint, session_hashes
 from threers.decisions import Decisions
 from threers.epochs import EpochEnd, Validation, is_damaged
@@ -94,7 +95,11 @@ def fit(
         of_learn = spread(said / (training.lexical_share + training.pretrained_share), of_learn, corpus.codebook)
         weight = of_learn.weight(training.coder_correlation)
     tagger.decisions = replace(tagger.decisions, not_learnt=_not_learnt(weight, corpus.codebook))
-    examples = _examples(sessions, of_learn, weight)
+    tables, heads = (of_learn.share, of_learn.given, weight), None
+    if training.coder_heads:
+        tables, heads = start_heads(corpus, train_ids, weight)
+        learnt_as["coders_with_heads"] = heads.coders
+    examples = _examples(sessions, *tables)
     # Each process reads its share of a step.
     batches = EpochBatches(examples, tagger.chunker, training.batch_tokens // ranks.count(), training.seed)
     steps = math.ceil(len(batches) / ranks.count())
@@ -104,7 +109,7 @@ def fit(
     decay = 1 - 1 / max(1.0, training.average_epochs * steps)
     average = AveragedModel(tagger.model, multi_avg_fn=get_ema_multi_avg_fn(decay))
     balance = code_weights(of_learn, weight, corpus.codebook, training.balance)
-    learner = learner_type(tagger.model, average, corpus.codebook, balance)
+    learner = learner_type(tagger.model, average, corpus.codebook, balance, heads)
     tagger.model = learner.average.module
     validation = Validation(tagger, held, of_held, code_frequency(of_learn, weight), training.device)
     epochs = EpochEnd(batches, validation, training.patience, work)
@@ -212,6 +217,11 @@ def _say_what_is_learnt(targets: Targets, training: Training) -> dict[str, Any]:
     found: dict[str, Any] = {"utterances": int((targets.coders > 0).any(axis=1).sum())}
     if targets.segments is None:
         return found
+    if training.coder_heads:
+        raise InputError(
+            "training.coder_heads=true: the corpus has codes on segments, of which no coder's own threshold is learnt; "
+            "set it to false"
+        )
     if not training.lexical_share + training.pretrained_share:
         raise InputError(
             "training.lexical_share=0, training.pretrained_share=0: codes on segments are learnt by these two; set one"
@@ -232,9 +242,9 @@ def _say_what_is_learnt(targets: Targets, training: Training) -> dict[str, Any]:
     return found
 
 
-def _examples(sessions: list[SessionTokens], targets: Targets, weight: np.ndarray) -> Examples:
+def _examples(sessions: list[SessionTokens], *tables: np.ndarray) -> Examples:
     ends = np.cumsum([len(session.utterances) for session in sessions])[:-1]
-    return Examples(sessions, *(np.split(table, ends) for table in (targets.share, targets.given, weight)))
+    return Examples(sessions, *(np.split(table, ends) for table in tables))
 
 
 def _group_numbers(corpus: Corpus) -> np.ndarray:
@@ -340,4 +350,6 @@ def _rate_groups(learner: Learner, backbone: Backbone, training: Training) -> li
             rate = training.head_learning_rate
         decay = training.weight_decay if parameter.ndim > 1 else 0.0
         groups.setdefault((rate, decay), []).append(parameter)
+    if learner.heads is not None:
+        groups[FASTER * training.head_learning_rate, 0.0] = [learner.heads.offset]
     return [{"params": params, "lr": rate, "weight_decay": decay} for (rate, decay), params in groups.items()]

@@ -226,7 +226,7 @@ MISTAKES = {
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_a_mistake_is_one_clear_line(mistake, table, tmp_path):
     words, expected = MISTAKES[mistake]
-    done = threers(*[word.replace("{table}", str(table)) for word in words], cwd=tmp_path)
+    done = threers(*[word.format(table=table) for word in words], cwd=tmp_path)
     assert refused(done, *expected)
     assert {path.name for path in tmp_path.iterdir()} == {"coded.csv"}
 

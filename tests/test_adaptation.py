@@ -170,6 +170,11 @@ def test_a_backbone_that_cannot_be_adapted_is_named(tiny_folder, tmp_path):
         adapt_to(without, tmp_path, ("g0",))
 
 
+def test_adapters_do_not_adapt(tiny_folder, tmp_path):
+    with pytest.raises(InputError, match=r"backbone\.lora_rank=4: an adaptation trains the weights themselves"):
+        adapt_to(tiny_folder, tmp_path, ("g0",), lora_rank=4)
+
+
 def test_what_it_has_read_cannot_be_lost(of_others, tiny_folder, tmp_path):
     assert adapted(tiny_folder) is None
     copy = shutil.copytree(of_others, tmp_path / "copy")

@@ -158,6 +158,25 @@ def test_a_coder_is_held_against_the_consensus_of_the_others():
     assert one(of_model, code="W1", statistic="f1")["estimate"] == pytest.approx(np.mean(figures), abs=1e-12)
 
 
+def test_a_coders_bias_is_against_the_share_of_the_others_on_the_same_units():
+    rows = [("s0", u, "a", "W1") for u in (1, 3, 5)] + [("s1", 1, "a", "W1")]
+    rows += [("s0", 1, "b", "W1"), ("s0", 3, "b", "W1"), ("s0", 1, "c", "W1"), ("s0", 3, "c", None)]
+    table = run(codings_of(rows))
+    against_others = {"code": "W1", "rater_a": "a", "rater_b": "other coders"}
+    bias = one(table, statistic="bias_index", **against_others)
+    # On two units that others judged, a marked 2 where they marked 1 and 1/2.
+    assert (bias["estimate"], bias["n_units"], bias["n_positive"]) == (pytest.approx((2 - 1.5) / 2), 2, 2)
+    assert one(table, statistic="rate_ratio", **against_others)["estimate"] == pytest.approx(2 / 1.5)
+
+
+def test_with_one_other_coder_the_bias_is_that_of_the_pair_and_its_interval_too():
+    table = run(random_codings(utterances_of(), ["a", "b", "model:m"]))
+    keys = {"code": "W1", "statistic": "bias_index", "rater_a": "a"}
+    pair, others = one(table, rater_b="b", **keys), one(table, rater_b="other coders", **keys)
+    assert list(others[["estimate", "low", "high"]]) == pytest.approx(list(pair[["estimate", "low", "high"]]))
+    assert (table.loc[table["rater_b"] == "other coders", "rater_a"] != "model:m").all()
+
+
 def test_two_coders_have_no_consensus_of_others():
     table = run(random_codings(utterances_of(), ["a", "b", "model:m"]))
     assert not table["rater_b"].eq("consensus of the others").any()

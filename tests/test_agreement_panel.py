@@ -98,6 +98,24 @@ def test_binary_indices(judgements):
         assert pairs.matthews(table) == pytest.approx(expected, nan_ok=True)
 
 
+@pytest.mark.parametrize(
+    ("table", "kappa"),
+    [
+        ([[40, 9], [6, 45]], 0.70),
+        ([[80, 10], [5, 5]], 0.32),
+        ([[45, 15], [25, 15]], 0.13),
+        ([[25, 35], [5, 35]], 0.26),
+    ],
+)
+def test_published_kappas_follow_from_bias_and_prevalence(table, kappa):
+    """The examples of Feinstein & Cicchetti (1990), by the decomposition of Byrt, Bishop & Carlin (1993)."""
+    marked_first = np.array(table)[::-1, ::-1]
+    bias, prevalence = pairs.bias_index(marked_first), pairs.prevalence_index(marked_first)
+    pabak, moved = pairs.pabak(marked_first), bias**2 - prevalence**2
+    assert (pabak + moved) / (1 + moved) == pytest.approx(kappa, abs=0.005)
+    assert pairs.cohen_kappa(marked_first) == pytest.approx((pabak + moved) / (1 + moved), abs=1e-12)
+
+
 def test_gwet_stays_high_where_kappa_does_not():
     table = np.array([[118, 5], [2, 0]])
     assert pairs.cohen_kappa(table) < 0

@@ -12,6 +12,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "threers"
 LAYERS = [
     {"errors", "atomic", "shipped", "codebook", "codebook_checks", "settings", "jobs", "mapping", "configs"},
     {
+        "formulas",
         "stored",
         "tables",
         "corpus",
@@ -47,9 +48,12 @@ LAYERS = [
         "lexicon",
         "pretrained",
         "network",
+        "ordinal",
+        "ratings",
         "tagger",
     },
     {
+        "coder_heads",
         "learner",
         "batches",
         "checkpoints",
@@ -58,6 +62,7 @@ LAYERS = [
         "epochs",
         "precision",
         "membership",
+        "adapters",
         "training",
         "crossvalidation",
         "processes",

@@ -144,6 +144,7 @@ def test_the_page_needs_nothing_from_elsewhere(html):
     assert not [tag for tag, _ in page.tags if tag in ("script", "img", "link", "iframe", "object")]
     assert not [value for value in page.attributes if "//" in value]
     assert "url(" not in html and "@import" not in html
+    assert "content=\"default-src 'none'; style-src 'unsafe-inline'\"" in html
     links = [attrs["href"] for tag, attrs in page.tags if tag == "a"]
     assert all(link.startswith("#") and link[1:] in page.ids for link in links)
 
@@ -199,6 +200,12 @@ def test_names_are_escaped():
     assert "<script" not in found and "<svg onload" not in found
     assert found.count("&lt;script&gt;alert(&#39;code&#39;)") > 5
     assert not Page(found).open
+
+
+def test_attributes_of_a_drawing_are_escaped():
+    drawing = Drawing(1, 1, "title", "description")
+    drawing.add("text", 'a"><script>', "b", fill='"><script>')
+    assert "<script" not in drawing.svg("name")
 
 
 def test_without_a_model_its_parts_vanish_and_the_rest_stands():
@@ -261,6 +268,22 @@ def test_cautions_of_therapists_floors_and_folds():
     assert "Winning rate of silence" in text
     assert "marks only what most utterances have" in text
     assert "divided into 3 parts" in text and "As floors" in text
+
+
+def test_the_bias_of_each_coder_is_drawn_where_coders_share_units():
+    corpus = make_corpus(6)
+    found = report(corpus)
+    drawn = dict(re.findall(r"<title[^>]*>Bias of the coders, ([^<]+)</title><desc[^>]*>([^<]+)</desc>", found))
+    assert len(drawn) == len(corpus.codebook.tag_codes())
+    marks = corpus.codings.assign(marked=corpus.codings["code"].eq("question"))
+    marks = marks.pivot_table(index=["session_id", "unit_id"], columns="coder_id", values="marked").dropna()
+    roles = corpus.utterances.set_index(["session_id", "utterance_id"])["role"].reindex(marks.index)
+    rate = marks[(roles == "therapist").to_numpy()].mean()
+    points = number(100 * (rate["A"] - rate["B"]), signed=True, digits=1)
+    assert rate["A"] != rate["B"] and f"A {points};" in drawn["Question"]
+    alone = make_corpus(6)
+    alone.codings = alone.codings[alone.codings["coder_id"] == "A"]
+    assert "Bias of the coders" not in report(alone)
 
 
 def test_marks_of_the_model_and_the_f1_of_marking_everything():

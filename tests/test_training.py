@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from tests.conftest import local_backbone, make_backbone, make_corpus
+from tests.conftest import DECODERS, local_backbone, make_backbone, make_corpus
 from threers import training as module
 from threers.batches import EpochBatches
 from threers.chunks import tokenise
@@ -67,7 +67,7 @@ def test_words_alone_are_a_second_opinion(tiny_folder):
     assert accuracy(beside, test) > accuracy(without, test) + 0.1
 
 
-@pytest.mark.parametrize("kind", ["bert", "mpnet", "roberta", "deberta-v2", "modernbert"])
+@pytest.mark.parametrize("kind", ["bert", "mpnet", "roberta", "deberta-v2", "modernbert", *DECODERS])
 def test_every_kind_of_encoder_trains_a_step(kind, tmp_path, annomi_like):
     folder = make_backbone(tmp_path, kind)
     corpus = annomi_like.select([f"s{n:03}" for n in range(4)])
@@ -159,7 +159,7 @@ def test_every_batch_has_something_and_an_epoch_reads_all(tiny_backbone, annomi_
     tagger = Tagger.start(Path(tiny_backbone.path), tiny_backbone, annomi_like.codebook, 0.1)
     targets = build_targets(annomi_like.utterances, annomi_like.codings, annomi_like.codebook)
     sessions = tokenise(annomi_like.utterances, tagger.tokenizer)
-    examples = module._examples(sessions, targets, targets.weight(0.5))
+    examples = module._examples(sessions, targets.share, targets.given, targets.weight(0.5))
     for batch_tokens in (64, 500, 100_000):
         batches = EpochBatches(examples, tagger.chunker, batch_tokens, seed=3)
         for epoch in (0, 1):

@@ -68,6 +68,11 @@ def adapt(read: Corpus, aside: Corpus, backbone: Backbone, training: Training, o
         LeakError: a group stands on both sides.
 
     """
+    if backbone.lora_rank:
+        raise InputError(
+            f"backbone.lora_rank={backbone.lora_rank}: an adaptation trains the weights themselves; adapt with "
+            "backbone.lora_rank=0 and the backbone.learning_rate that suits them, and train adapters from its folder"
+        )
     sessions = pd.concat([read.sessions, aside.sessions])
     require_disjoint(sessions, read.sessions["session_id"], aside.sessions["session_id"])
     hardware = choose(training.device, training.precision, reduced=True)

@@ -15,7 +15,9 @@ from threers.encode import collate
 
 @dataclass(frozen=True)
 class Examples:
-    """Coded sessions: their tokens, and per session `share`, `given` and `weight`, float32 (n_utterances, n_codes)."""
+    """Coded sessions: their tokens, and per session `share`, `given` and `weight`, float32 (n_utterances, n_codes), or
+    with an axis of coders (n_utterances, n_coders, n_codes).
+    """
 
     sessions: list[SessionTokens]
     share: list[np.ndarray]
@@ -51,7 +53,8 @@ class EpochBatches(Dataset):
     def _cut(self, rng: np.random.Generator) -> list[Chunk]:
         chunks: list[Chunk] = []
         for number, session in enumerate(self.examples.sessions):
-            coded = self.examples.weight[number].sum(axis=1) > 0
+            weight = self.examples.weight[number]
+            coded = weight.sum(axis=tuple(range(1, weight.ndim))) > 0
             chunks += [c for c in self.chunker.for_training(session, number, rng) if coded[c.pieces[:, 0]].any()]
         return chunks
 
@@ -69,5 +72,6 @@ class EpochBatches(Dataset):
             tensors[name] = torch.from_numpy(np.stack([per_session[session][place] for session, place, _ in pieces]))
         # The pieces of one long utterance weigh together what an utterance weighs.
         part = [size / len(self.examples.sessions[session].utterances[place]) for session, place, size in pieces]
-        tensors["weight"] *= torch.tensor(part, dtype=torch.float32)[:, None].clamp(max=1)
+        of_piece = torch.tensor(part, dtype=torch.float32).clamp(max=1)
+        tensors["weight"] *= of_piece.reshape(-1, *[1] * (tensors["weight"].ndim - 1))
         return tensors

@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 from threers.codebook import Codebook
+from threers.coder_heads import CoderHeads
 from threers.decisions import family_columns, of_family, parents_first
 from threers.errors import InputError
 from threers.network import SpanTagger
@@ -25,15 +26,22 @@ class Learner(nn.Module):
 
     `code_weight`: float (n_codes,), how much a present code weighs. Its logarithm is added to the logits inside the
     loss, so that the network's own logits still estimate the unweighted probabilities (logit adjustment, Menon et
-    al. 2021).
+    al. 2021). `heads`: each coder's own threshold, if these are learnt.
     """
 
     average: Any
     code_weight: torch.Tensor
 
-    def __init__(self, model: SpanTagger, average: nn.Module, codebook: Codebook, code_weight: np.ndarray) -> None:
+    def __init__(
+        self,
+        model: SpanTagger,
+        average: nn.Module,
+        codebook: Codebook,
+        code_weight: np.ndarray,
+        heads: CoderHeads | None = None,
+    ) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.heads = model, heads
         # Here, so that Trainer's checkpoints hold both and cannot disagree.
         self.average = average.requires_grad_(False)
         self.families = [(family.kind, torch.from_numpy(columns)) for family, columns in family_columns(codebook)]
@@ -43,7 +51,8 @@ class Learner(nn.Module):
     def forward(
         self, share: torch.Tensor, given: torch.Tensor, weight: torch.Tensor, **batch: torch.Tensor
     ) -> dict[str, Any]:
-        """Loss of one batch. `share`, `given`, `weight`: (n_pieces, n_codes); the rest as `SpanTagger.pool` takes it.
+        """Loss of one batch. `share`, `given`, `weight`: (n_pieces, n_codes), with heads (n_pieces, n_coders, n_codes);
+        the rest as `SpanTagger.pool` takes it.
 
         Raises:
             InputError: the loss is not a number any more.
@@ -51,8 +60,11 @@ class Learner(nn.Module):
         """
         pooled = self.model.pool(**batch)
         logits = self.model.classify(pooled).float() + self.code_weight.log()
+        if self.heads is not None:
+            logits = self.heads(logits)
+            share, given, weight = (table.flatten(0, 1) for table in (share, given, weight))
         losses = [self._family_loss(*family, logits, share, given, weight) for family in self.families]
-        loss = torch.stack(losses).sum()
+        loss = torch.stack(losses).sum() + (0 if self.heads is None else self.heads.penalty())
         if not torch.isfinite(loss):
             raise InputError("training diverged: the loss is not a number; set backbone.learning_rate to half")
         self._losses.append(float(loss.detach()))

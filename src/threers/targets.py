@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,19 +61,12 @@ def build_targets(
             f"codebook {codebook.name} has no code on utterances (its units: "
             f"{', '.join(sorted({f.unit for f in codebook.families}))}); training needs codes on utterances"
         )
-    legal = codebook.legal_mask(utterances["role"], codes)
-    units = pd.MultiIndex.from_frame(utterances[["session_id", "utterance_id"]])
-    place = {code: number for number, code in enumerate(codes)}
-    parents = [place.get(codebook.codes[code].parent or "") for code in codes]
     share = np.zeros((len(utterances), len(codes)), dtype=np.float32)
     coders, given = np.zeros_like(share), np.zeros_like(share)
-    for read, values in mark_tables(units, codings[codings["unit"] == "utterance"], codebook):
-        marked = with_parents(values, codebook) != 0
-        can_say = read[:, None] & legal & speaks_of(marked, codebook)
-        above = np.stack([np.ones(len(marked), bool) if p is None else marked[:, p] for p in parents], axis=1)
-        share += marked & can_say
-        given += above & can_say
-        coders += can_say
+    for own in each_coder(utterances, codings, codebook):
+        share += own.share
+        given += own.given
+        coders += own.coders
     segments = read_segments(utterances, codings, codebook, segment_minutes, coders > 0)
     if not coders.any() and segments is None:
         raise InputError(
@@ -83,3 +77,17 @@ def build_targets(
     np.divide(share, coders, out=share, where=coders > 0)
     np.divide(given, coders, out=given, where=coders > 0)
     return Targets(share, coders, given, segments)
+
+
+def each_coder(utterances: pd.DataFrame, codings: pd.DataFrame, codebook: Codebook) -> Iterator[Targets]:
+    """Targets of each coder of utterances alone, in the order of their ids, which are not kept; every figure 0 or 1."""
+    codes = codebook.tag_codes()
+    legal = codebook.legal_mask(utterances["role"], codes)
+    units = pd.MultiIndex.from_frame(utterances[["session_id", "utterance_id"]])
+    place = {code: number for number, code in enumerate(codes)}
+    parents = [place.get(codebook.codes[code].parent or "") for code in codes]
+    for read, values in mark_tables(units, codings[codings["unit"] == "utterance"], codebook):
+        marked = with_parents(values, codebook) != 0
+        can_say = read[:, None] & legal & speaks_of(marked, codebook)
+        above = np.stack([np.ones(len(marked), bool) if p is None else marked[:, p] for p in parents], axis=1)
+        yield Targets(*(table.astype(np.float32) for table in (marked & can_say, can_say, above & can_say)))

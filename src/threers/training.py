@@ -18,13 +18,14 @@ from safetensors.torch import load_file
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from transformers import Trainer, get_linear_schedule_with_warmup
 
-from threers import ranks
+from threers import adapters, ranks
 from threers.adaptation import adapted_for
 from threers.backbones import adapted, locate
 from threers.batches import EpochBatches, Examples
 from threers.checkpoints import arguments, go_on
-from threers.chunks import SessionTokens, tokenise
+from threers.chunks import SessionTokens, lengths, tokenise
 from threers.codebook import Codebook
+from threers.coder_heads import FASTER, start_heads
 from threers.corpus import Corpus, coded_sessions, grouped_split, require_disjoint, session_hashes
 from threers.decisions import Decisions
 from threers.epochs import EpochEnd, Validation
@@ -34,6 +35,7 @@ from threers.learner import Learner, code_frequency, code_weights, prior_logits,
 from threers.lexicon import Lexicon
 from threers.precision import check_precision
 from threers.pretrained import Pretrained
+from threers.ratings import learn_ratings, rated_sessions
 from threers.settings import Backbone, Training
 from threers.tagger import Tagger
 from threers.targets import Targets, build_targets
@@ -68,6 +70,7 @@ def fit(
             return fit(corpus, backbone, training, work=folder, tagger_type=tagger_type, learner_type=learner_type)
     if ranks.is_first():
         work.mkdir(parents=True, exist_ok=True)
+    rated = corpus.select(rated_sessions(corpus.codings, corpus.codebook))
     whole, corpus = corpus, coded_sessions(corpus)
     train_ids, held_ids = grouped_split(corpus, training.validation_share, training.seed)
     require_disjoint(corpus.sessions, train_ids, held_ids)
@@ -77,6 +80,8 @@ def fit(
     adaptation = adapted(source)
     hardware = choose(training.device, training.precision, reduced=True)
     logger.info("training on %s in %s (%s)", hardware.device, hardware.precision, hardware.reason)
+    if backbone.lora_rank:
+        adapters.require_peft()
     torch.manual_seed(training.seed)
     tagger = tagger_type.start(source, backbone, corpus.codebook, training.dropout)
     targets = build_targets(corpus.utterances, corpus.codings, corpus.codebook, training.segment_minutes)
@@ -87,12 +92,18 @@ def fit(
     weight = of_learn.weight(training.coder_correlation)
     sessions = tokenise(learn.utterances, tagger.tokenizer)
     said = _fit_opinions(tagger, learn, sessions, of_learn, weight, training)
+    if backbone.lora_rank:
+        adapters.add(tagger.model.encoder, backbone.lora_rank, backbone.frozen_layers)
     if of_learn.segments is not None:
         # A chunk is shorter than a segment, so the encoder learns from what the two opinions make of the segments.
         of_learn = spread(said / (training.lexical_share + training.pretrained_share), of_learn, corpus.codebook)
         weight = of_learn.weight(training.coder_correlation)
     tagger.decisions = replace(tagger.decisions, not_learnt=_not_learnt(weight, corpus.codebook))
-    examples = _examples(sessions, of_learn, weight)
+    tables, heads = (of_learn.share, of_learn.given, weight), None
+    if training.coder_heads:
+        tables, heads = start_heads(corpus, train_ids, weight)
+        learnt_as["coders_with_heads"] = heads.coders
+    examples = _examples(sessions, *tables)
     # Each process reads its share of a step.
     batches = EpochBatches(examples, tagger.chunker, training.batch_tokens // ranks.count(), training.seed)
     steps = math.ceil(len(batches) / ranks.count())
@@ -102,7 +113,7 @@ def fit(
     decay = 1 - 1 / max(1.0, training.average_epochs * steps)
     average = AveragedModel(tagger.model, multi_avg_fn=get_ema_multi_avg_fn(decay))
     balance = code_weights(of_learn, weight, corpus.codebook, training.balance)
-    learner = learner_type(tagger.model, average, corpus.codebook, balance)
+    learner = learner_type(tagger.model, average, corpus.codebook, balance, heads)
     tagger.model = learner.average.module
     validation = Validation(tagger, held, of_held, code_frequency(of_learn, weight), training.device)
     epochs = EpochEnd(batches, validation, training.patience, work)
@@ -111,6 +122,8 @@ def fit(
         return tagger
     best = epochs.history[epochs.best]
     tagger.model.load_state_dict(load_file(str(epochs.weights(epochs.best))))
+    if backbone.lora_rank:
+        adapters.merge(tagger.model.encoder)
     tagger.decisions = Decisions.from_dict(best["decisions"], corpus.codebook, "history.json")
     _warn(tagger, best["collapsed"])
     precision = check_precision(tagger, validation.sessions, validation.roles, of_held, validation.hardware.device)
@@ -124,11 +137,15 @@ def fit(
         "hardware": asdict(hardware),
         "sessions": {"training": len(train_ids), "kept_aside": len(held_ids)},
         "learnt_as": learnt_as,
-        "learnt_from": sorted(session_hashes(corpus.utterances).values()),
+        "learnt_from": sorted(
+            {*session_hashes(corpus.utterances).values(), *session_hashes(rated.utterances).values()}
+        ),
+        "lookahead": tagger.backbone.lookahead,
         "tokens_per_epoch": batches.tokens,
         "epochs": epochs.history,
         "best_epoch": epochs.best + 1,
         "precision_check": precision,
+        "ratings": _fit_ratings(tagger, rated, training),
     }
     if adaptation is not None:
         _note_adaptation(tagger, adaptation, held)
@@ -182,6 +199,25 @@ def _fit_opinions(
     return said
 
 
+def _fit_ratings(tagger: Tagger, rated: Corpus, training: Training) -> dict[str, Any]:
+    """Give the tagger what can be learnt of the ratings of these sessions; returns what the manifest says of it.
+
+    Also of sessions kept aside, and of those without coded utterances: nothing is chosen by how the tagger rates them.
+    """
+    if rated.sessions.empty:
+        return {}
+    if tagger.pretrained is None:
+        logger.warning(
+            "ratings are not learnt: they need the backbone as it was before training, which "
+            "training.pretrained_share=0 leaves out"
+        )
+        return {}
+    sessions = tokenise(rated.utterances, tagger.tokenizer)
+    encoded = tagger.pretrained.encode(sessions, tagger.reading(choose(training.device)))
+    tagger.ratings, found = learn_ratings(tagger.pretrained.vectors(encoded), lengths(sessions), rated, training)
+    return found
+
+
 def _not_learnt(weight: np.ndarray, codebook: Codebook) -> tuple[str, ...]:
     return tuple(code for code, spoken in zip(codebook.tag_codes(), weight.sum(axis=0) > 0, strict=True) if not spoken)
 
@@ -202,6 +238,11 @@ def _say_what_is_learnt(targets: Targets, training: Training) -> dict[str, Any]:
     found: dict[str, Any] = {"utterances": int((targets.coders > 0).any(axis=1).sum())}
     if targets.segments is None:
         return found
+    if training.coder_heads:
+        raise InputError(
+            "training.coder_heads=true: the corpus has codes on segments, of which no coder's own threshold is learnt; "
+            "set it to false"
+        )
     if not training.lexical_share + training.pretrained_share:
         raise InputError(
             "training.lexical_share=0, training.pretrained_share=0: codes on segments are learnt by these two; set one"
@@ -222,9 +263,9 @@ def _say_what_is_learnt(targets: Targets, training: Training) -> dict[str, Any]:
     return found
 
 
-def _examples(sessions: list[SessionTokens], targets: Targets, weight: np.ndarray) -> Examples:
+def _examples(sessions: list[SessionTokens], *tables: np.ndarray) -> Examples:
     ends = np.cumsum([len(session.utterances) for session in sessions])[:-1]
-    return Examples(sessions, *(np.split(table, ends) for table in (targets.share, targets.given, weight)))
+    return Examples(sessions, *(np.split(table, ends) for table in tables))
 
 
 def _group_numbers(corpus: Corpus) -> np.ndarray:
@@ -272,8 +313,9 @@ def _rate_groups(learner: Learner, backbone: Backbone, training: Training) -> li
         if not parameter.requires_grad:
             continue
         if name.startswith("encoder."):
-            numbers = re.findall(r"\.layers?\.(\d+)\.", name)
-            below = depth - int(numbers[0]) - 1 if numbers else (0 if "pooler" in name or "final" in name else depth)
+            numbers = re.findall(r"\.(?:layers?|h)\.(\d+)\.", name)
+            above = re.search(r"pooler|final|encoder\.(norm|ln_f)\.", name)
+            below = depth - int(numbers[0]) - 1 if numbers else (0 if above else depth)
             if backbone.frozen_layers and below >= depth - backbone.frozen_layers:
                 parameter.requires_grad_(False)
                 continue
@@ -282,4 +324,6 @@ def _rate_groups(learner: Learner, backbone: Backbone, training: Training) -> li
             rate = training.head_learning_rate
         decay = training.weight_decay if parameter.ndim > 1 else 0.0
         groups.setdefault((rate, decay), []).append(parameter)
+    if learner.heads is not None:
+        groups[FASTER * training.head_learning_rate, 0.0] = [learner.heads.offset]
     return [{"params": params, "lr": rate, "weight_decay": decay} for (rate, decay), params in groups.items()]

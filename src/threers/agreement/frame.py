@@ -19,6 +19,8 @@ MACHINES = ("model:", "floor:")
 CONSENSUS = "consensus"
 #: Name of the consensus that leaves out the coder who is compared with it.
 CONSENSUS_OF_OTHERS = "consensus of the others"
+#: Name of a unit's coders but the one whose bias is measured.
+OTHER_CODERS = "other coders"
 #: Names of the rows that average over people, on all units and on those that two or more judged.
 CODERS = "coders"
 CODERS_ON_SHARED_UNITS = "coders on shared units"

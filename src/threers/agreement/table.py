@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from threers.agreement import bootstrap
+from threers.agreement.bias import bias_rows
 from threers.agreement.comparisons import compare_all
 from threers.agreement.dropin import drop_in_rows
 from threers.agreement.frame import CONSENSUS_SHARE, Frame, consensus_rules
@@ -73,6 +74,8 @@ def agree(
           judged the unit; rater_a `coders` is the mean over coders. A machine meets each of these consensuses on the
           same units, and its row is the mean over the coders left out: the fairest figure to hold against a person's.
         * statistics `…_within_2`: a mark is met by one at most two utterances away, see `nearby_rows`.
+        * rater_b `other coders`: bias_index and rate_ratio, how much more often a coder marks a code than the others do
+          on the same units, see `bias_of`.
         * statistics `drop_in_…`: a machine in a coder's place, see `drop_in_rows`.
         * rater_b `consensus`: see `consensus_rules`; with `probabilities` also auroc, auprc, brier, ece and
           ece_equal_mass, the last as the mean over a family's codes too, and before temperature where that is known.
@@ -120,7 +123,9 @@ def agree(
         *compare_all(frames, plan, probabilities or {}),
         *nearby_rows(frames, plan),
         *drop_in_rows(frames, sessions, plan),
+        *bias_rows(frames, plan),
         *(part.assign(level="segment") for part in compare_all(by_segment, plan, {})),
+        *(part.assign(level="segment") for part in bias_rows(by_segment, plan)),
         *count_rows(frames, by_segment, sessions, plan),
         *rating_rows(codings, codebook, sessions, plan),
     ]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from threers.agreement.frame import CONSENSUS, Frame
+from threers.agreement.bias import Bias
+from threers.agreement.frame import CONSENSUS, OTHER_CODERS, Frame
 from threers.codebook import Codebook
-from threers.report.blocks import Block, Cell, Matrix, Section, Table, Text
+from threers.report import plots
+from threers.report.blocks import Block, Cell, Figure, Heading, Matrix, Section, Table, Text
 from threers.report.codes import by_family
-from threers.report.comparison import ABSENT, Comparison, number, share, short
+from threers.report.comparison import ABSENT, Comparison, count, number, share, short
 
 NOTHING = "nothing"
 #: The darkest tint of a cell, so that black type on it keeps its contrast.
@@ -144,7 +146,36 @@ def prevalence(c: Comparison) -> Section:
         ),
         Table("Share of utterances marked.", head, by_family(c, cells), running_text=(0,)),
     ]
-    return Section("prevalence", "How often each code is marked", blocks)
+    return Section("prevalence", "How often each code is marked", [*blocks, *_bias_of_coders(c)])
+
+
+def _bias_of_coders(c: Comparison) -> list[Block]:
+    """A drawing for each drawn code: how much more or less often each coder marks it than the others of its units."""
+    found: dict[str, list[plots.Lean]] = {}
+    units = groups = 0.0
+    for frame in c.frames:
+        for code in [code for code in c.used(frame) if code in c.drawn]:
+            for coder in c.people:
+                bias, ratio = (c.find(coder, OTHER_CODERS, name, frame.family.name, code) for name in Bias._fields)
+                if bias and ratio:
+                    lean = plots.Lean(coder, 100 * bias.estimate, 100 * bias.low, 100 * bias.high, ratio.estimate)
+                    found.setdefault(code, []).append(lean)
+                    units, groups = max(units, bias.n_units), max(groups, bias.n_groups)
+    if not found:
+        return []
+    reach = plots.reach_of([lean for leans in found.values() for lean in leans])
+    said = (
+        "Does a coder mark a code more readily than the others? Each coder is held against the others on the "
+        "utterances that they judged too: a dot at the right marks more often than they do, one at the left less "
+        "often, and where the line crosses 0 it may be chance. Ratio: how many times as often, the figure to read for "
+        "a rare code. Neither says who is right."
+    )
+    caption = (
+        "Each coder's share of utterances marked minus that of the others, with 95 % interval; on at most "
+        f"{count(int(units), 'utterance')} from {count(int(groups), c.group)}."
+    )
+    drawings = [plots.leanings(c.title(code), leans, reach) for code, leans in found.items()]
+    return [Heading("Bias of the coders"), Text(said), Figure(caption, drawings)]
 
 
 def share_marked(marks: np.ndarray) -> float:

@@ -117,6 +117,7 @@ def _sentences(c: Comparison) -> Iterator[str]:
                 "Model and coders were also compared on the utterances that two or more coders had judged, so that "
                 "agreement of the model and among coders rest on the same utterances."
             )
+    if c.models or c.shares():
         yield "Bias is the difference of the shares of utterances marked (Byrt et al., 1993)."
     if statistics & {"auroc", "auprc"}:
         yield (

@@ -83,6 +83,44 @@ def _line(drawing: Drawing, one: Line, x: Scale, y: float) -> None:
     drawing.text("value end", (WIDTH - 6, y + 4), number(one.estimate))
 
 
+class Lean(NamedTuple):
+    """How much more often a coder marks a code than the others: percentage points, and the ratio of rates."""
+
+    who: str
+    points: float
+    low: float
+    high: float
+    ratio: float
+
+
+def reach_of(leans: Sequence[Lean]) -> float:
+    """How far from 0 a scale must go to hold all of them."""
+    drawn = [abs(v) for one in leans for v in (one.points, one.low, one.high) if not np.isnan(v)]
+    return 1.05 * max([1.0, *drawn])
+
+
+def leanings(title: str, leans: Sequence[Lean], reach: float) -> Drawing:
+    """Bias of each coder on a scale from -reach to reach, the ratio of rates on the right."""
+    bottom = 34.0 + 17 * len(leans)
+    said = "; ".join(f"{one.who} {number(one.points, signed=True, digits=1)}" for one in leans)
+    drawing = Drawing(WIDTH, bottom + 36, f"Bias of the coders, {title}", f"Percentage points: {said}.")
+    drawing.text("heading", (8, 18), title, WIDTH - 60)
+    drawing.text("tick end", (WIDTH - 6, 18), "ratio")
+    x = Scale(-reach, reach, 86.0, WIDTH - 50)
+    for value in ticks(-reach, reach, 4):
+        drawing.line("grid strong" if value == 0 else "grid", (x(value), 28), (x(value), bottom))
+        drawing.text("tick middle", (x(value), bottom + 14), tick(value))
+    drawing.text("label middle", (x(0), bottom + 30), "percentage points")
+    for n, one in enumerate(leans):
+        y = 40.0 + 17 * n
+        drawing.text("row", (8, y + 4), one.who, 74)
+        if not np.isnan(one.low):
+            drawing.line("coders stroke", (x(one.low), y), (x(one.high), y))
+        drawing.sign("coders fill", "circle", (x(one.points), y))
+        drawing.text("value end", (WIDTH - 6, y + 4), number(one.ratio))
+    return drawing
+
+
 class Bin(NamedTuple):
     """Utterances with about the same probability: their mean probability, how many of them are marked, how many."""
 

@@ -302,7 +302,7 @@ def test_difference_is_zero_for_equal_raters_and_equals_the_two_figures():
     [
         ([("s0", 1, "a", "up")], "only one rater"),
         ([("s0", 1, "a", "up"), ("s0", 3, "b", "up")], "no two raters"),
-        ([("s0", 1, "model:m", "up"), ("s0", 1, "floor:f", "up")], "at least one human coder"),
+        ([("s0", 1, "model:m", "up"), ("s0", 1, "floor:f", "up")], "name a corpus that at least one person coded"),
         ([("s0", 1, "a", "up"), ("s0", 1, "a", "down"), ("s0", 1, "b", "up")], "only one code of family mood"),
         ([("s0", 99, "a", "up"), ("s0", 1, "b", "up")], "utterance 99"),
         ([("s0", 1, "coders", "up"), ("s0", 1, "b", "up")], "a coder is called 'coders'"),

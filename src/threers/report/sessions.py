@@ -148,7 +148,8 @@ def _ratings(c: Comparison) -> list[Block]:
     )
     if not coders.rows and not machines.rows:
         return [Heading("Ratings of sessions"), Text("No session was rated by two coders, or by a coder and a tagger.")]
-    said = [] if machines.rows or not c.models else [Text("The tagger rates no sessions.", "small")]
+    silent = bool(c.models) and not any(rater in c.models for _, rater in compared)
+    said = [Text("The tagger rates no sessions.", "small")] if silent else []
     return [Heading("Ratings of sessions"), *(table for table in (coders, machines) if table.rows), *said]
 
 

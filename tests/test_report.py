@@ -12,6 +12,7 @@ from threers import agreement, runs
 from threers.agreement.judgements import build_frames
 from threers.codebook import Codebook
 from threers.corpus import Corpus
+from threers.floors import FLOORS, floor_codings, floor_ratings, floor_tags
 from threers.jobs import AgreeRun
 from threers.report import agreement_report
 from threers.report.blocks import Heading, Row, Section, Table, numbered
@@ -99,9 +100,9 @@ def scores_of(corpus: Corpus, seed: int, noise: float) -> pd.DataFrame:
     return table
 
 
-def report(corpus: Corpus, models: tuple[str, ...] = ("model:tiny",), noise: float = 1.5, **options) -> str:
+def report(corpus: Corpus, models: tuple[str, ...] = ("model:tiny",), noise: float = 1.5, floors=(), **options) -> str:
     scores = {name: scores_of(corpus, seed, noise) for seed, name in enumerate(models)}
-    machines = [scores_to_codings(table, corpus.codebook, name) for name, table in scores.items()]
+    machines = [*floors, *(scores_to_codings(table, corpus.codebook, name) for name, table in scores.items())]
     codings = pd.concat([corpus.codings, *machines], ignore_index=True)
     group = corpus.sessions.set_index("session_id")["group_id"]
     table = agreement.agree(
@@ -248,6 +249,14 @@ def test_codes_with_parents_segments_coders_and_ratings():
     assert "of their coders gave, such as one of two" not in found
     # Drawn are the parents only.
     assert "Calibration of W: Withdrawal" in found and "Calibration of W1" not in found
+
+
+def test_a_tagger_that_rates_nothing_is_said_to_where_the_floor_does():
+    corpus = lab()
+    tags = floor_codings(corpus, floor_tags(corpus, corpus)[FLOORS[0]], FLOORS[0])
+    found = report(corpus, floors=[tags, floor_ratings(corpus, corpus)])
+    assert "tagger and floor with the mean of the coders" in found
+    assert "The tagger rates no sessions." in found
 
 
 def test_cautions_of_therapists_floors_and_folds():

@@ -19,10 +19,15 @@ from threers.workers import score_with_workers, workers_on
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
 
 
+def _at_a_terminal():
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def begun(*given):
     """A run of two workers that has finished its first parts."""
     command = score_command(*given, "engine.workers=2")
-    run = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
+    # Tests that a shell began in the background ignore Ctrl-C, and what they begin would do so, too.
+    run = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT, preexec_fn=_at_a_terminal)
     while len(parts(given[2])) < 2:
         assert run.poll() is None, run.stderr.read()
         time.sleep(0.01)

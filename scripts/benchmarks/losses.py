@@ -23,40 +23,26 @@ FOCUS_ABSENT, MARGIN = 4.0, 0.05
 class Focal(Learner):
     """What is told apart already counts less."""
 
-    def _family_loss(
-        self,
-        kind: str,
-        columns: torch.Tensor,
-        logits: torch.Tensor,
-        share: torch.Tensor,
-        given: torch.Tensor,
-        weight: torch.Tensor,
+    @staticmethod
+    def losses_of(
+        kind: str, z: torch.Tensor, y: torch.Tensor, absent: torch.Tensor, w: torch.Tensor, balance: torch.Tensor
     ) -> torch.Tensor:
-        z, y, w, balance = logits[:, columns], share[:, columns], weight[:, columns], self.code_weight[columns]
+        """See `Learner.losses_of`."""
         if kind == "exclusive":
             log_p = functional.log_softmax(z, dim=1)
-            loss = -w[:, 0] * (balance * y * (1 - log_p.exp()) ** FOCUS * log_p).sum(dim=1)
-        else:
-            p, absent = torch.sigmoid(z), given[:, columns] - y
-            marked = balance * y * (1 - p) ** FOCUS * functional.logsigmoid(z)
-            loss = -(w * (marked + absent * p**FOCUS * functional.logsigmoid(-z))).sum(dim=1)
-        return loss.sum() / w.amax(dim=1).sum().clamp(min=1e-6)
+            return -w[:, 0] * (balance * y * (1 - log_p.exp()) ** FOCUS * log_p).sum(dim=1)
+        p = torch.sigmoid(z)
+        marked = balance * y * (1 - p) ** FOCUS * functional.logsigmoid(z)
+        return -(w * (marked + absent * p**FOCUS * functional.logsigmoid(-z))).sum(dim=1)
 
 
 class Asymmetric(Learner):
     """Every code by itself, also of an exclusive family; what is absent, and known to be, counts next to nothing."""
 
-    def _family_loss(
-        self,
-        kind: str,
-        columns: torch.Tensor,
-        logits: torch.Tensor,
-        share: torch.Tensor,
-        given: torch.Tensor,
-        weight: torch.Tensor,
+    @staticmethod
+    def losses_of(
+        kind: str, z: torch.Tensor, y: torch.Tensor, absent: torch.Tensor, w: torch.Tensor, balance: torch.Tensor
     ) -> torch.Tensor:
-        z, y, w = logits[:, columns], share[:, columns], weight[:, columns]
-        absent = (1 if kind == "exclusive" else given[:, columns]) - y
+        """See `Learner.losses_of`."""
         p = (torch.sigmoid(z) - MARGIN).clamp(min=0)
-        loss = -(w * (y * functional.logsigmoid(z) + absent * p**FOCUS_ABSENT * torch.log1p(-p))).sum(dim=1)
-        return loss.sum() / w.amax(dim=1).sum().clamp(min=1e-6)
+        return -(w * (y * functional.logsigmoid(z) + absent * p**FOCUS_ABSENT * torch.log1p(-p))).sum(dim=1)

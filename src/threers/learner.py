@@ -84,14 +84,24 @@ class Learner(nn.Module):
         given: torch.Tensor,
         weight: torch.Tensor,
     ) -> torch.Tensor:
-        z, y, w, balance = logits[:, columns], share[:, columns], weight[:, columns], self.code_weight[columns]
+        y, w = share[:, columns], weight[:, columns]
+        # The chain rule: a child is judged only where its parent is present, as far as the coders say it is.
+        absent = given[:, columns] - y
+        each = self.losses_of(kind, logits[:, columns], y, absent, w, self.code_weight[columns])
+        return each.sum() / w.amax(dim=1).sum().clamp(min=1e-6)
+
+    @staticmethod
+    def losses_of(
+        kind: str, z: torch.Tensor, y: torch.Tensor, absent: torch.Tensor, w: torch.Tensor, balance: torch.Tensor
+    ) -> torch.Tensor:
+        """Loss (n,) of each piece in a family of k codes: cross-entropy, present codes weighed by `balance` (k,).
+
+        `z`: logits; `y`, `absent`: shares of the coders who say that the code is there, and that it is not though its
+        parent is; `w`: weights; each (n, k).
+        """
         if kind == "exclusive":
-            loss = -w[:, 0] * (balance * y * functional.log_softmax(z, dim=1)).sum(dim=1)
-        else:
-            # The chain rule: a child is judged only where its parent is present, as far as the coders say it is.
-            absent = given[:, columns] - y
-            loss = -(w * (balance * y * functional.logsigmoid(z) + absent * functional.logsigmoid(-z))).sum(dim=1)
-        return loss.sum() / w.amax(dim=1).sum().clamp(min=1e-6)
+            return -w[:, 0] * (balance * y * functional.log_softmax(z, dim=1)).sum(dim=1)
+        return -(w * (balance * y * functional.logsigmoid(z) + absent * functional.logsigmoid(-z))).sum(dim=1)
 
 
 def spread(logits: np.ndarray, targets: Targets, codebook: Codebook) -> Targets:

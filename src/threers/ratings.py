@@ -18,7 +18,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 from scipy.sparse import csr_matrix
 
-from threers.agreement.segments import segment_numbers
+from threers.agreement.segments import rated_numbers
 from threers.codebook import Codebook
 from threers.corpus import Corpus
 from threers.ordinal import fit_ordinal, step_probabilities
@@ -121,9 +121,7 @@ def describe(
         that is silent; (session_id, unit_id) of the units; the unit of each utterance, -1 for none.
 
     """
-    number = np.zeros(len(utterances), dtype=int)
-    if unit == "segment":
-        number = segment_numbers(utterances["start"].to_numpy(dtype=float), minutes)
+    number = rated_numbers(utterances["start"].to_numpy(dtype=float), unit, minutes)
     keys = pd.MultiIndex.from_arrays([utterances["session_id"], number], names=["session_id", "unit_id"])
     units = keys[number >= 0].unique()
     member = units.get_indexer(keys)

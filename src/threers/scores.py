@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from threers.agreement.segments import segment_numbers
+from threers.agreement.segments import rated_numbers
 from threers.atomic import whole_file
 from threers.codebook import Codebook
 from threers.corpus import ROWS_AT_ONCE
@@ -72,9 +72,7 @@ def scores_to_codings(
 
 def _rating_codings(scores: pd.DataFrame, code: str, unit: str, minutes: float) -> pd.DataFrame:
     """What a tagger rated: session_id, unit_id, unit, code, value."""
-    number = np.zeros(len(scores), dtype=int)
-    if unit == "segment":
-        number = segment_numbers(scores["start"].to_numpy(dtype=float), minutes)
+    number = rated_numbers(scores["start"].to_numpy(dtype=float), unit, minutes)
     rated = scores[["session_id"]].assign(unit_id=number, value=scores[f"rating_{code}"].astype("float64"))
     rated = rated[rated["value"].notna()].groupby(["session_id", "unit_id"])["value"].mean().reset_index()
     return rated.assign(unit=unit, code=code)

@@ -17,6 +17,11 @@ def segment_numbers(start: np.ndarray, minutes: float) -> np.ndarray:
     return np.where(np.isnan(start), -1, np.nan_to_num(start) // (minutes * 60)).astype(int)
 
 
+def rated_numbers(start: np.ndarray, unit: str, minutes: float) -> np.ndarray:
+    """Number of the segment, for unit `segment` as `segment_numbers`; of a session 0, for every utterance of it."""
+    return segment_numbers(start, minutes) if unit == "segment" else np.zeros(len(start), dtype=int)
+
+
 def segment_frames(
     frames: Sequence[Frame], start: np.ndarray, minutes: float, codings: pd.DataFrame, codebook: Codebook
 ) -> list[Frame]:

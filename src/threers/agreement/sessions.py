@@ -100,25 +100,33 @@ def rating_rows(
     the people. A machine's rating, or a consensus, between two steps counts for kappa and alpha as the nearer one.
     """
     known = codings[codings["session_id"].isin(sessions.names) & codings["value"].notna()]
-    for unit, keys in (("session", ["session_id"]), ("segment", ["session_id", "unit_id"])):
-        for family in codebook.families_on(unit):
-            if unit == "segment" and family.kind != "rating":
-                continue  # its marks are compared with those of utterances
-            for code in family.codes:
-                table = known[(known["unit"] == unit) & (known["code"] == code)].pivot_table(
-                    index=keys, columns="coder_id", values="value", aggfunc="last"
-                )
-                people = [name for name in table if not is_machine(name)]
-                if not people:
-                    continue
-                table = table[table[people].notna().any(axis=1)]
-                group = sessions.group[sessions.names.get_indexer(table.index.get_level_values(0))]
-                for one, values in _compared_ratings(table, people):
-                    used = [pair for a, b in one.pairs if len((pair := _rated(values[a], values[b], group)).a)]
-                    found = {"rating": [_figures(pair, plan) for pair in used]}
-                    steps = np.unique(table[people].to_numpy()[table[people].notna().to_numpy()])
-                    further = _of_scale(values, one, used, steps, group, plan) if used else {}
-                    yield _rows(family.name, code, one, found, used, plan, further, unit)
+    for code, unit in codes_rated(codebook):
+        table = known[(known["unit"] == unit) & (known["code"] == code)].pivot_table(
+            index=["session_id"] if unit == "session" else ["session_id", "unit_id"],
+            columns="coder_id",
+            values="value",
+            aggfunc="last",
+        )
+        people = [name for name in table if not is_machine(name)]
+        if not people:
+            continue
+        table = table[table[people].notna().any(axis=1)]
+        group = sessions.group[sessions.names.get_indexer(table.index.get_level_values(0))]
+        steps = np.unique(table[people].to_numpy()[table[people].notna().to_numpy()])
+        for one, values in _compared_ratings(table, people):
+            used = [pair for a, b in one.pairs if len((pair := _rated(values[a], values[b], group)).a)]
+            found = {"rating": [_figures(pair, plan) for pair in used]}
+            further = _of_scale(values, one, used, steps, group, plan) if used else {}
+            yield _rows(codebook.codes[code].family, code, one, found, used, plan, further, unit)
+
+
+def codes_rated(codebook: Codebook) -> list[tuple[str, str]]:
+    """Each code that is compared as a rating, with its unit: all codes of sessions, and ratings of segments.
+
+    Other codes of segments are compared with what is marked on utterances.
+    """
+    of_sessions = [(code, "session") for family in codebook.families_on("session") for code in family.codes]
+    return of_sessions + [(code, unit) for code, unit in codebook.rating_codes().items() if unit == "segment"]
 
 
 def _compared_ratings(table: pd.DataFrame, people: Sequence[str]) -> Iterator[tuple[Compared, np.ndarray]]:

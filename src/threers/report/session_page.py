@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from threers.agreement.segments import segment_numbers
 from threers.codebook import Codebook
 from threers.corpus import table_hash
 from threers.episodes import definition, find_ruptures
@@ -186,14 +187,14 @@ def _ruptures(
     own = [asdict(one) | {"who": "model"} for one in find_ruptures(session.scores, *asked)]
     if not by and not of_segments:
         return own
-    together = []
-    for row in session.scores[["utterance_id", "role", "start"]].itertuples():
-        marks = by.get(int(row.utterance_id))
-        if marks is None and not pd.isna(row.start):
-            whole = _consensus(of_segments.get(int(row.start // (60 * settings.minutes)), {}))
-            together.append([code for code in whole if settings.codebook.legal(code, row.role)])
-        else:
-            together.append(_consensus(marks or {}))
+    lies_in = segment_numbers(session.scores["start"].to_numpy(dtype="float64"), settings.minutes)
+    whole = {number: _consensus(marks) for number, marks in of_segments.items()}
+    together = [
+        _consensus(by[number])
+        if number in by
+        else [code for code in whole.get(segment, ()) if settings.codebook.legal(code, role)]
+        for number, role, segment in zip(session.scores["utterance_id"], session.scores["role"], lies_in, strict=True)
+    ]
     people = find_ruptures(session.scores.assign(tags=together), *asked)
     return own + [asdict(one) | {"who": "coders"} for one in people]
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from threers.agreement.frame import CODERS, CONSENSUS, Frame
+from threers.agreement.sessions import codes_rated
 from threers.report import plots
 from threers.report.blocks import Block, Figure, Heading, Key, Row, Section, Table, Text
 from threers.report.codes import by_family, style_of
@@ -120,10 +121,7 @@ def _limits_table(c: Comparison, model: str) -> Table:
 
 
 def _ratings(c: Comparison) -> list[Block]:
-    codes = [(family.name, code, "session") for family in c.codebook.families_on("session") for code in family.codes]
-    codes += [
-        (c.codebook.codes[code].family, code, u) for code, u in c.codebook.rating_codes().items() if u == "segment"
-    ]
+    codes = [(c.codebook.codes[code].family, code, unit) for code, unit in codes_rated(c.codebook)]
     if not codes:
         return []
     coders = Table(
@@ -150,7 +148,8 @@ def _ratings(c: Comparison) -> list[Block]:
     )
     if not coders.rows and not machines.rows:
         return [Heading("Ratings of sessions"), Text("No session was rated by two coders, or by a coder and a tagger.")]
-    said = [] if machines.rows or not c.models else [Text("The tagger rates no sessions.", "small")]
+    silent = bool(c.models) and not any(rater in c.models for _, rater in compared)
+    said = [Text("The tagger rates no sessions.", "small")] if silent else []
     return [Heading("Ratings of sessions"), *(table for table in (coders, machines) if table.rows), *said]
 
 
@@ -164,4 +163,4 @@ def _rating_row(
     units = max(one.n_units for name in figures if (one := c.find(a, b, name, family, code, unit)) is not None)
     title = c.codebook.codes[code].title + (" (segments)" if unit == "segment" else "")
     said = [c.said(a, b, name, family, code, unit, signed=name == "rating_bias") for name in figures]
-    return Row([title, *([short(rater)] if rater else []), f"{whole_number(units)}", *said])
+    return Row([title, *([short(rater)] if rater else []), whole_number(units), *said])

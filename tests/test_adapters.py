@@ -8,8 +8,7 @@ import pytest
 import torch
 
 from tests.conftest import local_backbone, make_backbone
-from threers import adapters
-from threers import training as module
+from threers import adapters, finetuning
 from threers.backbones import load_encoder
 from threers.chunks import tokenise
 from threers.errors import InputError, SettingsError
@@ -106,7 +105,8 @@ def test_frozen_layers_have_no_adapter_and_lower_layers_learn_less(kind, tmp_pat
     learner = torch.nn.Module()
     learner.model, learner.heads = tagger.model, None
     rates = {
-        group["lr"] for group in module._rate_groups(learner, tagger.backbone, replace(quick_training, layer_decay=0.5))
+        group["lr"]
+        for group in finetuning._rate_groups(learner, tagger.backbone, replace(quick_training, layer_decay=0.5))
     }
     assert rates == {1e-3, 5e-4}, "head and upper layer, and lower layer"
 
@@ -117,7 +117,7 @@ def test_adapters_that_were_cut_off_go_on_to_the_same_weights(
 ):
     corpus, backbone = annomi_like.select([f"s{n:03}" for n in range(8)]), local_backbone(tiny_folder, lora_rank=4)
     undisturbed = fit(corpus, backbone, quick_training)
-    real, calls = module.Validation.measure, []
+    real, calls = finetuning.Validation.measure, []
 
     def cut_off(self):
         calls.append(1)
@@ -125,7 +125,7 @@ def test_adapters_that_were_cut_off_go_on_to_the_same_weights(
             raise KeyboardInterrupt
         return real(self)
 
-    monkeypatch.setattr(module.Validation, "measure", cut_off)
+    monkeypatch.setattr(finetuning.Validation, "measure", cut_off)
     with pytest.raises(KeyboardInterrupt):
         fit(corpus, backbone, quick_training, work=tmp_path / "work")
     resumed = fit(corpus, backbone, quick_training, work=tmp_path / "work")

@@ -63,6 +63,7 @@ LAYERS = [
         "precision",
         "membership",
         "adapters",
+        "finetuning",
         "training",
         "crossvalidation",
         "processes",

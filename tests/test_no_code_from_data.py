@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.conftest import forget_hashes, local_backbone, make_corpus
-from threers import training as module
+from threers import finetuning
 from threers.backbones import load_encoder, locate
 from threers.checkpoints import last_checkpoint
 from threers.codebook import Codebook
@@ -130,7 +130,7 @@ def cut_off(tiny_folder, tmp_path_factory):
     given = make_corpus(4), local_backbone(tiny_folder), quick()
     work = tmp_path_factory.mktemp("cut") / "work"
     with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(module.EpochEnd, "_write", interrupted)
+        patch.setattr(finetuning.EpochEnd, "_write", interrupted)
         fit(*given, work=work)
     return work, given
 

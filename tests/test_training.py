@@ -1,18 +1,21 @@
 import json
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from tests.conftest import DECODERS, local_backbone, make_backbone, make_corpus
+from threers import finetuning
 from threers import training as module
 from threers.batches import EpochBatches
 from threers.chunks import tokenise
 from threers.codebook import Codebook
-from threers.corpus import grouped_folds
+from threers.corpus import grouped_folds, grouped_split
 from threers.decisions import family_columns
 from threers.errors import InputError
 from threers.hardware import choose
@@ -23,6 +26,7 @@ from threers.scoring import score_sessions
 from threers.settings import Training
 from threers.tagger import Tagger
 from threers.targets import Targets, build_targets
+from threers.thresholds import macro_f1
 from threers.training import fit
 
 CPU = choose("cpu", "float32")
@@ -100,7 +104,7 @@ def test_training_that_was_cut_off_goes_on_to_the_same_end(
     corpus = annomi_like.select([f"s{n:03}" for n in range(8)])
     undisturbed = fit(corpus, tiny_backbone, quick_training)
     what, at = CUTS[cut]
-    owner, name = {"measure": (module.Validation, "measure"), "write": (module.EpochEnd, "_write")}[what]
+    owner, name = {"measure": (finetuning.Validation, "measure"), "write": (finetuning.EpochEnd, "_write")}[what]
     real, calls = getattr(owner, name), []
 
     def cut_off(self, *words):
@@ -117,6 +121,67 @@ def test_training_that_was_cut_off_goes_on_to_the_same_end(
     for key, tensor in undisturbed.model.state_dict().items():
         assert torch.allclose(tensor, resumed.model.state_dict()[key], atol=1e-6), key
     assert len(resumed.manifest["epochs"]) == 2
+
+
+@pytest.fixture(scope="module")
+def averaged(tiny_folder, tmp_path_factory):
+    """Corpus, settings and result of a training of three runs that was never disturbed, and the weights of each run."""
+    work = tmp_path_factory.mktemp("averaged")
+    corpus, backbone = make_corpus(8), local_backbone(tiny_folder)
+    training = Training(
+        repeats=3, epochs=2, batch_tokens=256, validation_share=0.3, device="cpu", precision="float32", seed=4
+    )
+    tagger = fit(corpus, backbone, training, work=work)
+    return (
+        (corpus, backbone, training),
+        tagger,
+        [load_file(str(file)) for file in sorted(work.glob("run-*/*.safetens*"))],
+    )
+
+
+def test_the_mean_of_several_runs_is_kept_and_measured(averaged):
+    (corpus, backbone, training), tagger, runs = averaged
+    assert len(runs) == 3
+    differ = [name for name in runs[0] if not torch.equal(runs[0][name], runs[1][name])]
+    assert "head.weight" in differ
+    for name, kept in tagger.model.state_dict().items():
+        assert torch.allclose(kept, torch.stack([run[name] for run in runs]).mean(dim=0), atol=1e-6), name
+    alone = fit(corpus, backbone, replace(training, repeats=1))
+    assert all(torch.equal(tensor, runs[0][name]) for name, tensor in alone.model.state_dict().items())
+    epochs = tagger.manifest["epochs"]
+    assert [(epoch["run"], len(tagger.manifest["kept_epochs"])) for epoch in epochs[::2]] == [(1, 3), (2, 3), (3, 3)]
+    held = corpus.select(grouped_split(corpus, training.validation_share, training.seed)[1])
+    targets = build_targets(held.utterances, held.codings, corpus.codebook)
+    validation = finetuning.Validation(tagger, held, targets, np.full(len(corpus.codebook.tag_codes()), 0.5), "cpu")
+    logits = tagger.logits(validation.sessions, validation.hardware).logits
+    figures = macro_f1(tagger.tags(logits, validation.roles)[1], targets, corpus.codebook)
+    assert tagger.manifest["kept_aside"] == pytest.approx(figures)
+
+
+@pytest.mark.parametrize("damaged", [False, True], ids=["whole", "a run's weights are damaged"])
+def test_several_runs_that_were_cut_off_go_on_to_the_same_mean(averaged, damaged, tmp_path, monkeypatch, caplog):
+    given, undisturbed, _ = averaged
+    real, calls = finetuning.Validation.measure, []
+
+    def cut_off(self):
+        calls.append(1)
+        if len(calls) == 6:  # in the last epoch of the third run
+            raise KeyboardInterrupt
+        return real(self)
+
+    monkeypatch.setattr(finetuning.Validation, "measure", cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        fit(*given, work=tmp_path)
+    first = tmp_path / "run-1" / "model.safetensors"
+    if damaged:
+        first.write_bytes(first.read_bytes()[:-4] + b"\0\0\0\0")
+    calls.clear()
+    monkeypatch.setattr(finetuning.Validation, "measure", lambda self: (calls.append(1), real(self))[1])
+    resumed = fit(*given, work=tmp_path)
+    assert len(calls) == (4 if damaged else 2), "the last epoch and the mean; a damaged run's two epochs as well"
+    for name, tensor in undisturbed.model.state_dict().items():
+        assert torch.allclose(tensor, resumed.model.state_dict()[name], atol=1e-6), name
+    assert resumed.manifest["kept_aside"] == undisturbed.manifest["kept_aside"]
 
 
 def test_a_checkpoint_that_was_being_written_is_thrown_away(tiny_backbone, annomi_like, quick_training, tmp_path):

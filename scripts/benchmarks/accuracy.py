@@ -72,6 +72,8 @@ ROWS = {
     "8 epochs": Row({"epochs": 8}),
     "seed 2": Row({"seed": 2}),
     "seed 3": Row({"seed": 3}),
+    "mean of 3 runs": Row({"repeats": 3}),
+    "mean of 3 runs, adapted in 3 epochs": Row({"repeats": 3, "adapt_epochs": 3}),
     "adapted in 1 epoch": Row({"adapt_epochs": 1}),
     "adapted in 3 epochs": Row({"adapt_epochs": 3}),
     "mpnet_lower": Row(backbone="mpnet_lower", training={"epochs": 3}),

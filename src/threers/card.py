@@ -12,7 +12,6 @@ def model_card(name: str, manifest: dict[str, Any], codebook: Codebook, corpus: 
     """Markdown that says what the tagger was made from, what it may be used for, and what it must not be used for."""
     counts = corpus.describe()["counts"]
     kept = manifest["sessions"]
-    best = manifest["epochs"][manifest["best_epoch"] - 1]
     lines = [
         "---",
         "library_name: threers",
@@ -48,7 +47,7 @@ def model_card(name: str, manifest: dict[str, Any], codebook: Codebook, corpus: 
         "",
         "| family | macro-F1 |",
         "|---|---|",
-        *(f"| {codebook.family(family).title} | {figure:.3f} |" for family, figure in best["macro_f1"].items()),
+        *(f"| {codebook.family(family).title} | {figure:.3f} |" for family, figure in manifest["kept_aside"].items()),
         "",
         *_ratings(manifest.get("ratings", {}), codebook),
         "## Errors on patients kept out",

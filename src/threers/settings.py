@@ -128,6 +128,9 @@ class Training:
 
     epochs: int = 4
     """How often the corpus is gone through, at most."""
+    repeats: int = 1
+    """How often the encoder is trained from the same start, each time with other batches and other dropout; the mean of
+    the weights is kept, and scoring takes no longer. Training takes so many times as long."""
     adapt_epochs: int = 0
     """How often the backbone first reads all sessions of the corpus, coded or not, to learn their language (masked
     tokens); never those of groups kept aside or tested. 0: it stays as it is."""
@@ -172,6 +175,7 @@ class Training:
 
     def __post_init__(self) -> None:
         require(self.epochs >= 1, "training.epochs", self.epochs, "at least 1")
+        require(self.repeats >= 1, "training.repeats", self.repeats, "at least 1")
         require(self.adapt_epochs >= 0, "training.adapt_epochs", self.adapt_epochs, "0 or more")
         require(self.batch_tokens >= 64, "training.batch_tokens", self.batch_tokens, "at least 64")
         require(

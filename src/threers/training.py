@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import copy
 import logging
-import math
-import re
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -14,23 +12,20 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from transformers import Trainer, get_linear_schedule_with_warmup
 
 from threers import adapters, ranks
 from threers.adaptation import adapted_for
 from threers.backbones import adapted, locate
-from threers.batches import EpochBatches, Examples
-from threers.checkpoints import arguments, go_on
+from threers.batches import Examples
 from threers.chunks import SessionTokens, lengths, tokenise
 from threers.codebook import Codebook
-from threers.coder_heads import FASTER, start_heads
+from threers.coder_heads import start_heads
 from threers.corpus import Corpus, coded_sessions, grouped_split, require_disjoint, session_hashes
 from threers.decisions import Decisions
-from threers.epochs import EpochEnd, Validation
+from threers.epochs import Validation
 from threers.errors import InputError
-from threers.hardware import Hardware, choose
+from threers.finetuning import Lesson, fine_tune
+from threers.hardware import choose
 from threers.learner import Learner, code_frequency, code_weights, prior_logits, spread
 from threers.lexicon import Lexicon
 from threers.precision import check_precision
@@ -74,14 +69,14 @@ def fit(
     whole, corpus = corpus, coded_sessions(corpus)
     train_ids, held_ids = grouped_split(corpus, training.validation_share, training.seed)
     require_disjoint(corpus.sessions, train_ids, held_ids)
+    if backbone.lora_rank:
+        adapters.require_peft()
     source = locate(backbone)
     if training.adapt_epochs:
         source = adapted_for(whole, held_ids, backbone, training, work)
     adaptation = adapted(source)
     hardware = choose(training.device, training.precision, reduced=True)
     logger.info("training on %s in %s (%s)", hardware.device, hardware.precision, hardware.reason)
-    if backbone.lora_rank:
-        adapters.require_peft()
     torch.manual_seed(training.seed)
     tagger = tagger_type.start(source, backbone, corpus.codebook, training.dropout)
     targets = build_targets(corpus.utterances, corpus.codings, corpus.codebook, training.segment_minutes)
@@ -103,29 +98,16 @@ def fit(
     if training.coder_heads:
         tables, heads = start_heads(corpus, train_ids, weight)
         learnt_as["coders_with_heads"] = heads.coders
-    examples = _examples(sessions, *tables)
-    # Each process reads its share of a step.
-    batches = EpochBatches(examples, tagger.chunker, training.batch_tokens // ranks.count(), training.seed)
-    steps = math.ceil(len(batches) / ranks.count())
     with torch.no_grad():
         tagger.model.head.bias.copy_(torch.from_numpy(prior_logits(of_learn, weight, corpus.codebook)))
-    # Deep-copies the network: the copy, a running mean, is the tagger; the original goes on learning.
-    decay = 1 - 1 / max(1.0, training.average_epochs * steps)
-    average = AveragedModel(tagger.model, multi_avg_fn=get_ema_multi_avg_fn(decay))
     balance = code_weights(of_learn, weight, corpus.codebook, training.balance)
-    learner = learner_type(tagger.model, average, corpus.codebook, balance, heads)
-    tagger.model = learner.average.module
+    lesson = Lesson(_examples(sessions, *tables), balance, heads, learner_type)
     validation = Validation(tagger, held, of_held, code_frequency(of_learn, weight), training.device)
-    epochs = EpochEnd(batches, validation, training.patience, work)
-    _run_trainer(learner, batches, epochs, training, hardware, steps * training.epochs, work)
+    tuned = fine_tune(tagger, lesson, validation, training, hardware, work)
     if not ranks.is_first():
         return tagger
-    best = epochs.history[epochs.best]
-    tagger.model.load_state_dict(load_file(str(epochs.weights(epochs.best))))
-    if backbone.lora_rank:
-        adapters.merge(tagger.model.encoder)
-    tagger.decisions = Decisions.from_dict(best["decisions"], corpus.codebook, "history.json")
-    _warn(tagger, best["collapsed"])
+    tagger.decisions = Decisions.from_dict(tuned.figures["decisions"], corpus.codebook, "history.json")
+    _warn(tagger, tuned.figures["collapsed"])
     precision = check_precision(tagger, validation.sessions, validation.roles, of_held, validation.hardware.device)
     if not precision["kept"]:
         logger.warning(
@@ -141,9 +123,10 @@ def fit(
             {*session_hashes(corpus.utterances).values(), *session_hashes(rated.utterances).values()}
         ),
         "lookahead": tagger.backbone.lookahead,
-        "tokens_per_epoch": batches.tokens,
-        "epochs": epochs.history,
-        "best_epoch": epochs.best + 1,
+        "tokens_per_epoch": tuned.tokens,
+        "epochs": tuned.epochs,
+        "kept_epochs": tuned.kept,
+        "kept_aside": tuned.figures["macro_f1"],
         "precision_check": precision,
         "ratings": _fit_ratings(tagger, rated, training),
     }
@@ -272,58 +255,3 @@ def _group_numbers(corpus: Corpus) -> np.ndarray:
     """The group of each utterance, as a number."""
     group = corpus.sessions.set_index("session_id")["group_id"]
     return np.unique(corpus.utterances["session_id"].map(group), return_inverse=True)[1]
-
-
-def _run_trainer(
-    learner: Learner,
-    batches: EpochBatches,
-    epochs: EpochEnd,
-    training: Training,
-    hardware: Hardware,
-    steps: int,
-    folder: Path,
-) -> None:
-    optimizer = torch.optim.AdamW(_rate_groups(learner, epochs.validation.tagger.backbone, training), fused=True)
-    schedule = get_linear_schedule_with_warmup(optimizer, int(training.warmup * steps), steps)
-    trainer = Trainer(
-        model=learner,
-        args=arguments(folder, training.epochs, hardware, training.seed),
-        train_dataset=batches,
-        data_collator=lambda batch: batches.collate(batch, epochs.validation.tagger.tokenizer.pad_token_id),
-        optimizers=(optimizer, schedule),
-        callbacks=[epochs],
-    )
-    try:
-        go_on(trainer, folder)
-    finally:
-        epochs.bar.stop()
-
-
-def _rate_groups(learner: Learner, backbone: Backbone, training: Training) -> list[dict[str, Any]]:
-    """Parameter groups: heads at their own rate, each encoder layer at `layer_decay` times the rate of the one
-    above.
-    """
-    encoder = learner.model.encoder
-    depth = encoder.config.num_hidden_layers
-    # A small corpus uses few of the words; moving only those away from the rest gains nothing and costs a tenth of
-    # the time.
-    encoder.get_input_embeddings().requires_grad_(False)
-    groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
-    for name, parameter in learner.model.named_parameters():
-        if not parameter.requires_grad:
-            continue
-        if name.startswith("encoder."):
-            numbers = re.findall(r"\.(?:layers?|h)\.(\d+)\.", name)
-            above = re.search(r"pooler|final|encoder\.(norm|ln_f)\.", name)
-            below = depth - int(numbers[0]) - 1 if numbers else (0 if above else depth)
-            if backbone.frozen_layers and below >= depth - backbone.frozen_layers:
-                parameter.requires_grad_(False)
-                continue
-            rate = backbone.learning_rate * training.layer_decay**below
-        else:
-            rate = training.head_learning_rate
-        decay = training.weight_decay if parameter.ndim > 1 else 0.0
-        groups.setdefault((rate, decay), []).append(parameter)
-    if learner.heads is not None:
-        groups[FASTER * training.head_learning_rate, 0.0] = [learner.heads.offset]
-    return [{"params": params, "lr": rate, "weight_decay": decay} for (rate, decay), params in groups.items()]

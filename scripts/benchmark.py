@@ -11,6 +11,7 @@
     .venv/bin/python scripts/benchmark.py tactics --corpus WIKITACTICS --out FOLDER
     .venv/bin/python scripts/benchmark.py malformed [--runs 500] [--seed 1]
     .venv/bin/python scripts/benchmark.py segments --corpus CORPUS [--minutes 5] [--folds 5] [--whole --only 1]
+    .venv/bin/python scripts/benchmark.py ratings --corpus ANNOMI [--folds 5]
 
 What each compares stands at the top of its file in scripts/benchmarks.
 """
@@ -41,6 +42,7 @@ NEEDS = {
     "tactics": ["corpus", "out"],
     "malformed": [],
     "segments": ["corpus"],
+    "ratings": ["corpus"],
 }
 # Where `tests` lies, whose tiny backbone `malformed` takes.
 sys.path.append(str(Path(__file__).parents[1]))
@@ -54,7 +56,7 @@ def main() -> None:
     parser.add_argument("--tagger")
     parser.add_argument("--backbone", default="minilm")
     parser.add_argument(
-        "--folds", type=int, default=5, help="context, accuracy, segments: folds that groups are dealt into"
+        "--folds", type=int, default=5, help="context, accuracy, segments, ratings: folds that groups are dealt into"
     )
     parser.add_argument("--only", type=int, help="context, accuracy, segments: the first so many folds; default: all")
     parser.add_argument("--rows", help="accuracy: names of rows, with commas; default: all")

@@ -143,6 +143,10 @@ def forget_hashes(tagger: Path) -> None:
         manifest.write_text(json.dumps({key: value for key, value in found.items() if key != "files"}))
 
 
+#: Kinds whose tokens see the past only.
+DECODERS = ("llama", "qwen3", "modernbert-decoder")
+
+
 def local_backbone(folder: Path, **changes) -> Backbone:
     settings = {"chunk_tokens": 64, "overlap_tokens": 16, "learning_rate": 1e-3} | changes
     return Backbone(name="tiny", source="folder", path=str(folder), **settings)
@@ -150,7 +154,7 @@ def local_backbone(folder: Path, **changes) -> Backbone:
 
 def make_backbone(folder: Path, kind: str) -> Path:
     """Save a backbone of two layers with random weights, and a word-level fast tokenizer, in the save_pretrained
-    layout.
+    layout. As real ones do, Llama's puts a token in front only and has none to pad with, Qwen's puts none.
     """
     import torch
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
@@ -174,17 +178,12 @@ def make_backbone(folder: Path, kind: str) -> Path:
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
-    fast = PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        pad_token="[PAD]",
-        unk_token="[UNK]",
-        cls_token="[CLS]",
-        sep_token="[SEP]",
-        mask_token="[MASK]",
-    )
+    around = {"llama": "[CLS] $A", "qwen3": "$A"}.get(kind, "[CLS] $A [SEP]")
+    tokenizer.post_processor = processors.TemplateProcessing(single=around, special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
+    names = {"pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]"}
+    if kind in ("llama", "qwen3"):
+        names = {"eos_token": "[SEP]"} | ({"pad_token": "[PAD]"} if kind == "qwen3" else {"bos_token": "[CLS]"})
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="[UNK]", **names)
     torch.manual_seed(0)
     AutoModel.from_config(tiny_config(kind, len(vocabulary))).save_pretrained(folder)
     fast.save_pretrained(folder)
@@ -209,7 +208,9 @@ def tiny_config(kind: str, vocabulary: int):
     }
     if kind == "deberta-v2":
         size |= {"relative_attention": True, "pos_att_type": ["p2c", "c2p"], "max_relative_positions": 32}
-    if kind == "modernbert":
+    if kind in ("llama", "qwen3"):  # several queries for each key
+        size |= {"num_key_value_heads": 1, "head_dim": 16}
+    if kind.startswith("modernbert"):
         size |= {"local_attention": 16, "global_attn_every_n_layers": 2}
     return AutoConfig.for_model(kind, **size)
 

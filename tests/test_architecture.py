@@ -12,6 +12,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "threers"
 LAYERS = [
     {"errors", "atomic", "shipped", "codebook", "codebook_checks", "settings", "jobs", "mapping", "configs"},
     {
+        "formulas",
         "stored",
         "tables",
         "corpus",
@@ -47,6 +48,8 @@ LAYERS = [
         "lexicon",
         "pretrained",
         "network",
+        "ordinal",
+        "ratings",
         "tagger",
     },
     {
@@ -56,6 +59,7 @@ LAYERS = [
         "epochs",
         "precision",
         "membership",
+        "adapters",
         "training",
         "crossvalidation",
         "processes",

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
+from threers import attention
 from threers.attention import NAME, rows, suit
 from threers.chunks import tokenise
 from threers.corpus import Corpus
@@ -31,7 +32,7 @@ def test_rows_attend_as_the_kernel_does(sizes):
     wanted = scaled_dot_product_attention(query.float(), key.float(), value.float(), attn_mask=mask).transpose(1, 2)
     with torch.inference_mode():
         found, _ = rows(None, query, key, value, mask)
-        whole, _ = rows(None, query, key, value, None)
+        whole, _ = rows(None, query, key, value, None, is_causal=False)
     for row, size in enumerate(sizes):
         assert (found[row, :size].float() - wanted[row, :size]).abs().max() < 0.02
         assert not found[row, size:].any()
@@ -53,6 +54,17 @@ def test_what_does_not_suit_goes_to_the_kernel(kind):
         found, _ = rows(torch.nn.Identity(), query, key, value, mask)
         wanted = scaled_dot_product_attention(query, key, value, attn_mask=mask).transpose(1, 2)
     assert torch.equal(found, wanted)
+
+
+@pytest.mark.parametrize("more", [{}, {"is_causal": True}, {"is_causal": False, "position_bias": torch.ones(1)}])
+def test_what_else_decides_goes_to_the_kernel(more, monkeypatch):
+    called = []
+    monkeypatch.setattr(attention, "sdpa_attention_forward", lambda *_, **__: called.append(1))
+    decoder = torch.nn.Identity()
+    decoder.is_causal = True
+    with torch.inference_mode():
+        rows(decoder, *states(), None, **more)
+    assert called
 
 
 def test_a_tagger_says_the_same_by_rows(tiny_tagger, sixty_sessions, tmp_path):

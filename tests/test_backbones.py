@@ -1,4 +1,5 @@
 import hashlib
+import shutil
 import zipfile
 from dataclasses import replace
 from importlib import metadata
@@ -8,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from tests.conftest import local_backbone, make_backbone
-from threers import backbones
+from tests.conftest import DECODERS, local_backbone, make_backbone
+from threers import backbones, doctor
 from threers.backbones import load_encoder
 from threers.chunks import tokenise
 from threers.doctor import shipped_backbone
@@ -47,6 +48,41 @@ def test_a_folder_that_is_no_model_is_refused(tmp_path):
 def test_a_hub_name_needs_leave_to_use_the_network():
     with pytest.raises(SettingsError, match="allow_network"):
         Backbone(name="b", source="hub", path="some/name")
+
+
+def test_a_copy_of_a_model_from_a_hub_needs_no_network(tiny_folder):
+    backbone = Backbone(name="b", source="hub", path=str(tiny_folder), revision="0" * 40)
+    assert backbones.locate(backbone) == tiny_folder
+
+
+def test_the_revision_is_what_a_hub_is_asked_for(tiny_folder, monkeypatch):
+    asked = {}
+
+    def fetch(name, **words):
+        asked.update(words, name=name)
+        return tiny_folder
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", fetch)
+    backbones.locate(Backbone(name="b", source="hub", path="some/name", allow_network=True, revision="abc"))
+    assert (asked["name"], asked["revision"]) == ("some/name", "abc")
+    backbones.locate(Backbone(name="b", source="hub", path="some/name", allow_network=True))
+    assert asked["revision"] is None
+
+
+def test_a_tokenizer_without_padding_is_given_the_end_of_text(tmp_path):
+    _, tokenizer = load_encoder(make_backbone(tmp_path, "llama"))
+    assert tokenizer.pad_token_id == tokenizer.eos_token_id
+
+
+@pytest.mark.parametrize(("kind", "says"), [("t5", "reads with one half and writes"), ("deberta", "cannot be read in")])
+def test_a_model_that_does_not_suit_is_refused_in_one_line(kind, says, tmp_path, annomi_like, quick_training):
+    with pytest.raises(InputError, match=says):
+        fit(annomi_like, local_backbone(make_backbone(tmp_path, kind)), quick_training)
+
+
+def test_reading_twice_and_hiding_the_future_exclude_each_other(tiny_folder):
+    with pytest.raises(SettingsError, match=r"backbone\.read_twice: found True; expected false with lookahead=false"):
+        local_backbone(tiny_folder, lookahead=False, read_twice=True)
 
 
 def test_pieces_of_one_zip_are_joined_and_nothing_climbs_out(tiny_folder, tmp_path, monkeypatch):
@@ -94,7 +130,7 @@ def test_damaged_pieces_leave_nothing_in_the_cache(tmp_path, monkeypatch):
     assert not list((tmp_path / "cache").rglob("model.safetensors"))
 
 
-@pytest.mark.parametrize("kind", ["bert", "mpnet", "roberta", "deberta-v2", "modernbert"])
+@pytest.mark.parametrize("kind", ["bert", "mpnet", "roberta", "deberta-v2", "modernbert", *DECODERS])
 def test_a_tagger_of_lower_layers_only_says_the_same_when_loaded(kind, tmp_path, annomi_like, quick_training):
     folder = make_backbone(tmp_path / kind, kind)
     backbone = local_backbone(folder, layers=1, frozen_layers=1, read_layers=1)
@@ -117,3 +153,16 @@ def test_more_layers_than_there_are_is_refused(tiny_folder, annomi_like, quick_t
         fit(annomi_like, local_backbone(tiny_folder, layers=5), quick_training)
     with pytest.raises(SettingsError, match=r"backbone\.read_layers: found 2; expected 0 to 1"):
         local_backbone(tiny_folder, layers=1, read_layers=2)
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "[]", "{}", '{"num_hidden_layers": "x", "hidden_size": 1, "intermediate_size": 1}']
+)
+def test_doctor_names_a_backbone_whose_config_is_damaged(text, tiny_folder, tmp_path, monkeypatch):
+    folder = shutil.copytree(tiny_folder, tmp_path / "backbone")
+    monkeypatch.setattr(doctor, "shipped_backbone", lambda name: local_backbone(folder))
+    assert dict(doctor.examine())["backbone minilm"] == "ready, hash as expected"
+    (folder / "config.json").write_text(text)
+    found = dict(doctor.examine())
+    assert found["scoring with minilm"] == "unknown until the backbone is there"
+    assert found["backbone minilm"].startswith(f"missing: {folder / 'config.json'}: ")

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -84,6 +85,22 @@ def test_each_utterance_counts_where_its_context_is_widest():
             if chunk.counts[place] and 0 < number < len(chunks) - 1:
                 # pieces have 6 tokens and 3 of them overlap, so in one of two chunks one stands on the poorer side
                 assert min(start - 1, len(chunk.tokens) - 1 - end) >= 6
+
+
+@settings(max_examples=100, deadline=None)
+@given(lengths, st.integers(0, 24))
+def test_read_twice_judges_the_second_of_two_equal_copies(sizes, overlap):
+    session = session_of(sizes)
+    cut = replace(chunker(48, overlap), read_twice=True)
+    for chunk in [*cut.for_scoring(session), *cut.for_training(session, 0, np.random.default_rng(1))]:
+        assert len(chunk.tokens) <= 48
+        first, second = np.split(chunk.tokens[1:-1], 2)
+        assert np.array_equal(first, second)
+        assert (chunk.pieces[0, 1], chunk.pieces[-1, 2]) == (1 + len(first), len(chunk.tokens) - 1)
+    wanted = [(u, int(token)) for u, own in enumerate(session.utterances) for token in own]
+    assert sorted(counted(cut.for_scoring(session))) == wanted
+    for chunk in cut.alone(session):
+        assert chunk.pieces[0, 1:].tolist() == [len(chunk.tokens) // 2, len(chunk.tokens)]
 
 
 def test_without_lookahead_the_widest_past_wins():

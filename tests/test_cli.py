@@ -173,6 +173,15 @@ def test_import_says_what_it_did(table, tmp_path):
     assert "2 sessions of 2 groups, 4 utterances" in done.stdout
 
 
+def test_names_in_braces_may_have_quotes_and_letters_of_any_language(table, tmp_path):
+    table.write_text(table.read_text().replace("text", "Äußerung").replace(",T,", ",Jörg,"))
+    columns, roles = "columns={text: Äußerung}", """roles={Jörg: therapist, "C*": client}"""
+    words = [f"source={table}", f"corpus={tmp_path / 'c'}", "reader=long", "codebook=annomi"]
+    done = threers("import", *words, columns, roles)
+    assert done.returncode == 0, done.stderr
+    assert "roles: therapist 2, client 2" in done.stdout
+
+
 MISTAKES = {
     "verb": (["imprt"], ["no verb 'imprt'", "did you mean import?"]),
     "missing file": (["import", "source=none.csv", "corpus=c"], ["none.csv", "no such file"]),
@@ -188,6 +197,11 @@ MISTAKES = {
         ["training.epochs: found 0; expected at least 1"],
     ),
     "unknown choice": (["train", "corpus=a", "tagger=b", "training=fast"], ["training=fast", "default, demo, quick"]),
+    "number for a choice": (["train", "corpus=a", "tagger=b", "backbone=inf"], ["backbone=inf: no name", "mpnet"]),
+    "quotes for a choice": (["doctor", "hydra=[["], ["hydra=[[: cannot be read as key=value"]),
+    "reference for a choice": (["doctor", "hydra=${{x}}"], ["hydra=${x}: no name", "joblib"]),
+    "list for a choice": (["score", "tagger=a", "source=b", "out=c", "engine=[ray,x]"], ["engine=[ray,x]: no name"]),
+    "mapping for a choice": (["train", "corpus=a", "tagger=b", "training={{a: 1}}"], ["training={a: 1}: no name"]),
     "no corpus": (["train", "corpus=nowhere", "tagger=b"], ["corpus nowhere", "no such folder"]),
     "no tagger": (["score", "tagger=nowhere", "source=x", "out=o"], ["tagger nowhere", "config.json is missing"]),
     "no codebook": (
@@ -204,6 +218,8 @@ MISTAKES = {
     ),
     "no reader": (["import", "source={table}", "corpus=c", "reader=mine"], ["reader 'mine'", "shipped:"]),
     "grammar": (["import", "source=[", "corpus=c"], ["import:"]),
+    "a space": (["import", "source=my files", "corpus=c"], ["import: source=my files: ", """'source="my files"'"""]),
+    "braces": (["import", "roles={Jörg: x", "source={table}", "corpus=c"], ["roles: not readable; expected names in"]),
 }
 
 

@@ -159,6 +159,9 @@ def test_hidden_files_and_lock_files_are_passed_over(tmp_path):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("text\nhello\n")
     assert [path.name for path in find_files(tmp_path)] == ["b.csv", "a.csv"]
+    for name in ("Thumbs.db", "desktop.ini"):
+        (tmp_path / name).write_text("of Windows")
+    assert [path.name for path in find_files(tmp_path)] == ["b.csv", "a.csv"]
     assert [path.name for path in find_files(f"{tmp_path}/**/*.csv")] == ["b.csv", "a.csv"]
 
 

@@ -14,8 +14,9 @@ import pytest
 
 from threers.corpus import Corpus
 from threers.errors import InputError
-from threers.formats import import_files
+from threers.formats import files, import_files
 from threers.formats.documents import Document, Line, Mark, Output
+from threers.formats.files import File
 from threers.formats.known import writers
 
 EXAMPLES = Path(__file__).parent / "formats"
@@ -545,3 +546,10 @@ def test_a_folder_of_unknown_files_is_one_error(tmp_path, names):
     with pytest.raises(InputError, match=r"was not recognised|could be read") as error:
         import_files(tmp_path, codebook="3rs-2015")
     assert CANARY not in str(error.value)
+
+
+def test_an_archive_of_many_members_is_refused_by_what_they_make_together(monkeypatch):
+    monkeypatch.setattr(files, "ZIP_LIMIT", 3000)
+    File(Path("a.xlsx"), zipped({"1": "x" * 1500, "2": "x" * 1500})).require_harmless()
+    with pytest.raises(InputError, match="unpacks to more than"):
+        File(Path("a.xlsx"), zipped({str(n): "x" * 1500 for n in range(3)})).require_harmless()

@@ -1,6 +1,7 @@
 """What importing makes of rows: layouts, coders, units, roles, sessions."""
 
 import re
+import unicodedata
 from pathlib import Path
 
 import pandas as pd
@@ -329,3 +330,48 @@ def test_who_is_told_to_let_file_names_say_the_patient_can_do_so(tmp_path, capsy
     corpus = import_files(str(EXAMPLES / "ratings.sav"), codebook="3rs-2015", roles={"*": "patient"})
     show_import(corpus, "x")
     assert "name that column" in capsys.readouterr().out
+
+
+def test_columns_that_mean_nothing_and_files_that_gave_nothing_are_told(tmp_path, capsys):
+    files = {"s1.csv": "speaker,text,Kodierer Anna\nP,hm,W2\n", "s2.csv": "speaker,words\nP,hm\n"}
+    show_import(load(tmp_path, files, "wide"), "x")
+    told = capsys.readouterr().out
+    assert "note: nothing was taken from 1 of 2 files" in told
+    assert "note: columns that mean nothing to reader wide: Kodierer Anna\n" in told
+    (tmp_path / "s2.csv").unlink()
+    columns = {"code": ["Kodierer {coder}"]}
+    corpus = load(tmp_path, {"s1.csv": files["s1.csv"]}, "wide", columns=columns)
+    assert marks(corpus) == [("s1", 0, "Anna", "W2", 1)]
+    show_import(corpus, "x")
+    assert "nothing" not in capsys.readouterr().out
+
+
+def test_a_sheet_of_segments_and_a_table_of_patients_need_no_texts(tmp_path):
+    files = {
+        "s1.csv": "speaker,text,start,end\nT,hello,0:02,0:04\nP,hm,6:10,6:20\n",
+        "sheet.csv": "session,coder,unit,segment,W1,C1\ns1,anna,segment,0,,\ns1,anna,segment,1,x,3\n",
+        "sessions.csv": "session,patient\ns1,p7\n",
+    }
+    corpus = load(tmp_path, files, "auto")
+    assert marks(corpus) == [("s1", 0, "anna", "", 0), ("s1", 1, "anna", "C1", 3), ("s1", 1, "anna", "W1", 1)]
+    assert set(corpus.codings["unit"]) == {"segment"}
+    assert corpus.sessions["group_id"].tolist() == ["p7"]
+    assert corpus.rejects.empty
+
+
+def test_segments_counted_from_one_are_noticed(tmp_path):
+    files = {
+        "s1.csv": "speaker,text,start,end\nT,hello,0:02,0:04\nP,hm,6:10,6:20\n",
+        "sheet.csv": "session,coder,unit,segment,W1,C1\ns1,anna,segment,1,,\ns1,anna,segment,2,x,\n",
+    }
+    why = "segment after the end: number 2 begins at 00:10:00, the last word is at 00:06:20; kept. "
+    assert reasons(load(tmp_path, files, "wide")) == [(3, why + "Segments count from 0 and last 5 minutes")]
+
+
+def test_letters_of_two_characters_are_those_of_one(tmp_path):
+    apart = unicodedata.normalize("NFD", "Fußgänger")
+    (tmp_path / f"{apart}_1.csv").write_text(f"{apart},text\n{apart},hm\n")
+    layout = lab(columns={"text": "text", "speaker": "Fußgänger"}, file_name="{patient}_{session_number}")
+    corpus = import_files(tmp_path, layout, "3rs-2015", {"Fußgänger": "patient"})
+    assert corpus.sessions[["session_id", "patient_id"]].to_numpy().tolist() == [["Fußgänger_1", "Fußgänger"]]
+    assert corpus.utterances["role"].tolist() == ["patient"]

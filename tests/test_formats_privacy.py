@@ -1,11 +1,14 @@
 import time
+from dataclasses import replace
 from datetime import date
 
 import pandas as pd
 import pytest
 
+from threers import runs
 from threers.errors import InputError
 from threers.formats.privacy import KINDS, find_identifiers, read_names, summarise
+from threers.jobs import ImportRun
 
 
 def kinds(text, names=()):
@@ -238,3 +241,14 @@ def test_the_list_of_names_is_read(tmp_path):
     (tmp_path / "empty.txt").write_text("")
     with pytest.raises(InputError, match=r"names=.*empty\.txt: the file is empty"):
         read_names(tmp_path / "empty.txt")
+
+
+def test_an_import_that_is_to_refuse_identifiers_writes_nothing(tmp_path):
+    (tmp_path / "s.txt").write_text("T: how is work\nP: write to anna@clinic.example\n")
+    given = {"source": str(tmp_path / "s.txt"), "corpus": str(tmp_path / "corpus"), "codebook": "3rs-2015"}
+    run = ImportRun(**given, roles={"T": "therapist", "P": "patient"}, privacy="refuse")
+    with pytest.raises(InputError, match=r"e-mail: 1 in 1 session\. Nothing was written") as refused:
+        runs.import_corpus(run)
+    assert "anna" not in str(refused.value) and not (tmp_path / "corpus").exists()
+    runs.import_corpus(replace(run, privacy="warn"))
+    assert (tmp_path / "corpus" / "identifiers.csv").is_file()

@@ -153,6 +153,15 @@ def test_wrong_columns_in_one_file_of_many_are_a_reject(tmp_path):
         load(tmp_path, {"a.csv": "who\nP\n", "b.csv": "who\nP\n"}, lab(columns={"text": "told"}))
 
 
+def test_a_title_above_the_headers_and_a_refused_file_are_named(tmp_path):
+    with pytest.raises(InputError, match=r"this file has Session 1; is its first row a title\? Headers come first"):
+        load(tmp_path, {"a.csv": "Session 1,,\nspeaker,text,code\nP,hm,W1\n"}, "wide")
+    files = {"a.csv": "speaker,text\nP,hm\n", "b.csv": "session,Rater\ns1,anna\n"}
+    message = r"coder: no file has 'Rater'; there are speaker, text; not among them: b.csv: wrong columns: no text"
+    with pytest.raises(InputError, match=message):
+        load(tmp_path, files, "wide", columns={"coder": "Rater"})
+
+
 def test_one_missing_code_column_is_not_overlooked(tmp_path):
     codes = [{"column": "p"}, {"column": ["t", "tt"]}]
     with pytest.raises(InputError, match=r"wrong columns: no t or tt \(codes\); this file has who, said, p"):

@@ -15,7 +15,8 @@ from threers.errors import InputError
 from threers.formats import import_files
 from threers.formats.documents import Context, Document, Line, Mark, Output
 from threers.formats.files import File
-from threers.formats.spreadsheets import COLUMNS, FORMATS, is_ours, unescape
+from threers.formats.spreadsheets import COLUMNS, FORMATS, is_ours
+from threers.formulas import unescape
 
 KINDS = {one.name: one for one in FORMATS}
 OUTPUT = Output(titles={}, roles=("patient", "therapist"))

@@ -9,14 +9,18 @@ import pandas as pd
 import pytest
 
 from scripts.benchmarks import damage, malformed
+from scripts.benchmarks.commands import COMMANDS
+from scripts.benchmarks.shelf import SETTINGS
 from tests.conftest import make_corpus
 from tests.scored import make_scored
-from threers.backbones import load_encoder
+from threers.backbones import load_encoder, sha256
 from threers.codebook import Codebook
 from threers.corpus import Corpus
+from threers.crossvalidation import fold_floors
 from threers.decisions import Decisions
 from threers.epochs import HASHES, is_damaged
 from threers.errors import InputError, OutputExistsError, SettingsError
+from threers.floors import FLOORS
 from threers.folders import REPLACED, owned
 from threers.formats import import_files
 from threers.jobs import ReportRun
@@ -24,6 +28,7 @@ from threers.journal import Entry, Journal, Tally
 from threers.scores import read_scores, scored_sessions, write_json, write_parquet
 from threers.streams import Source
 from threers.tagger import Tagger
+from threers.training import _last_checkpoint
 
 BOOK = Codebook.load("3rs-2015")
 
@@ -34,11 +39,34 @@ def shelf(tmp_path_factory):
 
 
 def test_malformed_inputs_end_in_one_line_or_a_reject_and_nothing_is_lost(shelf):
-    found = list(malformed.runs(shelf, 95, 19))  # every command once
+    found = list(malformed.runs(shelf, 88, len(COMMANDS)))  # every command once
     assert [f"seed {run.seed}: {run.verb}, {run.kind}, {run.what}: {run.fault}" for run in found if run.fault] == []
     assert {run.outcome for run in found} <= {"refused", "reject", "legal"}
     assert sum(run.outcome == "refused" for run in found) > len(found) / 4
     assert malformed.digest(shelf.root) == shelf.state
+
+
+@pytest.mark.parametrize("name", ["scores-0.parquet", "floors-0.parquet", "tagger-0.json"])
+def test_damage_to_a_finished_fold_is_found_before_the_others_are_trained(shelf, name):
+    out = shelf.root / "half" / "evaluation"
+    given = [f"corpus={shelf.root / 'corpus'}", "backbone=local", f"backbone.path={shelf.root / 'backbone'}", *SETTINGS]
+    before = malformed.digest(shelf.root)
+    (out / "folds" / name).write_bytes(b"x")
+    status, said, _ = malformed.call(["evaluate", *given, "folds=2", "resamples=100", f"out={out}"])
+    assert status == 2 and f"{name}: not" in said
+    assert (out / "folds" / "training-1").is_dir()
+    after = malformed.digest(shelf.root)
+    shelf.restore({"half"})
+    assert {path for path in before if before[path] != after.get(path)} == {f"half/evaluation/folds/{name}"}
+
+
+@pytest.mark.parametrize("column", ["coder_id", "session_id"])
+def test_floors_of_nobody_are_refused(column, tmp_path):
+    write_parquet(make_corpus(2).codings.assign(coder_id=FLOORS[0]), tmp_path / "floors-0.parquet")
+    assert len(fold_floors(tmp_path, 0))
+    change(tmp_path / "floors-0.parquet", **{column: None})
+    with pytest.raises(InputError, match=r"floors-0\.parquet: a coding of no session, or by another than"):
+        fold_floors(tmp_path, 0)
 
 
 @pytest.fixture
@@ -94,6 +122,9 @@ def test_groups_of_a_corpus_that_is_scored_are_checked_before_it_is(corpus):
     sessions = pd.read_parquet(corpus / "sessions.parquet")
     pd.concat([sessions, sessions.head(1)]).to_parquet(corpus / "sessions.parquet", index=False)
     with pytest.raises(InputError, match="a session stands twice"):
+        Source(corpus, Codebook.load("annomi")).groups()
+    sessions.head(1).to_parquet(corpus / "sessions.parquet", index=False)
+    with pytest.raises(InputError, match=r"sessions\.parquet: lacks 3 of the sessions of utterances\.parquet; import"):
         Source(corpus, Codebook.load("annomi")).groups()
 
 
@@ -183,6 +214,9 @@ def test_a_backbone_that_lacks_weights_or_has_other_sizes_is_refused(tiny_folder
     write_json(config | {"num_hidden_layers": 10**30}, tmp_path / "config.json")
     with pytest.raises(InputError, match="num_hidden_layers is 1000"):
         load_encoder(tmp_path)
+    write_json(config | {"hidden_size": [[]]}, tmp_path / "config.json")
+    with pytest.raises(InputError, match=r"transformers cannot load it: .*hidden_size"):
+        load_encoder(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -241,6 +275,19 @@ def test_a_checkpoint_is_damaged_when_any_of_its_files_is_another(tmp_path):
     assert is_damaged(checkpoint)
     (checkpoint / HASHES).write_text("[")
     assert is_damaged(checkpoint)
+
+
+def test_a_training_begins_anew_where_what_a_cut_off_one_left_is_damaged(tmp_path):
+    checkpoint = tmp_path / "checkpoint-3"
+    checkpoint.mkdir()
+    for name in ("model.safetensors", "trainer_state.json"):
+        (checkpoint / name).write_text("whole")
+    (tmp_path / "history.json").write_text("[]")
+    write_json({"history.json": sha256(tmp_path / "history.json")}, checkpoint / HASHES)
+    assert _last_checkpoint(tmp_path) == str(checkpoint)
+    (tmp_path / "history.json").write_text("[0]")
+    assert _last_checkpoint(tmp_path) is None
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_first_row_of_speech_is_not_shown_as_headers(tmp_path):

@@ -10,8 +10,10 @@ import torch
 from tests.conftest import forget_hashes, local_backbone, make_corpus
 from threers import training as module
 from threers.backbones import load_encoder, locate
-from threers.errors import InputError
+from threers.codebook import Codebook
+from threers.errors import InputError, SettingsError
 from threers.settings import Training
+from threers.shipped import read_yaml
 from threers.tagger import Tagger
 from threers.training import fit
 
@@ -168,3 +170,11 @@ def test_a_training_does_not_go_on_with_pickled_weights(cut_off, tmp_path):
     (checkpoint / "model.safetensors").rename(checkpoint / "pytorch_model.bin")
     assert module._last_checkpoint(work) is None
     assert not checkpoint.exists(), "it is begun anew"
+
+
+@pytest.mark.parametrize("read", [lambda path: Codebook.load(path), lambda path: read_yaml("reader", path)])
+def test_yaml_that_asks_for_python_is_refused(read, tmp_path, sprung):
+    path = tmp_path / "hostile.yaml"
+    path.write_text(f"name: !!python/object/apply:builtins.open [{str(sprung)!r}, w]\n")
+    with pytest.raises(SettingsError, match="not valid YAML"):
+        read(path)

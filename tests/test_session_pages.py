@@ -19,7 +19,7 @@ from threers.jobs import ReportRun
 from threers.report.html import file_stem, island
 from threers.report.lanes import lanes
 from threers.report.session_index import modified_z
-from threers.scores import scored_sessions
+from threers.scores import scored_sessions, write_parquet
 
 
 def pages(folder: Path, **options) -> Path:
@@ -40,6 +40,14 @@ def test_there_is_a_page_for_each_session_and_an_index(made):
     names = {path.name for path in made.glob("*.html")}
     assert names == {"index.html", f"{file_stem('P01-1')}.html", f"{file_stem('P01-2')}.html"}
     assert all(path.stat().st_mode & 0o077 == 0 for path in made.glob("*.html"))
+
+
+def test_scores_that_leave_utterances_to_humans_have_pages(tmp_path):
+    scores, _ = make_scored(tmp_path)
+    for part in (scores / "utterances").glob("*.parquet"):
+        table = pd.read_parquet(part)
+        write_parquet(table.assign(abstained=[["W"], *([] for _ in table.index[1:])]), part)
+    assert runs.report(ReportRun(scores=str(scores), out=str(tmp_path / "pages"))) == 2
 
 
 def test_a_page_holds_tags_probabilities_and_every_coder(made):

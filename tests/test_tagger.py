@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 import torch
 
-from tests.conftest import local_backbone, make_backbone
+from tests.conftest import DECODERS, local_backbone, make_backbone
 from threers.chunks import tokenise
 from threers.errors import InputError
 from threers.hardware import Hardware, choose
 from threers.tagger import Tagger
 
-KINDS = ["bert", "mpnet", "roberta", "deberta-v2", "modernbert"]
+KINDS = ["bert", "mpnet", "xlm-roberta", "deberta-v2", "modernbert", *DECODERS]
 CPU = choose("cpu", "float32")
 
 
@@ -23,6 +23,10 @@ def kind_folder(request, tmp_path_factory):
 def start(folder, book, **changes):
     torch.manual_seed(1)
     return Tagger.start(folder, local_backbone(folder, **changes), book, dropout=0.1)
+
+
+def is_a(folder, *kinds):
+    return folder.name[:-1] in kinds  # pytest numbers its folders
 
 
 def logits(tagger, utterances, batch_tokens=512):
@@ -40,7 +44,7 @@ def test_every_kind_of_encoder_loads_and_survives_a_round_trip(kind_folder, anno
 
 
 def test_without_lookahead_the_future_changes_nothing(kind_folder, annomi_like):
-    if kind_folder.name.startswith("deberta"):
+    if is_a(kind_folder, "deberta-v2"):
         with pytest.raises(InputError, match="cannot hide later utterances"):
             start(kind_folder, annomi_like.codebook, lookahead=False)
         return
@@ -54,13 +58,60 @@ def test_without_lookahead_the_future_changes_nothing(kind_folder, annomi_like):
 
 
 def test_with_lookahead_both_neighbours_count(kind_folder, annomi_like):
-    tagger = start(kind_folder, annomi_like.codebook)
+    twice = {"read_twice": True, "chunk_tokens": 128} if is_a(kind_folder, *DECODERS) else {}
+    tagger = start(kind_folder, annomi_like.codebook, **twice)
+    assert tagger.chunker.lookahead
     utterances = annomi_like.utterances[annomi_like.utterances["session_id"] == "s000"].reset_index(drop=True)
     plain = logits(tagger, utterances)
     for changed_row, judged_row in ((7, 6), (7, 8)):
         changed = utterances.copy()
         changed.loc[changed_row, "text"] = "angry angry mother nothing help"
         assert not np.allclose(plain[judged_row], logits(tagger, changed)[judged_row], atol=1e-6)
+
+
+def test_a_decoder_that_reads_once_says_that_it_reads_the_past_only(kind_folder, annomi_like, tmp_path, caplog):
+    caplog.set_level("INFO")
+    tagger = start(kind_folder, annomi_like.codebook, lookahead=True)
+    decoder = is_a(kind_folder, *DECODERS)
+    assert tagger.backbone.lookahead == tagger.model.lookahead == tagger.chunker.lookahead == (not decoder)
+    assert ("reads the past only" in caplog.text) == decoder
+    tagger.save(tmp_path / "t")
+    assert json.loads((tmp_path / "t" / "manifest.json").read_text())["chunks"]["lookahead"] == (not decoder)
+    utterances = annomi_like.utterances.head(16)
+    changed = utterances.assign(text=[*utterances["text"][:8], *["angry angry mother nothing help"] * 8])
+    same = np.allclose(logits(tagger, utterances)[:8], logits(tagger, changed)[:8], atol=1e-6)
+    assert same == decoder
+
+
+def test_a_tagger_that_reads_twice_still_does_when_loaded(kind_folder, annomi_like, tmp_path):
+    if not is_a(kind_folder, *DECODERS):
+        with pytest.raises(InputError, match=r"read_twice=true is for decoders; .* set backbone.read_twice=false"):
+            start(kind_folder, annomi_like.codebook, read_twice=True)
+        return
+    tagger = start(kind_folder, annomi_like.codebook, read_twice=True)
+    tagger.save(tmp_path / "t")
+    again = Tagger.load(tmp_path / "t")
+    utterances = annomi_like.utterances.head(64)
+    assert np.array_equal(logits(tagger, utterances), logits(again, utterances))
+    once = start(kind_folder, annomi_like.codebook)
+    assert not np.allclose(logits(tagger, utterances), logits(once, utterances), atol=1e-4)
+
+
+def test_padding_changes_nothing(kind_folder, annomi_like):
+    tagger = start(kind_folder, annomi_like.codebook)
+    utterances = annomi_like.utterances.head(64)
+    assert np.allclose(logits(tagger, utterances, 64), logits(tagger, utterances, 4096), atol=1e-5)
+
+
+def test_reduced_precision_is_close_for_every_kind(kind_folder, annomi_like):
+    tagger = start(kind_folder, annomi_like.codebook, chunk_tokens=128)
+    sessions = tokenise(annomi_like.utterances.head(128), tagger.tokenizer)
+    full = tagger.logits(sessions, CPU).logits
+    half = Hardware("cpu", "bfloat16", "")
+    rows = tagger.logits(sessions, half).logits
+    tagger.lower(half)
+    for found in (rows, tagger.logits(sessions, half).logits):
+        np.testing.assert_allclose(found, full, atol=0.02)
 
 
 def test_batching_changes_nothing(tiny_folder, annomi_like):

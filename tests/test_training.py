@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from tests.conftest import local_backbone, make_backbone, make_corpus
+from tests.conftest import DECODERS, local_backbone, make_backbone, make_corpus
 from threers import training as module
 from threers.batches import EpochBatches
 from threers.chunks import tokenise
@@ -67,7 +67,7 @@ def test_words_alone_are_a_second_opinion(tiny_folder):
     assert accuracy(beside, test) > accuracy(without, test) + 0.1
 
 
-@pytest.mark.parametrize("kind", ["bert", "mpnet", "roberta", "deberta-v2", "modernbert"])
+@pytest.mark.parametrize("kind", ["bert", "mpnet", "roberta", "deberta-v2", "modernbert", *DECODERS])
 def test_every_kind_of_encoder_trains_a_step(kind, tmp_path, annomi_like):
     folder = make_backbone(tmp_path, kind)
     corpus = annomi_like.select([f"s{n:03}" for n in range(4)])

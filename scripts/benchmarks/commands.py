@@ -20,6 +20,8 @@ class Command:
     words: tuple[str, ...] = ()
     resumes: bool = False
     """Does the same command go on with what is there?"""
+    at_once: bool = False
+    """Does it work on what stands at its output and read nothing else?"""
 
 
 TRAINING = tuple(SETTINGS)
@@ -75,6 +77,10 @@ COMMANDS = (
     ),
     Command("sample", ("out", "sample"), {"corpus": "later"}, ("n=2",), resumes=True),
     Command("sample", ("out", "unsure"), {"corpus": "later", "scores": "scores"}, ("n=2", "how=uncertain")),
+    Command("purge", ("path", "scores"), {}, ("confirm=true",), at_once=True),
+    Command("purge", ("path", "half/tagger"), {}, ("confirm=true",), at_once=True),
+    Command("purge", ("path", "corpus"), {}, at_once=True),
+    Command("doctor", ("", ""), {}, at_once=True),  # it has no keys, and reads nothing of the user's
 )
 KEYS = {
     "import": ("source", "corpus", "reader", "codebook", "roles", "columns", "privacy", "names", "overwrite"),
@@ -91,6 +97,8 @@ KEYS = {
     "report": ("scores", "corpus", "out", "blind", "segment_minutes", "repair_segments"),
     "export": ("corpus", "scores", "to", "format", "coders", "originals"),
     "sample": ("corpus", "scores", "out", "n", "how", "sheets", "seed"),
+    "purge": ("path", "confirm", "out", "overwrite"),
+    "doctor": ("path", "device", "backbone", "hydra"),
 }  # fmt: skip
 ODD = ("nan", "inf", "-inf", "-1", "0", "1e300", "99999999999999999999", "x", "true", "null", "[]", "{}", "[1,x]",
        "{a: 1}", "''", "???", "${x}", "../..", "/", "'\x00'", "0.5",

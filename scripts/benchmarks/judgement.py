@@ -65,13 +65,15 @@ def judge(
         return "done", f"left behind: {scratch[0]}"
     rejects = _rejects(root / ("fresh" if run.state == FRESH else command.out[1]), command.verb)
     fault = "" if rejects else "unnoticed" if must_refuse else ""
-    fault = fault or insane(root / ("fresh" if run.state == FRESH else command.out[1]))
+    if not command.at_once:  # else what lies there may be damaged still
+        fault = fault or insane(root / ("fresh" if run.state == FRESH else command.out[1]))
     return "reject" if rejects else "legal", fault
 
 
 ADVICE = re.compile(
     r"expected|again|restore|name |say |give |write|try|install|ask |choose|use |make |map |did you mean|correct|"
-    r"import|rename|change|leave|check|known|keys:|nothing was written|no such file|overwrite=true|should",
+    r"import|rename|change|leave|check|known|keys:|nothing was written|no such file|overwrite=true|should|"
+    r"delete it|move it|as in|shipped:",
     re.I,
 )
 

@@ -103,15 +103,16 @@ def attempt(shelf: Shelf, seed: int) -> Run:
 def _prepare(shelf: Shelf, command: Command, seed: int, rng: random.Random) -> tuple[Run, list[str], bool, Path]:
     key, place = command.out
     state = rng.choice((FRESH, FRESH, OVERWRITE, OWN) if command.resumes else (FRESH, FRESH, OVERWRITE))
-    if place.startswith(HALF) and state == FRESH:
+    if command.at_once or (place.startswith(HALF) and state == FRESH):
         state = OWN
     inputs = {name: _one_of(shelf.root, path, rng) for name, path in command.inputs.items()}
     out = f"fresh{Path(place).suffix}" if state == FRESH else place
     words = [f"{name}={shelf.root / path}" for name, path in inputs.items()]
-    words += [*command.words, f"{key}={shelf.root / out}", *(["overwrite=true"] if state == OVERWRITE else [])]
+    words += [*command.words, *([f"{key}={shelf.root / out}"] if key else [])]
+    words += ["overwrite=true"] if state == OVERWRITE else []
     if command.verb in ("train", "evaluate"):
         words.insert(0, "backbone=local")
-    if rng.random() < 0.15:
+    if not place or rng.random() < 0.15:
         name, value = rng.choice(KEYS[command.verb]), rng.choice(ODD)
         words = [word for word in words if not word.startswith(f"{name}=")]
         return (
@@ -120,7 +121,7 @@ def _prepare(shelf: Shelf, command: Command, seed: int, rng: random.Random) -> t
             False,
             Path(name),
         )
-    own = state != FRESH and rng.random() < (0.7 if place.startswith(HALF) else 0.3)
+    own = command.at_once or (state != FRESH and rng.random() < (0.7 if place.startswith(HALF) else 0.3))
     target = _target(shelf.root / (place if own else rng.choice(sorted(inputs.values()))), rng)
     kind, way = rng.choices(
         *zip(*[(one, 3 if one[0] in damage.MEANT else 1) for one in sorted(damage.kinds(target).items())], strict=True)

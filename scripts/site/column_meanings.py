@@ -51,6 +51,8 @@ OTHERS = {
         "p_CODE": "the probability of the code, 0 to 1; empty where the role may not have it",
         "tags": "the codes above their thresholds",
         "abstained": "with `abstain`: the codes left to humans",
+        "rating_CODE": "where ratings were learnt: that of the utterance's session or segment, as is to be expected",
+        "rating_sd_CODE": "how unsure that is: standard deviation of the probable ratings",
         "text": "with `include_text=true`",
     },
     "agreement.csv": {

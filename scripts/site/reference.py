@@ -172,11 +172,16 @@ def _summaries() -> dict[str, list[tuple[str, str, str]]]:
     first, *rest = codebook.tag_codes()
     named = f"{first}, {codebook.codes[first].title}"
     found: dict[str, list[tuple[str, str, str]]] = {}
-    for row in columns(codebook, abstained=True).itertuples():
+    rating = next(iter(codebook.rating_codes()))
+    for row in columns(codebook, abstained=True, rated=[rating]).itertuples():
         if row.column.rpartition("_")[2] in rest:
             continue
-        column = re.sub(rf"_{first}$", "_CODE", row.column)
-        meaning = row.meaning.replace(named, "CODE").replace(f" of {first}", " of CODE")
+        column = re.sub(rf"_({first}|{rating})$", "_CODE", row.column)
+        meaning = (
+            row.meaning.replace(named, "CODE")
+            .replace(f"{rating}, {codebook.codes[rating].title}", "CODE")
+            .replace(f" of {first}", " of CODE")
+        )
         found.setdefault(row.table, []).append((f"`{column}`", meaning, row.unit))
     return found
 

@@ -15,7 +15,10 @@ def whole_file(path: Path) -> Iterator[Path]:
 
     The file is for its owner only. Folders that are missing are made, for their owner only as well.
     """
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    # With `parents=True` those above would be open to others.
+    for folder in reversed([path.parent, *path.parent.parents]):
+        if not folder.is_dir():
+            folder.mkdir(exist_ok=True, mode=0o700)
     # A name of its own: on a cluster, a worker that was given up may still be writing the part that another repeats.
     scratch = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:

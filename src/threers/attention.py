@@ -47,9 +47,10 @@ def rows(
     not suit, such as a mask that hides the future, goes to PyTorch's kernel. Places of padding are left at zero.
     """
     batch, heads, length, width = query.shape
-    suits = query.dtype == torch.bfloat16 and key.shape == query.shape and length >= SHORTEST_ROW
-    sizes = _sizes(attention_mask, batch, length) if suits and not dropout and not kwargs.get("is_causal") else None
-    if sizes is None or torch.is_grad_enabled():
+    suits = query.dtype == torch.bfloat16 and key.shape == value.shape == query.shape and length >= SHORTEST_ROW
+    plain = suits and not dropout and not torch.is_grad_enabled() and _is_plain(module, attention_mask, kwargs)
+    sizes = _sizes(attention_mask, batch, length) if plain else None
+    if sizes is None:
         return sdpa_attention_forward(module, query, key, value, attention_mask, dropout, scaling, **kwargs)
     scale = width**-0.5 if scaling is None else scaling
     found = torch.zeros(batch, length, heads, width, dtype=query.dtype)
@@ -59,6 +60,15 @@ def rows(
         torch.softmax(scores, -1, out=scores)
         found[row, :size] = torch.matmul(scores, v).transpose(0, 1)
     return found, None
+
+
+def _is_plain(module: torch.nn.Module, mask: torch.Tensor | None, more: dict[str, Any]) -> bool:
+    """Does nothing but query, key, value and mask decide what is attended to?"""
+    causal = more.get("is_causal")
+    if causal is None:
+        causal = getattr(module, "is_causal", True)  # as PyTorch's kernel is called
+    # Tensors: position biases, sinks, and what is not known yet.
+    return not (mask is None and causal) and not any(isinstance(value, torch.Tensor) for value in more.values())
 
 
 def _sizes(mask: torch.Tensor | None, batch: int, length: int) -> list[int] | None:

@@ -10,6 +10,7 @@ from importlib import metadata
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 
 from threers.errors import InputError
@@ -30,7 +31,8 @@ MODEL_FILES = (
 )
 
 #: What transformers raises for a folder that it cannot read, depending on what is wrong with it.
-LOADING_ERRORS = (
+LOADING_ERRORS: tuple[type[Exception], ...] = (
+    StrictDataclassError,
     *(OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError, SafetensorError),
     *(AttributeError, IndexError, ArithmeticError, AssertionError),
 )
@@ -49,7 +51,7 @@ def locate(backbone: Backbone) -> Path:
     """
     if backbone.source == "packages":
         folder = _from_packages(backbone)
-    elif backbone.source == "folder":
+    elif backbone.source == "folder" or backbone.is_copy:
         folder = Path(backbone.path).expanduser()
     else:
         folder = _from_hub(backbone)
@@ -57,7 +59,7 @@ def locate(backbone: Backbone) -> Path:
         if not (folder / needed).is_file():
             raise InputError(
                 f"backbone {backbone.name}: {folder / needed} is missing; expected a folder in the save_pretrained "
-                f"layout with weights in safetensors"
+                f"layout with weights in safetensors; docs/guides/backbone.md says how to make one of other weights"
             )
     if backbone.sha256:
         found = sha256(folder / WEIGHTS)
@@ -75,10 +77,11 @@ def locate(backbone: Backbone) -> Path:
 
 
 def load_encoder(folder: Path) -> tuple[Any, Any]:
-    """Load (encoder, fast tokenizer) from a local folder, in float32, with PyTorch's own attention.
+    """Load (encoder, fast tokenizer) from a local folder, in float32, with PyTorch's own attention. A decoder without
+    the head that says the next word is an encoder too.
 
     Raises:
-        InputError: the folder does not hold an encoder that transformers can read.
+        InputError: the folder does not hold a model of text that transformers can read.
 
     """
     from transformers import AutoConfig, AutoModel
@@ -89,6 +92,8 @@ def load_encoder(folder: Path) -> tuple[Any, Any]:
         for key in ATTENTION_DROPOUT:
             if hasattr(config, key):
                 setattr(config, key, 0.0)
+        # What decoders keep for the next word, which nobody asks for.
+        config.use_cache = False
         encoder, found = AutoModel.from_pretrained(
             folder,
             config=config,
@@ -153,9 +158,13 @@ def load_tokenizer(folder: Path) -> Any:
     from transformers import AutoTokenizer
 
     try:
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False, use_fast=True)
+        found = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False, use_fast=True)
     except Exception as error:  # the tokenizers library raises no more special kind
         raise InputError(f"{folder}: transformers cannot load its tokenizer: {_first_line(error)}; {OTHER}") from error
+    if found.pad_token_id is None and found.eos_token_id is not None:
+        # Llama and its kin have none; which token fills a row does not matter, because the mask hides it.
+        found.pad_token = found.eos_token
+    return found
 
 
 def _require_plausible(config: Path) -> None:
@@ -237,7 +246,8 @@ def _from_hub(backbone: Backbone) -> Path:
 
     # errors of many kinds: no network, no such name, no access
     try:
-        return Path(snapshot_download(backbone.path, allow_patterns=list(MODEL_FILES)))
+        revision = backbone.revision or None
+        return Path(snapshot_download(backbone.path, revision=revision, allow_patterns=list(MODEL_FILES)))
     except Exception as error:
         raise InputError(
             f"backbone {backbone.name}: hub name {backbone.path} cannot be fetched: {_first_line(error)}"

@@ -50,6 +50,7 @@ def model_card(name: str, manifest: dict[str, Any], codebook: Codebook, corpus: 
         "|---|---|",
         *(f"| {codebook.family(family).title} | {figure:.3f} |" for family, figure in best["macro_f1"].items()),
         "",
+        *_ratings(manifest.get("ratings", {}), codebook),
         "## Errors on patients kept out",
         _calibration(manifest.get("calibration")),
         "",
@@ -58,13 +59,21 @@ def model_card(name: str, manifest: dict[str, Any], codebook: Codebook, corpus: 
         "",
         "## Made with",
         f"- backbone {manifest['backbone']['name']}, chunks of {manifest['backbone']['chunk_tokens']} tokens, "
-        f"look-ahead {'on' if manifest['backbone']['lookahead'] else 'off'}",
+        + _reading(manifest),
         f"- {manifest['hardware']['device']}, {manifest['hardware']['precision']}; seed {manifest['training']['seed']}",
         f"- corpus SHA-256 {manifest['corpus']}",
         f"- {', '.join(f'{package} {version}' for package, version in manifest['versions'].items())}",
         "",
     ]
     return "\n".join(lines)
+
+
+def _reading(manifest: dict[str, Any]) -> str:
+    backbone = manifest["backbone"]
+    seen = "look-ahead on" if manifest["lookahead"] else "look-ahead off: it reads the past only"
+    twice = ", each chunk read twice" if backbone["read_twice"] else ""
+    rank = f"; trained by adapters of rank {backbone['lora_rank']}" if backbone["lora_rank"] else ""
+    return seen + twice + rank
 
 
 def _learnt_as(found: dict[str, Any]) -> list[str]:
@@ -76,6 +85,28 @@ def _learnt_as(found: dict[str, Any]) -> list[str]:
         f"- coders coded {utterances} and {found['segments']} segments of {found['minutes']:g} minutes (in "
         f"{found['tallied']} they counted the codes): which utterance of a segment bears a code, it had to find out"
     ]
+
+
+def _ratings(found: dict[str, Any], codebook: Codebook) -> list[str]:
+    """Said only where coders rated sessions or segments."""
+    if not found:
+        return []
+    lines = [
+        "## Ratings",
+        "Loss: minus the mean log probability of what coders gave, on groups kept out (cross-validated; it chose the "
+        "strength of the penalty), and that of the frequencies of the ratings alone.",
+        "",
+        "| rating | rated | groups | loss | of the frequencies | |",
+        "|---|---|---|---|---|---|",
+    ]
+    for code, own in found.items():
+        units = f"{own['units']} {codebook.rating_codes()[code]}s"
+        loss = [f"{own[name]:.3f}" if name in own else "" for name in ("loss", "loss_of_frequencies")]
+        state = (
+            "not learnt" if "loss" not in own else "" if own["strength"] else "the same for all: nothing more was found"
+        )
+        lines.append(f"| {' | '.join([codebook.codes[code].title, units, str(own['groups']), *loss, state])} |")
+    return [*lines, ""]
 
 
 def _membership(found: dict[str, Any]) -> str:

@@ -71,6 +71,11 @@ def tokenise(utterances: pd.DataFrame, tokenizer: Any) -> list[SessionTokens]:
     return list(sessions.values())
 
 
+def lengths(sessions: Sequence[SessionTokens]) -> np.ndarray:
+    """Tokens of each utterance of sessions, in their order, int64 (n_utterances,)."""
+    return np.array([len(tokens) for session in sessions for tokens in session.utterances], dtype=np.int64)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Chunker:
     """Cuts sessions into chunks of at most `chunk_tokens` tokens, `before` and `after` (special tokens) included."""
@@ -80,11 +85,19 @@ class Chunker:
     lookahead: bool
     before: tuple[int, ...]
     after: tuple[int, ...]
+    read_twice: bool = False
+    """Each chunk holds its utterances twice, and the second copy is judged: a model that reads the past only has then
+    read all of the first (Springer et al. 2024, "Repetition improves language model embeddings")."""
 
     @property
     def room(self) -> int:
         """Tokens of utterances that one chunk holds."""
-        return self.chunk_tokens - len(self.before) - len(self.after)
+        return (self.chunk_tokens - len(self.before) - len(self.after)) // self.copies
+
+    @property
+    def copies(self) -> int:
+        """How often an utterance stands in its chunk."""
+        return 2 if self.read_twice else 1
 
     def for_scoring(self, session: SessionTokens, index: int = 0) -> list[Chunk]:
         """Overlapping chunks in which each piece counts exactly once, where its context is widest."""
@@ -107,15 +120,17 @@ class Chunker:
         return [self._chunk(session, index, pieces, w, lo, hi, None) for w, (lo, hi) in enumerate(windows)]
 
     def alone(self, session: SessionTokens, index: int = 0) -> list[Chunk]:
-        """Each utterance by itself, without context or marker (an empty text is its marker); the special tokens are
-        part of the piece.
+        """Each utterance by itself, without context or marker (an empty text is its marker); the special tokens beside
+        it are part of the piece.
         """
         head, tail = np.array(self.before, dtype=np.int32), np.array(self.after, dtype=np.int32)
         chunks = []
         for number, start, end in self._pieces(session):
             own = session.utterances[number][start:end]
-            tokens = np.concatenate([head, own if len(own) else session.markers[number], tail])
-            piece = np.array([[number, 0, len(tokens)]], dtype=np.int32)
+            own = own if len(own) else session.markers[number]
+            tokens = np.concatenate([head, *[own] * self.copies, tail])
+            first = len(head) + len(own) if self.read_twice else 0
+            piece = np.array([[number, first, len(tokens)]], dtype=np.int32)
             chunks.append(Chunk(index, tokens, piece, np.ones(1, dtype=bool)))
         return chunks
 
@@ -158,7 +173,7 @@ class Chunker:
         hi: int,
         home: np.ndarray | None,
     ) -> Chunk:
-        parts: list[np.ndarray] = [np.array(self.before, dtype=np.int32)]
+        parts: list[np.ndarray] = []
         at = len(self.before)
         placed = np.empty((hi - lo, 3), dtype=np.int32)
         for row, (number, start, end) in enumerate(pieces[lo:hi]):
@@ -166,9 +181,10 @@ class Chunker:
             length = len(session.markers[number]) + end - start
             placed[row] = number, at, at + length
             at += length
-        parts.append(np.array(self.after, dtype=np.int32))
+        placed[:, 1:] += (self.copies - 1) * (at - len(self.before))
+        head, tail = np.array(self.before, dtype=np.int32), np.array(self.after, dtype=np.int32)
         counts = np.ones(hi - lo, dtype=bool) if home is None else home[lo:hi] == window
-        return Chunk(index, np.concatenate(parts), placed, counts)
+        return Chunk(index, np.concatenate([head, *parts * self.copies, tail]), placed, counts)
 
 
 def _fill(sizes: np.ndarray, lo: int, budget: int) -> int:

@@ -81,7 +81,7 @@ def _compose_and_call(verb: str, rest: list[str]) -> None:
         # Here as well, because Hydra would write its own line about any error that leaves this function.
         with _one_line_errors(verb):
             values: Any = OmegaConf.to_container(config, resolve=True)
-            values |= values.pop("named", {})
+            values |= {key: _unpacked(key, value) for key, value in values.pop("named", {}).items()}
             own = HydraConfig.get()
             if own.mode and own.mode.name == "MULTIRUN":  # a launcher's process starts anew, perhaps on another machine
                 _prepare(rest, f"run {own.job.num}: ")
@@ -89,9 +89,55 @@ def _compose_and_call(verb: str, rest: list[str]) -> None:
 
     # Hydra takes a key that is also a folder of configs for a choice among its files, and a mapping for a list of known
     # keys; these four are plain values that it should only pass on.
-    words = [re.sub(r"^(reader|codebook|roles|columns)=", r"+named.\1=", word) for word in rest]
+    words = [re.sub(r"^(reader|codebook|roles|columns)=", r"+named.\1=", _as_hydra_reads(word)) for word in rest]
+    _require_names(words)
     sys.argv = [f"threers {verb}", *words]
     hydra.main(version_base="1.3", config_path="pkg://threers.configs", config_name=verb)(call)()
+
+
+def _require_names(words: list[str]) -> None:
+    """A choice is a name or a sweep over names. Of a number, a list or a mapping Hydra says nothing that helps."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    from threers.errors import SettingsError
+    from threers.shipped import shipped_names
+
+    for word in words:
+        key = word.partition("=")[0]
+        if not key.isidentifier() or not (resources.files("threers.configs") / key).is_dir():
+            continue
+        given = OverridesParser.create().parse_overrides([word])[0]
+        if not given.is_sweep_override() and (not isinstance(given.value(), str) or "${" in word):
+            raise SettingsError(f"{word}: no name of a choice; choose one of: {', '.join(shipped_names(key))}")
+
+
+def _as_hydra_reads(word: str) -> str:
+    """Quote a mapping that Hydra cannot read (names in quotes, or beyond ASCII): `_unpacked` reads it as YAML."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    key, _, value = word.partition("=")
+    if key not in ("roles", "columns") or not value.startswith("{"):
+        return word
+    try:
+        OverridesParser.create().parse_override(word)
+        return word
+    except HydraException:
+        return f"{key}='" + value.replace("'", "\\'") + "'"
+
+
+def _unpacked(key: str, value: Any) -> Any:
+    import yaml
+
+    from threers.errors import SettingsError
+
+    if not isinstance(value, str) or not value.startswith("{"):
+        return value
+    try:
+        return yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        example = {"roles": "{T: therapist, P: patient}", "columns": "{text: Sentence, speaker: Who}"}[key]
+        raise SettingsError(f"{key}: not readable; expected names in braces, as in '{key}={example}'") from error
 
 
 @contextmanager
@@ -309,8 +355,11 @@ def _hydra_message(verb: str, error: Exception) -> str | None:
     if found := re.search(r"You must specify '(\w+)'.*Available options: (.+?)( Config search path|$)", text):
         return f"{found[1]}: no choice is given; choose one of: {', '.join(found[2].split())}"
     if isinstance(error, OverrideParseException):
-        expected = "expected quotes, twice, around what has spaces, =, brackets or braces"
-        return f"{error.override}: cannot be read as key=value; {expected}"
+        word = str(error.override).removeprefix("+named.")
+        key, _, value = word.partition("=")
+        example = f": '{key}=\"{value}\"'" if value and not re.search(r"""^[\[{]|["'\\]""", value) else ""
+        expected = "expected quotes, twice, around what has spaces, =, brackets, braces or special letters"
+        return f"{word}: cannot be read as key=value; {expected}{example}"
     if isinstance(error, InterpolationKeyError):
         return f"{error.full_key}: no key has the name in ${{…}}; write the value itself"
     return re.sub(r" (full_key|object_type|See |Config search path).*$", "", text)

@@ -138,6 +138,11 @@ class Codebook:
         """Names of the codes an utterance can be tagged with, in the codebook's order."""
         return tuple(code for family in self.tag_families() for code in family.codes)
 
+    def rating_codes(self) -> dict[str, str]:
+        """The codes that rate whole sessions or segments, each with its unit, in the codebook's order."""
+        families = [family for family in self.families if family.kind == "rating" and family.unit != "utterance"]
+        return {code: family.unit for family in families for code in family.codes}
+
     def legal(self, code: str, role: str) -> bool:
         """May `role` speak `code`?"""
         roles = self.codes[code].roles

@@ -19,6 +19,7 @@ import pandas as pd
 
 from threers.codebook import EXTRA_ROLES, UNITS, Codebook
 from threers.errors import InputError, OutputExistsError
+from threers.formulas import escaped, unescaped
 from threers.splits import grouped_folds, grouped_split, require_disjoint
 from threers.stored import read_mapping, require_columns
 from threers.tables import AGAIN, TABLES, conform, impossible_times, read_table
@@ -100,9 +101,9 @@ class Corpus:
                     made / f"{name}.parquet", index=False, row_group_size=ROWS_AT_ONCE, write_page_checksum=True
                 )
             self.codebook.save(made / "codebook.yaml")
-            self.rejects.to_csv(made / "rejects.csv", index=False)
+            escaped(self.rejects).to_csv(made / "rejects.csv", index=False)
             if self.identifiers is not None:
-                self.identifiers.to_csv(made / "identifiers.csv", index=False)
+                escaped(self.identifiers).to_csv(made / "identifiers.csv", index=False)
             manifest = json.dumps(self.describe(), indent=2, ensure_ascii=False)
             (made / "manifest.json").write_text(manifest + "\n", encoding="utf-8")
             for file in made.iterdir():
@@ -219,7 +220,7 @@ def _read_rejects(file: Path) -> pd.DataFrame:
     except (ValueError, OSError) as error:
         raise InputError(f"{file}: not the table of rejects ({type(error).__name__}); {AGAIN}") from error
     require_columns(list(rejects.columns), REJECT_COLUMNS, file, AGAIN)
-    return rejects
+    return unescaped(rejects)
 
 
 def _check_table(table: pd.DataFrame, name: str, columns: dict[str, str], where: str) -> None:

@@ -20,7 +20,7 @@ from threers.codebook import Codebook
 from threers.corpus import Corpus, require_disjoint
 from threers.decisions import Decisions, before_temperature
 from threers.errors import InputError
-from threers.floors import FLOORS, floor_codings, floor_tags
+from threers.floors import FLOORS, floor_codings, floor_ratings, floor_tags
 from threers.folders import ANEW
 from threers.hardware import choose
 from threers.processes import process_pool, signals_held
@@ -29,6 +29,7 @@ from threers.scores import write_json, write_parquet
 from threers.scoring import score_sessions
 from threers.settings import Backbone, Training
 from threers.stored import read_mapping, read_parquet
+from threers.tables import TABLES, typed
 from threers.tagger import Tagger
 from threers.training import fit
 
@@ -66,6 +67,7 @@ def run_folds(of: CrossValidation) -> None:
         # Damage is found before the other folds are trained.
         fold_scores(of.folder, fold, of.coded.codebook)
         _fold_decisions(of.folder, fold, of.coded.codebook)
+        fold_floors(of.folder, fold)
     _side_by_side(of.workers, [(_run_fold, of, fold) for fold in missing])
 
 
@@ -75,7 +77,8 @@ def _run_fold(of: CrossValidation, fold: int) -> None:
     work = of.folder / f"training-{fold}"
     tagger, scores = _learn_and_score(of, learn, test, work)
     floors = floor_tags(learn, test, of.training.segment_minutes)
-    rows = pd.concat([floor_codings(test, floors[floor], floor) for floor in FLOORS], ignore_index=True)
+    tags = [floor_codings(test, floors[floor], floor) for floor in FLOORS]
+    rows = pd.concat([*tags, floor_ratings(learn, test)], ignore_index=True)
     write_parquet(rows, of.folder / f"floors-{fold}.parquet")
     write_json(tagger.manifest | {"decisions": tagger.decisions.to_dict()}, of.folder / f"tagger-{fold}.json")
     write_parquet(scores, of.folder / f"scores-{fold}.parquet")
@@ -100,6 +103,8 @@ def run_curve(of: CrossValidation) -> pd.Series:
             learnt.loc[fold, share] = len(some_groups(group, share, (of.seed, fold)))
             if not (of.folder / f"{curve_name(share)}-{fold}.parquet").is_file():
                 missing.append((_run_share, of, fold, share))
+            else:
+                fold_scores(of.folder, fold, of.coded.codebook, curve_name(share))
     _side_by_side(of.workers, missing)
     return learnt.mean()
 
@@ -146,16 +151,13 @@ def curve_name(share: float) -> str:
     return f"curve-{round(100 * share)}"
 
 
-def together(folder: Path, what: str, folds: int) -> pd.DataFrame:
-    """The tables `WHAT-N.parquet` of all folds as one.
-
-    Raises:
-        InputError: one is not there, or damaged.
-
-    """
-    return pd.concat(
-        [read_parquet(folder / f"{what}-{fold}.parquet", ANEW) for fold in range(folds)], ignore_index=True
-    )
+def fold_floors(folder: Path, fold: int) -> pd.DataFrame:
+    """The codings of the floors of one fold. Raises InputError where they are not there, or damaged."""
+    file = folder / f"floors-{fold}.parquet"
+    found = typed(read_parquet(file, ANEW, list(TABLES["codings"])), file, TABLES["codings"], ANEW)
+    if not found["coder_id"].isin(FLOORS).all() or found["session_id"].isna().any():
+        raise InputError(f"{file}: a coding of no session, or by another than {', '.join(FLOORS)}; {ANEW}")
+    return found
 
 
 def fold_scores(folder: Path, fold: int, codebook: Codebook, what: str = "scores") -> pd.DataFrame:

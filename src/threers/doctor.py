@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from importlib import metadata
+from typing import Any
 
 from threers.errors import InputError
 from threers.mapping import from_mapping
 from threers.settings import Backbone
 from threers.shipped import read_yaml
-from threers.stored import read_json
+from threers.stored import read_mapping
 
 #: Share of the machine's matrix rate that scoring reached where it was measured (docs/measured.md).
 USUAL_SHARE = 0.7
@@ -47,13 +48,12 @@ def examine() -> list[tuple[str, str]]:
 
 
 def _expectation(name: str, rate: float) -> str:
-    from threers.backbones import locate
     from threers.hardware import operations_per_token
     from threers.pretrained import DEPTH
 
     backbone = shipped_backbone(name)
     try:
-        config = read_json(locate(backbone) / "config.json")
+        config = _config(backbone)
     except InputError:
         return "unknown until the backbone is there"
     depth = config["num_hidden_layers"]
@@ -70,11 +70,17 @@ def shipped_backbone(name: str) -> Backbone:
     return from_mapping(Backbone, read_yaml("backbone", name)[0])
 
 
-def _backbone_state(name: str) -> str:
+def _config(backbone: Backbone) -> Any:
+    """The config.json of a backbone. Raises InputError where that or the weights are not there, or damaged."""
     from threers.backbones import locate
 
+    sizes = dict.fromkeys(("num_hidden_layers", "hidden_size", "intermediate_size"), int)
+    return read_mapping(locate(backbone) / "config.json", sizes, f"install it again: {backbone.install}")
+
+
+def _backbone_state(name: str) -> str:
     try:
-        locate(shipped_backbone(name))
+        _config(shipped_backbone(name))
     except InputError as error:
         return f"missing: {error}"
     return "ready, hash as expected"

@@ -65,6 +65,18 @@ def floor_codings(test: Corpus, tags: np.ndarray, name: str) -> pd.DataFrame:
     return scores_to_codings(score_table(test.utterances, unknown, tags, test.codebook), test.codebook, name)
 
 
+def floor_ratings(train: Corpus, test: Corpus) -> pd.DataFrame:
+    """As codings of FLOORS[0]: each rated session or segment of `test` gets the rating given most often in `train`."""
+    tables = []
+    for code, unit in train.codebook.rating_codes().items():
+        learnt = train.codings.loc[(train.codings["code"] == code) & (train.codings["unit"] == unit), "value"]
+        own = test.codings[(test.codings["code"] == code) & (test.codings["unit"] == unit)]
+        if len(learnt):
+            rated = own.drop_duplicates(["session_id", "unit_id"])
+            tables.append(rated.assign(coder_id=FLOORS[0], value=float(learnt.mode().iloc[0])))
+    return pd.concat(tables, ignore_index=True) if tables else test.codings[:0]
+
+
 def _predict(x: csr_matrix, truth: np.ndarray, x_test: csr_matrix, exclusive: bool) -> np.ndarray:
     if exclusive:
         return np.eye(truth.shape[1], dtype=bool)[_fit_predict(x, truth.argmax(axis=1), x_test)]

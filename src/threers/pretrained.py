@@ -121,6 +121,10 @@ class Pretrained:
         """Logits float32 (n_utterances, n_codes), from what `encode` gave for the same sessions."""
         return np.concatenate([x @ self.weights + self.intercept for x in self._features(encoded, sessions)])
 
+    def vectors(self, encoded: Encoded) -> np.ndarray:
+        """What `encode` gave, at unit length, centred, and at unit length again; float32 (n_utterances, 2 * width)."""
+        return _unit_halves(_unit_halves(encoded.vectors.numpy()) - self.center)
+
     def save(self, path: Path) -> None:
         """Write as safetensors, the encoder in half precision."""
         state = {ENCODER + name: _half(tensor) for name, tensor in self.encoder.state_dict().items()}
@@ -153,7 +157,7 @@ class Pretrained:
 
     def _features(self, encoded: Encoded, sessions: Sequence[SessionTokens]) -> Any:
         """Features (n_utterances, n_features) of one session after the other."""
-        vectors = _unit_halves(_unit_halves(encoded.vectors.numpy()) - self.center)
+        vectors = self.vectors(encoded)
         upper = vectors.shape[1] // 2
         start = 0
         for session in sessions:

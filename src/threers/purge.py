@@ -102,7 +102,7 @@ def find(path: Path) -> list[Found]:
     if not path.is_symlink():
         found += _beside(path)
     if not found:
-        raise InputError(f"path={path}: no such folder, and nothing unfinished beside it")
+        raise InputError(f"path={path}: no such folder, and nothing unfinished beside it; name one that threers made")
     return found
 
 
@@ -130,7 +130,9 @@ def delete(found: list[Found]) -> None:
 
 def _made(folder: Path) -> list[Found]:
     if folder.is_symlink() or not folder.is_dir():
-        raise InputError(f"path={folder}: not a folder itself, but a file or a link; links are not followed")
+        raise InputError(
+            f"path={folder}: not a folder itself, but a file or a link; links are not followed, name the folder itself"
+        )
     kind = _kind(folder)
     if kind is None:
         raise InputError(

@@ -130,7 +130,7 @@ def evaluate(run: EvaluateRun) -> pd.DataFrame:
         write_parquet(scores, out / "scores" / "utterances" / "part-00000.parquet")
         write_summaries(lambda: [scores], corpus.codebook, out / "scores")
         write_json(identity | {"name": run.backbone.name, "out_of_fold": True}, out / "scores" / "manifest.json")
-        codings = scores_to_codings(scores, corpus.codebook, name)
+        codings = scores_to_codings(scores, corpus.codebook, name, run.training.segment_minutes)
         curve = None
         if run.curve:
             learnt = folds.run_curve(of)
@@ -140,7 +140,7 @@ def evaluate(run: EvaluateRun) -> pd.DataFrame:
             write_csv(curve, out / "curve.csv")
         return compare(
             coded,
-            [folds.together(parts, "floors", run.folds), codings],
+            [*(folds.fold_floors(parts, fold) for fold in range(run.folds)), codings],
             {name: scores.merge(folds.uncalibrated(parts, run.folds, corpus.codebook))},
             out,
             AgreeRun(
@@ -270,7 +270,7 @@ def agree(run: AgreeRun) -> tuple[pd.DataFrame, Codebook]:
         if name in probabilities:
             raise InputError(f"scores {folder}: {name} stands twice; give one folder of each tagger")
         probabilities[name] = scores[known]
-        machines.append(scores_to_codings(scores[known], corpus.codebook, name))
+        machines.append(scores_to_codings(scores[known], corpus.codebook, name, run.segment_minutes))
     identity = {"corpus": corpus.hash, "scores": [table_hash(m.fillna("")) for m in machines]}
     with owned(out, identity, "out", run.overwrite):
         return compare(corpus, machines, probabilities, out, run), corpus.codebook
@@ -290,10 +290,13 @@ def export(run: ExportRun) -> tuple[list[Path], int]:
         scores, manifest = read_scores(run.scores, corpus.codebook)
         scores = scores[scores["session_id"].isin(corpus.sessions["session_id"])]
         if scores.empty:
-            raise InputError(f"scores {run.scores}: no session in common with corpus {run.corpus}")
+            raise InputError(
+                f"scores {run.scores}: no session in common with corpus {run.corpus}; name the corpus that was scored"
+            )
         corpus = corpus.select(scores["session_id"].unique())
         codings = [table[table["session_id"].isin(scores["session_id"])] for table in codings]
-        codings.append(scores_to_codings(scores, corpus.codebook, f"model:{manifest['name']}"))
+        name = f"model:{manifest['name']}"
+        codings.append(scores_to_codings(scores, corpus.codebook, name, run.segment_minutes))
     codings = held_by(form, pd.concat(codings, ignore_index=True))
     documents = list(to_documents(corpus, codings, run.segment_minutes))
     files = write_documents(documents, form, to, corpus, run.originals, run.overwrite)

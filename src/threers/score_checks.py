@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from itertools import chain
 from pathlib import Path
 
@@ -31,6 +32,7 @@ def check_scores(rows: pd.DataFrame, codebook: Codebook, file: Path, remedy: str
     types = {name: TABLES["utterances"][name] for name in (*KEYS, "role", "start", "end")}
     types |= {f"p_{code}": "float32" for code in codebook.tag_codes()}
     require_columns(list(rows.columns), [*types, "tags"], file, remedy)
+    types |= {name: "float32" for code in rated_codes(rows, codebook) for name in rating_columns(code) if name in rows}
     rows = typed(rows, file, types, remedy)
     for name in (*KEYS, "role"):
         _refuse(rows, rows[name].isna(), f"{file}: {name} is empty", remedy)
@@ -41,8 +43,25 @@ def check_scores(rows: pd.DataFrame, codebook: Codebook, file: Path, remedy: str
     for code in codebook.tag_codes():
         p = rows[f"p_{code}"]
         _refuse(rows, (p < 0) | (p > 1), f"{file}: p_{code} is not between 0 and 1", remedy)
+    for code in rated_codes(rows, codebook):
+        low, high = codebook.family(codebook.codes[code].family).scale or (-np.inf, np.inf)
+        rating = rows[f"rating_{code}"]
+        _refuse(
+            rows, (rating < low) | (rating > high), f"{file}: rating_{code} is not between {low:g} and {high:g}", remedy
+        )
     _check_lists(rows, codebook, file, remedy)
     return rows
+
+
+def rating_columns(code: str) -> tuple[str, str]:
+    """Columns of what a tagger says of a session or segment: the rating to be expected, its standard deviation."""
+    return f"rating_{code}", f"rating_sd_{code}"
+
+
+def rated_codes(columns: Container[str], codebook: Codebook, unit: str = "") -> list[str]:
+    """The codes whose ratings a table of scores has columns for; with `unit`, of `session` or `segment` only."""
+    codes = codebook.rating_codes().items()
+    return [code for code, own in codes if own == (unit or own) and rating_columns(code)[0] in columns]
 
 
 def _check_lists(rows: pd.DataFrame, codebook: Codebook, file: Path, remedy: str) -> None:

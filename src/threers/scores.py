@@ -13,11 +13,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from threers.agreement.segments import segment_numbers
 from threers.atomic import whole_file
 from threers.codebook import Codebook
 from threers.corpus import ROWS_AT_ONCE
 from threers.errors import InputError
-from threers.score_checks import AGAIN, KEYS, check_scores
+from threers.formulas import escaped
+from threers.score_checks import AGAIN, KEYS, check_scores, rated_codes
 from threers.stored import open_parquet, read_batches, read_mapping, read_parquet
 
 PARTS = "utterances"
@@ -40,14 +42,17 @@ def score_table(
     return table
 
 
-def scores_to_codings(scores: pd.DataFrame, codebook: Codebook, coder_id: str) -> pd.DataFrame:
-    """The tags as one more coder's codings; an utterance whose role may have no code at all was not coded.
+def scores_to_codings(
+    scores: pd.DataFrame, codebook: Codebook, coder_id: str, segment_minutes: float = 5.0
+) -> pd.DataFrame:
+    """The tags, and ratings, as one more coder's codings; an utterance whose role may have no code was not coded.
 
-    Returns session_id, unit, unit_id, coder_id, code (null: read and unmarked), value.
+    `segment_minutes`: how long the segments are that are rated. Returns session_id, unit, unit_id, coder_id, code
+    (null: read and unmarked), value.
     """
     may_have = codebook.legal_mask(scores["role"]).any(axis=1)
     rows = scores.loc[may_have, ["session_id", "utterance_id", "tags"]].explode("tags")
-    return pd.DataFrame(
+    tags = pd.DataFrame(
         {
             "session_id": rows["session_id"],
             "unit": "utterance",
@@ -56,7 +61,23 @@ def scores_to_codings(scores: pd.DataFrame, codebook: Codebook, coder_id: str) -
             "code": rows["tags"].astype("str"),
             "value": rows["tags"].notna().astype(float),
         }
-    ).reset_index(drop=True)
+    )
+    ratings = [
+        _rating_codings(scores, code, unit, segment_minutes).assign(coder_id=coder_id)
+        for code, unit in codebook.rating_codes().items()
+        if code in rated_codes(scores, codebook)
+    ]
+    return pd.concat([tags, *ratings], ignore_index=True)
+
+
+def _rating_codings(scores: pd.DataFrame, code: str, unit: str, minutes: float) -> pd.DataFrame:
+    """What a tagger rated: session_id, unit_id, unit, code, value."""
+    number = np.zeros(len(scores), dtype=int)
+    if unit == "segment":
+        number = segment_numbers(scores["start"].to_numpy(dtype=float), minutes)
+    rated = scores[["session_id"]].assign(unit_id=number, value=scores[f"rating_{code}"].astype("float64"))
+    rated = rated[rated["value"].notna()].groupby(["session_id", "unit_id"])["value"].mean().reset_index()
+    return rated.assign(unit=unit, code=code)
 
 
 def part_file(parts: Path, number: int) -> Path:
@@ -90,9 +111,9 @@ def write_parquet_parts(tables: Iterable[pd.DataFrame], path: Path) -> None:
 
 
 def write_csv(table: pd.DataFrame, path: Path) -> None:
-    """Write a table as CSV, as `write_parquet` does."""
+    """Write a table as CSV, as `write_parquet` does; no cell is a formula."""
     with whole_file(path) as scratch:
-        table.to_csv(scratch, index=False)
+        escaped(table).to_csv(scratch, index=False)
 
 
 def write_json(data: Any, path: Path) -> None:

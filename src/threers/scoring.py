@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from threers.abstention import Limits, left_open
-from threers.chunks import SessionTokens, tokenise
+from threers.chunks import SessionTokens, lengths, tokenise
 from threers.corpus import session_hashes
 from threers.errors import InputError, SettingsError, Stopped
 from threers.hardware import Hardware
@@ -163,6 +163,9 @@ def _score(
     )
     abstained = None if limits is None else left_open(p, tags, limits, tagger.codebook)
     table = score_table(utterances, p, tags, tagger.codebook, abstained)
+    if tagger.ratings is not None and report.vectors is not None:
+        ratings = tagger.ratings.rate(report.vectors, lengths(tokens), utterances, tagger.codebook)
+        table = pd.concat([table, ratings], axis=1)
     broken = table["session_id"].isin(table.loc[~np.isfinite(report.logits).all(axis=1), "session_id"])
     return (table[~broken].reset_index(drop=True) if broken.any() else table), tally
 

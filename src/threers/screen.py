@@ -14,6 +14,7 @@ from threers import agreement
 from threers.codebook import Codebook
 from threers.corpus import Corpus
 from threers.formats import privacy
+from threers.formats.rejects import list_headers
 from threers.purge import Found
 
 #: Rows of the table of speakers that fit a screen.
@@ -38,6 +39,14 @@ def show_import(corpus: Corpus, folder: str) -> None:
             console.print(f"  {number:>6}  {reason}")
     else:
         console.print("no row rejected")
+    files = corpus.manifest.get("files", {})
+    if files and files["imported"] < files["found"]:
+        lost = files["found"] - files["imported"]
+        console.print(
+            f"note: nothing was taken from {lost} of {files['found']} files; rejects.csv says from which, and why"
+        )
+    if unread := corpus.manifest.get("columns_not_imported"):
+        console.print(f"note: columns that mean nothing to reader {corpus.manifest['reader']}: {list_headers(unread)}")
     if corpus.identifiers is not None and len(corpus.identifiers):
         console.print("texts may identify persons (identifiers.csv says where, without the text):")
         for line in privacy.summarise(corpus.identifiers):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 from threers.errors import SettingsError
 
@@ -39,7 +40,7 @@ def require_given(key: str, found: str) -> None:
 
 @dataclass(kw_only=True, frozen=True)
 class Backbone:
-    """The pretrained encoder and what suits it."""
+    """The pretrained model and what suits it."""
 
     name: str
     """What agreement tables and manifests call it."""
@@ -50,7 +51,9 @@ class Backbone:
     inside: str = ""
     """Path of the model folder, or of the pieces' common stem, inside the installed packages."""
     path: str = ""
-    """Folder of the weights when source is `folder`, hub name when it is `hub`."""
+    """Folder of the weights. With source `hub` their name there, or the folder of a copy, which needs no network."""
+    revision: str = ""
+    """Only with source `hub`: the commit, branch or tag that is fetched; empty: the newest."""
     sha256: str = ""
     """Expected SHA-256 of model.safetensors; empty: not checked."""
     install: str = ""
@@ -62,7 +65,11 @@ class Backbone:
     overlap_tokens: int = 64
     """Tokens that neighbouring chunks share when scoring."""
     lookahead: bool = True
-    """False hides every later utterance: for use while the session is still going on."""
+    """False hides every later utterance: for use while the session is still going on. A decoder, which reads the past
+    only, never sees them, unless it reads twice."""
+    read_twice: bool = False
+    """For decoders: each chunk holds its utterances twice, and those of the second copy, which see all of the first,
+    are judged. Needs twice the tokens; `chunk_tokens` counts both copies."""
     layers: int = 0
     """Use the lowest so many layers only; 0: all of them."""
     frozen_layers: int = 0
@@ -70,8 +77,11 @@ class Backbone:
     read_layers: int = 0
     """At which layer the backbone as it was before training is read, see `training.pretrained_share`; 0: at two thirds
     of its depth."""
+    lora_rank: int = 0
+    """Rank of low-rank adapters (LoRA), which are trained in place of the backbone's own weights; 0: these are trained.
+    Needs a `learning_rate` about ten times as high, and the package peft, for training only."""
     learning_rate: float = 5e-5
-    """Peak rate of the backbone's weights."""
+    """Peak rate of the backbone's weights, or of the adapters."""
 
     def __post_init__(self) -> None:
         require_one_of("backbone.source", self.source, ("packages", "folder", "hub"))
@@ -80,7 +90,10 @@ class Backbone:
         else:
             require_given("backbone.path", self.path)
         require(
-            self.source != "hub" or self.allow_network, "backbone.allow_network", False, "true, to fetch from a hub"
+            self.source != "hub" or self.allow_network or self.is_copy,
+            "backbone.allow_network",
+            False,
+            f"true, to fetch {self.path} from a hub, or a copy of it in backbone.path=FOLDER",
         )
         require(self.chunk_tokens >= 32, "backbone.chunk_tokens", self.chunk_tokens, "at least 32")
         require(
@@ -89,12 +102,24 @@ class Backbone:
             self.overlap_tokens,
             f"between 0 and half of chunk_tokens ({self.chunk_tokens // 2})",
         )
+        require(
+            self.lookahead or not self.read_twice,
+            "backbone.read_twice",
+            True,
+            "false with lookahead=false, because the second copy sees what comes later in the first",
+        )
+        require(self.lora_rank >= 0, "backbone.lora_rank", self.lora_rank, "0 or more")
         most = self.layers or 1000
         require(self.layers >= 0, "backbone.layers", self.layers, "0 or more")
         for key in ("frozen_layers", "read_layers"):
             expected = f"0 to {most}, the layers used" if self.layers else "0 or more"
             require(0 <= getattr(self, key) <= most, f"backbone.{key}", getattr(self, key), expected)
         require(0 < self.learning_rate < 1, "backbone.learning_rate", self.learning_rate, "between 0 and 1")
+
+    @property
+    def is_copy(self) -> bool:
+        """Is the path of a backbone from a hub a folder on this machine?"""
+        return self.source == "hub" and Path(self.path).expanduser().is_dir()
 
 
 @dataclass(kw_only=True, frozen=True)

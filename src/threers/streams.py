@@ -108,6 +108,11 @@ class Source:
         known = typed(known, file, {"session_id": "str", "group_id": "str"})
         if known["session_id"].duplicated().any() or known.isna().any(axis=None):
             raise InputError(f"{file}: a session stands twice, or has no group; {AGAIN}")
+        with readable(self.table, AGAIN):
+            there = pq.read_table(self.table, columns=["session_id"], read_dictionary=["session_id"])["session_id"]
+        unknown = set(there.unique().to_pylist()) - {None, *known["session_id"]}
+        if unknown:
+            raise InputError(f"{file}: lacks {len(unknown)} of the sessions of {self.table.name}; {AGAIN}")
         return known.set_index("session_id")["group_id"]
 
     def __iter__(self) -> Iterator[Session]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 
 from threers.codebook import EXTRA_ROLES, Codebook
 from threers.episodes import definition, find_ruptures, has_any, segment_of
+from threers.score_checks import rated_codes, rating_columns
 from threers.scores import write_csv, write_parquet_parts
 
 #: Segments after a rupture in which a repair still counts, and the length of a segment in minutes.
@@ -32,6 +34,7 @@ def summarise_segments(scores: pd.DataFrame, codebook: Codebook, minutes: float 
     table.insert(3, "end", (table["segment"] + 1) * minutes * 60)
     more = {f"rate_{code}": table[f"n_{code}"] / minutes * 5 for code in codebook.tag_codes()}
     more |= _speaking_shares(timed, keys, codebook)
+    more |= _ratings(timed, keys, codebook, "segment")
     return pd.concat([table, pd.DataFrame(more, index=table.index)], axis=1)
 
 
@@ -57,6 +60,7 @@ def summarise_sessions(
     }
     more |= _segment_shares(summarise_segments(scores, codebook, minutes), table["session_id"], codebook)
     more |= _speaking_shares(scores, keys, codebook)
+    more |= _ratings(scores, keys, codebook, "session")
     own = scores.groupby("session_id", sort=True)
     courses = pd.DataFrame([_course(part, codebook, minutes, within) for _, part in own], index=table.index)
     return pd.concat([table, pd.DataFrame(more, index=table.index), courses], axis=1)
@@ -79,21 +83,28 @@ def write_summaries(
     write_parquet_parts(sessions, out / "sessions.parquet")
     table = pd.read_parquet(out / "sessions.parquet")
     write_csv(table, out / "sessions.csv")
-    write_csv(columns(codebook, minutes, within, abstained="n_abstained" in table), out / "columns.csv")
+    rated = rated_codes({*table, *pq.read_schema(out / "segments.parquet").names}, codebook)
+    told = columns(codebook, minutes, within, abstained="n_abstained" in table, rated=rated)
+    write_csv(told, out / "columns.csv")
     codebook.save(out / "codebook.yaml")
     return table
 
 
 def columns(
-    codebook: Codebook, minutes: float = MINUTES, within: int = WITHIN, *, abstained: bool = False
+    codebook: Codebook,
+    minutes: float = MINUTES,
+    within: int = WITHIN,
+    *,
+    abstained: bool = False,
+    rated: Sequence[str] = (),
 ) -> pd.DataFrame:
     """The data dictionary of both summaries: `table`, `column`, `meaning`, `unit`, in the order of the columns.
 
-    `abstained`: whether utterances were left to humans.
+    `abstained`: whether utterances were left to humans. `rated`: codes of the ratings that the tagger gives.
     """
     counts = list(_code_columns(codebook, abstained))
-    every = [("sessions", *row) for row in _session_columns(codebook, minutes, within, counts)]
-    every += [("segments", *row) for row in _segment_columns(codebook, minutes, counts)]
+    every = [("sessions", *row) for row in _session_columns(codebook, minutes, within, counts, rated)]
+    every += [("segments", *row) for row in _segment_columns(codebook, minutes, counts, rated)]
     return pd.DataFrame(every, columns=["table", "column", "meaning", "unit"])
 
 
@@ -138,6 +149,16 @@ def _speaking_shares(scores: pd.DataFrame, keys: list[pd.Series], codebook: Code
         own = seconds.where(scores["role"] == role).groupby(keys, sort=True).sum()
         spoken[f"speaking_share_{role}"] = (own / total).to_numpy(dtype="float64")
     return spoken
+
+
+def _ratings(scores: pd.DataFrame, keys: list[pd.Series], codebook: Codebook, unit: str) -> dict[str, np.ndarray]:
+    """By column: what the tagger rates each session or segment, where it learnt that.
+
+    A segment of another length than those that it learnt from has the mean over its utterances.
+    """
+    names = [name for code in rated_codes(scores, codebook, unit) for name in rating_columns(code) if name in scores]
+    own = scores[names].astype("float64").groupby(keys, sort=True).mean()
+    return {name: own[name].to_numpy() for name in names}
 
 
 def _course(scores: pd.DataFrame, codebook: Codebook, minutes: float, within: int) -> dict[str, float]:
@@ -185,7 +206,9 @@ def _code_columns(codebook: Codebook, abstained: bool) -> Iterator[Column]:
             yield f"abstained_{code}", f"utterances left to humans for the sake of {title}", "count"
 
 
-def _session_columns(codebook: Codebook, minutes: float, within: int, counts: list[Column]) -> Iterator[Column]:
+def _session_columns(
+    codebook: Codebook, minutes: float, within: int, counts: list[Column], rated: Sequence[str]
+) -> Iterator[Column]:
     roles = (*codebook.roles, *EXTRA_ROLES)
     yield "session_id", "the session", "name"
     yield "minutes", "from the first start to the last known time", "minutes"
@@ -198,6 +221,7 @@ def _session_columns(codebook: Codebook, minutes: float, within: int, counts: li
     for code in codebook.tag_codes():
         yield f"segments_share_{code}", f"share of these segments with a tag of {code}", "share, 0 to 1"
     yield from _speaking_columns(roles)
+    yield from _rating_columns(codebook, "session", rated)
     if not codebook.course_codes("rupture"):
         return
     yield "ruptures", definition(codebook, minutes, within), "count"
@@ -209,7 +233,9 @@ def _session_columns(codebook: Codebook, minutes: float, within: int, counts: li
         yield "time_to_repair", "from the first rupture mark to the first repair mark after it, however late", "minutes"
 
 
-def _segment_columns(codebook: Codebook, minutes: float, counts: list[Column]) -> Iterator[Column]:
+def _segment_columns(
+    codebook: Codebook, minutes: float, counts: list[Column], rated: Sequence[str]
+) -> Iterator[Column]:
     yield "session_id", "the session", "name"
     yield "segment", f"number of the segment of {minutes:g} minutes, from 0", "number"
     yield "start", "begin of the segment", "seconds"
@@ -218,8 +244,20 @@ def _segment_columns(codebook: Codebook, minutes: float, counts: list[Column]) -
     for code in codebook.tag_codes():
         yield f"rate_{code}", f"tags of {code} per 5 minutes of the segment", "per 5 minutes"
     yield from _speaking_columns((*codebook.roles, *EXTRA_ROLES))
+    yield from _rating_columns(codebook, "segment", rated)
 
 
 def _speaking_columns(roles: tuple[str, ...]) -> Iterator[Column]:
     meaning = "share of the time that utterances last; empty without start and end"
     return ((f"speaking_share_{role}", f"{meaning}: {role}", "share, 0 to 1") for role in roles)
+
+
+def _rating_columns(codebook: Codebook, unit: str, rated: Sequence[str]) -> Iterator[Column]:
+    for code in rated:
+        family = codebook.family(codebook.codes[code].family)
+        if family.unit == unit and family.scale:
+            low, high = family.scale
+            expected, spread = rating_columns(code)
+            title = f"{code}, {codebook.codes[code].title}"
+            yield expected, f"rating to be expected of the {unit}: {title}", f"{low:g} to {high:g}"
+            yield spread, f"how unsure this rating is: standard deviation of the probable ratings of {title}", "points"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,12 @@ from threers.lowered import lower
 from threers.mapping import from_mapping
 from threers.network import SpanTagger, check_fit
 from threers.pretrained import Pretrained
+from threers.ratings import Ratings
 from threers.scores import write_json
 from threers.settings import Backbone
 from threers.stored import read_json, read_mapping
+
+logger = logging.getLogger(__name__)
 
 #: What to do about a folder that is damaged.
 RESTORE = "restore the folder"
@@ -40,6 +44,7 @@ _OPTIONAL = {"name": str, "files": dict, "learnt_from": list, "precision_check":
 _UNHASHED = ("manifest.json", "README.md")
 LEXICON = "lexicon.safetensors"
 PRETRAINED = "pretrained.safetensors"
+RATINGS = "ratings.safetensors"
 
 
 @dataclass
@@ -59,8 +64,10 @@ class Tagger:
     """How much each opinion's logits count, 0 to 1; the encoder's count for the rest."""
     calibration: Calibration | None = None
     """How taggers trained as this one err on patients they never saw."""
+    ratings: Ratings | None = None
+    """How it rates sessions and segments, where it learnt that."""
     hash: str = ""
-    """SHA-256 over the weights, codebook, decisions and calibration of a loaded tagger."""
+    """SHA-256 over the weights, codebook, decisions, calibration and ratings of a loaded tagger."""
 
     @classmethod
     def start(cls, folder: Path, backbone: Backbone, codebook: Codebook, dropout: float) -> Tagger:
@@ -69,6 +76,20 @@ class Tagger:
         keep_lower_layers(encoder, backbone.layers)
         check_fit(encoder.config, tokenizer, backbone)
         model = SpanTagger(encoder, len(codebook.tag_codes()), lookahead=backbone.lookahead, dropout=dropout)
+        if backbone.read_twice and not model.is_decoder:
+            raise InputError(
+                f"backbone {backbone.name}: backbone.read_twice=true is for decoders; {encoder.config.model_type} sees "
+                "what comes later anyway; set backbone.read_twice=false"
+            )
+        if model.is_decoder and not backbone.read_twice and backbone.lookahead:
+            logger.info(
+                "backbone %s reads the past only, as with backbone.lookahead=false; backbone.read_twice=true would let "
+                "it see later utterances, for twice the tokens",
+                backbone.name,
+            )
+            # What the encoder cannot see, nothing else of the tagger looks at, nor does the choice of chunks.
+            backbone = replace(backbone, lookahead=False)
+            model.lookahead = False
         return cls(model, tokenizer, codebook, backbone, Decisions.neutral(codebook), {})
 
     @property
@@ -92,6 +113,7 @@ class Tagger:
             lookahead=self.backbone.lookahead,
             before=before,
             after=after,
+            read_twice=self.backbone.read_twice,
         )
 
     def reading(self, hardware: Hardware, batch_tokens: int = 0) -> Reading:
@@ -116,7 +138,7 @@ class Tagger:
         with torch.inference_mode():
             logits = self.model.classify(encoded.vectors.to(self.model.head.weight.device)).cpu().numpy()
         logits *= 1 - self.lexical_share - self.pretrained_share
-        tokens, padded = encoded.tokens, encoded.padded_tokens
+        tokens, padded, vectors = encoded.tokens, encoded.padded_tokens, None
         if self.lexicon is not None:
             words = [own for session in sessions for own in session.utterances]
             logits += self.lexical_share * self.lexicon.logits(words)
@@ -124,7 +146,8 @@ class Tagger:
             encoded = self.pretrained.encode(sessions, reading)
             logits += self.pretrained_share * self.pretrained.logits(encoded, sessions)
             tokens, padded = tokens + encoded.tokens, padded + encoded.padded_tokens
-        return LogitsReport(logits, tokens, padded)
+            vectors = self.pretrained.vectors(encoded) if self.ratings is not None else None
+        return LogitsReport(logits, tokens, padded, vectors)
 
     def tags(self, logits: np.ndarray, roles: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Probabilities float32 and tags bool, both (n, n_codes), of utterances with these logits and roles."""
@@ -148,6 +171,8 @@ class Tagger:
             self.pretrained.save(folder / PRETRAINED)
         if self.calibration is not None:
             self.calibration.save(folder / CALIBRATION)
+        if self.ratings is not None:
+            self.ratings.save(folder / RATINGS)
         self.codebook.save(folder / "codebook.yaml")
         write_json(self.decisions.to_dict(), folder / "decisions.json")
         manifest = self.manifest | {
@@ -161,6 +186,7 @@ class Tagger:
                 "chunk_tokens": self.backbone.chunk_tokens,
                 "overlap_tokens": self.backbone.overlap_tokens,
                 "lookahead": self.backbone.lookahead,
+                "read_twice": self.backbone.read_twice,
             },
         }
         write_json(manifest, folder / "manifest.json")
@@ -186,7 +212,8 @@ class Tagger:
         backbone = from_mapping(
             Backbone,
             {"name": chunks.get("backbone"), "source": "folder", "path": str(folder)}
-            | {key: chunks.get(key) for key in ("chunk_tokens", "overlap_tokens", "lookahead")},
+            | {key: chunks.get(key) for key in ("chunk_tokens", "overlap_tokens", "lookahead")}
+            | {"read_twice": chunks.get("read_twice", False)},  # which older versions did not write
             lambda key: f"tagger {folder}: manifest.json: {key}",
         )
         model = _load_model(folder, len(codebook.tag_codes()), backbone.lookahead)
@@ -198,11 +225,12 @@ class Tagger:
         for name in opinions:
             if not (folder / name).is_file():
                 raise InputError(f"tagger {folder}: {name} is missing; {RESTORE}")
-        calibrated = (folder / CALIBRATION).is_file()
+        further = [name for name in (CALIBRATION, RATINGS) if (folder / name).is_file()]
         digest = hashlib.sha256()
-        for name in (WEIGHTS, "codebook.yaml", "decisions.json", *opinions, *([CALIBRATION] if calibrated else [])):
+        for name in (WEIGHTS, "codebook.yaml", "decisions.json", *opinions, *further):
             digest.update((folder / name).read_bytes())
         digest.update(json.dumps([chunks, list(shares.values())]).encode())
+        pretrained = _load_pretrained(folder, backbone.lookahead) if PRETRAINED in opinions else None
         return cls(
             model,
             load_tokenizer(folder),
@@ -212,20 +240,24 @@ class Tagger:
             manifest,
             lexicon=_load_lexicon(folder) if LEXICON in opinions else None,
             lexical_share=shares[LEXICON],
-            pretrained=_load_pretrained(folder, backbone.lookahead) if PRETRAINED in opinions else None,
+            pretrained=pretrained,
             pretrained_share=shares[PRETRAINED],
-            calibration=Calibration.load(folder / CALIBRATION, codebook) if calibrated else None,
+            calibration=Calibration.load(folder / CALIBRATION, codebook) if CALIBRATION in further else None,
+            ratings=_load_ratings(folder, codebook, pretrained) if RATINGS in further else None,
             hash=digest.hexdigest(),
         )
 
 
 @dataclass(frozen=True)
 class LogitsReport:
-    """`logits` float32 (n_utterances, n_codes); tokens read, and positions computed with padding counted."""
+    """`logits` float32 (n_utterances, n_codes); tokens read, and positions computed with padding counted; of a tagger
+    that rates, what the untrained backbone makes of each utterance, see `Pretrained.vectors`.
+    """
 
     logits: np.ndarray
     tokens: int
     padded_tokens: int
+    vectors: np.ndarray | None = None
 
 
 def _hashes(folder: Path) -> dict[str, str]:
@@ -281,6 +313,15 @@ def _load_pretrained(folder: Path, lookahead: bool) -> Pretrained:
         raise InputError(
             f"tagger {folder}: {PRETRAINED} is damaged or of an older version; restore the folder or train again"
         ) from error
+
+
+def _load_ratings(folder: Path, codebook: Codebook, pretrained: Pretrained | None) -> Ratings:
+    from safetensors import SafetensorError
+
+    try:
+        return Ratings.load(folder / RATINGS, codebook, 0 if pretrained is None else len(pretrained.center))
+    except (OSError, KeyError, ValueError, SafetensorError) as error:
+        raise InputError(f"tagger {folder}: {RATINGS} is damaged or not of this tagger; {RESTORE}") from error
 
 
 def _special_tokens(tokenizer: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:

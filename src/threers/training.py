@@ -20,10 +20,10 @@ from safetensors.torch import load_file
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from transformers import PrinterCallback, Trainer, TrainingArguments, get_linear_schedule_with_warmup
 
-from threers import ranks
+from threers import adapters, ranks
 from threers.backbones import WEIGHTS, locate
 from threers.batches import EpochBatches, Examples
-from threers.chunks import SessionTokens, tokenise
+from threers.chunks import SessionTokens, lengths, tokenise
 from threers.codebook import Codebook
 from threers.coder_heads import FASTER, start_heads
 from threers.corpus import Corpus, coded_sessions, grouped_split, require_disjoint, session_hashes
@@ -35,6 +35,7 @@ from threers.learner import Learner, code_frequency, code_weights, prior_logits,
 from threers.lexicon import Lexicon
 from threers.precision import check_precision
 from threers.pretrained import Pretrained
+from threers.ratings import learn_ratings, rated_sessions
 from threers.settings import Backbone, Training
 from threers.tagger import Tagger
 from threers.targets import Targets, build_targets
@@ -69,9 +70,12 @@ def fit(
             return fit(corpus, backbone, training, work=folder, tagger_type=tagger_type, learner_type=learner_type)
     if ranks.is_first():
         work.mkdir(parents=True, exist_ok=True)
+    rated = corpus.select(rated_sessions(corpus.codings, corpus.codebook))
     corpus = coded_sessions(corpus)
     hardware = choose(training.device, training.precision, reduced=True)
     logger.info("training on %s in %s (%s)", hardware.device, hardware.precision, hardware.reason)
+    if backbone.lora_rank:
+        adapters.require_peft()
     torch.manual_seed(training.seed)
     tagger = tagger_type.start(locate(backbone), backbone, corpus.codebook, training.dropout)
     targets = build_targets(corpus.utterances, corpus.codings, corpus.codebook, training.segment_minutes)
@@ -84,6 +88,8 @@ def fit(
     weight = of_learn.weight(training.coder_correlation)
     sessions = tokenise(learn.utterances, tagger.tokenizer)
     said = _fit_opinions(tagger, learn, sessions, of_learn, weight, training)
+    if backbone.lora_rank:
+        adapters.add(tagger.model.encoder, backbone.lora_rank, backbone.frozen_layers)
     if of_learn.segments is not None:
         # A chunk is shorter than a segment, so the encoder learns from what the two opinions make of the segments.
         of_learn = spread(said / (training.lexical_share + training.pretrained_share), of_learn, corpus.codebook)
@@ -112,6 +118,8 @@ def fit(
         return tagger
     best = epochs.history[epochs.best]
     tagger.model.load_state_dict(load_file(str(epochs.weights(epochs.best))))
+    if backbone.lora_rank:
+        adapters.merge(tagger.model.encoder)
     tagger.decisions = Decisions.from_dict(best["decisions"], corpus.codebook, "history.json")
     _warn(tagger, best["collapsed"])
     precision = check_precision(tagger, validation.sessions, validation.roles, of_held, validation.hardware.device)
@@ -125,11 +133,15 @@ def fit(
         "hardware": asdict(hardware),
         "sessions": {"training": len(train_ids), "kept_aside": len(held_ids)},
         "learnt_as": learnt_as,
-        "learnt_from": sorted(session_hashes(corpus.utterances).values()),
+        "learnt_from": sorted(
+            {*session_hashes(corpus.utterances).values(), *session_hashes(rated.utterances).values()}
+        ),
+        "lookahead": tagger.backbone.lookahead,
         "tokens_per_epoch": batches.tokens,
         "epochs": epochs.history,
         "best_epoch": epochs.best + 1,
         "precision_check": precision,
+        "ratings": _fit_ratings(tagger, rated, training),
     }
     return tagger
 
@@ -164,6 +176,25 @@ def _fit_opinions(
         tagger.pretrained_share = training.pretrained_share
         said += training.pretrained_share * logits
     return said
+
+
+def _fit_ratings(tagger: Tagger, rated: Corpus, training: Training) -> dict[str, Any]:
+    """Give the tagger what can be learnt of the ratings of these sessions; returns what the manifest says of it.
+
+    Also of sessions kept aside, and of those without coded utterances: nothing is chosen by how the tagger rates them.
+    """
+    if rated.sessions.empty:
+        return {}
+    if tagger.pretrained is None:
+        logger.warning(
+            "ratings are not learnt: they need the backbone as it was before training, which "
+            "training.pretrained_share=0 leaves out"
+        )
+        return {}
+    sessions = tokenise(rated.utterances, tagger.tokenizer)
+    encoded = tagger.pretrained.encode(sessions, tagger.reading(choose(training.device)))
+    tagger.ratings, found = learn_ratings(tagger.pretrained.vectors(encoded), lengths(sessions), rated, training)
+    return found
 
 
 def _not_learnt(weight: np.ndarray, codebook: Codebook) -> tuple[str, ...]:
@@ -308,8 +339,9 @@ def _rate_groups(learner: Learner, backbone: Backbone, training: Training) -> li
         if not parameter.requires_grad:
             continue
         if name.startswith("encoder."):
-            numbers = re.findall(r"\.layers?\.(\d+)\.", name)
-            below = depth - int(numbers[0]) - 1 if numbers else (0 if "pooler" in name or "final" in name else depth)
+            numbers = re.findall(r"\.(?:layers?|h)\.(\d+)\.", name)
+            above = re.search(r"pooler|final|encoder\.(norm|ln_f)\.", name)
+            below = depth - int(numbers[0]) - 1 if numbers else (0 if above else depth)
             if backbone.frozen_layers and below >= depth - backbone.frozen_layers:
                 parameter.requires_grad_(False)
                 continue

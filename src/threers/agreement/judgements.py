@@ -51,7 +51,7 @@ def build_frames(
     by_people = codings.loc[~codings["coder_id"].str.startswith(MACHINES), "session_id"].unique()
     if not len(by_people):
         raise InputError(
-            "agreement: no codings of utterances or segments by a person; a corpus needs at least one human coder"
+            "agreement: no codings of utterances or segments by a person; name a corpus that at least one person coded"
         )
     utterances = utterances[utterances["session_id"].isin(by_people)].reset_index(drop=True)
     codings = codings[codings["session_id"].isin(by_people)]

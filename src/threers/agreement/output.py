@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pandas as pd
@@ -11,7 +10,9 @@ import pandas as pd
 from threers.agreement.bootstrap import FEWEST_GROUPS, too_few_groups
 from threers.agreement.frame import CODERS, CONSENSUS
 from threers.agreement.samples import ALL
+from threers.atomic import whole_file
 from threers.codebook import Codebook
+from threers.formulas import escaped
 
 #: A code's name up to this length is a label that coders know it by (W1) and stands before its title.
 LABEL_LENGTH = 4
@@ -29,9 +30,9 @@ def write(table: pd.DataFrame, folder: str | Path, verdicts: pd.DataFrame | None
     folder.mkdir(parents=True, exist_ok=True)
     verdicts = pd.DataFrame() if verdicts is None else verdicts
     document = {"method": table.attrs, "verdicts": _records(verdicts), "rows": _records(table)}
-    _replace(folder / "agreement.csv", table.to_csv(index=False, lineterminator="\n"))
+    _replace(folder / "agreement.csv", escaped(table).to_csv(index=False, lineterminator="\n"))
     if len(verdicts):
-        _replace(folder / "verdicts.csv", verdicts.to_csv(index=False, lineterminator="\n"))
+        _replace(folder / "verdicts.csv", escaped(verdicts).to_csv(index=False, lineterminator="\n"))
     _replace(folder / "agreement.json", json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False))
 
 
@@ -40,15 +41,14 @@ def _records(table: pd.DataFrame) -> list[dict]:
 
 
 def _replace(path: Path, text: str) -> None:
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
+    with whole_file(path) as scratch:
+        scratch.write_text(text, encoding="utf-8")
 
 
 def table_for_screen(table: pd.DataFrame, codebook: Codebook | None = None) -> list[dict[str, str]]:
     """One row per family and per code, ready to print: coder-coder kappa first, then each machine.
 
-    Columns: `code` (codes are indented under their family), `n` (the reference's marks, or the family's units),
+    Columns: `code` (codes are indented under their family), `n` (the reference's marks; of a family, `of` its units),
     `coder-coder kappa`, and for each machine `NAME F1` (macro-F1 for a family) and, for models, `NAME kappa`, both
     against the consensus. Models come before floors; intervals stand in brackets. Empty when nothing was compared.
 
@@ -117,7 +117,7 @@ def _title(family: str, code: str | None, codebook: Codebook | None) -> str:
 def _size(part: pd.DataFrame, whole: bool) -> str:
     against_consensus = part[part["comparison"] == "model-consensus"]
     chosen = against_consensus if len(against_consensus) else part
-    return str(chosen["n_units" if whole else "n_positive"].iloc[0])
+    return f"of {chosen['n_units'].iloc[0]}" if whole else str(chosen["n_positive"].iloc[0])
 
 
 def _figure(part: pd.DataFrame, rater: str, statistic: str) -> str:

@@ -42,7 +42,8 @@ def segment_frames(
     units = pd.MultiIndex.from_tuples(list(units), names=["session_id", "utterance_id"]) if len(units) else keys[:0]
     group = np.zeros(len(units), dtype=int)
     group[member] = frames[0].group[timed]
-    own = codings[codings["unit"] == "segment"]
+    # A rating says nothing of the codes.
+    own = codings[(codings["unit"] == "segment") & ~codings["code"].isin(list(codebook.rating_codes()))]
     return [_segments(frame, timed, member, units, group, own, codebook) for frame in frames]
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from threers.agreement import bootstrap, pairs
 from threers.agreement.counts import OF_TARGETS, of_targets
-from threers.agreement.frame import CODERS, CONSENSUS, Frame
+from threers.agreement.frame import CODERS, CONSENSUS, Frame, is_machine
 from threers.agreement.panel import coincidences
 from threers.agreement.rows import rows
 from threers.agreement.samples import RunningMean
@@ -93,28 +93,52 @@ def count_rows(
 def rating_rows(
     codings: pd.DataFrame, codebook: Codebook, sessions: Sessions, plan: bootstrap.Plan
 ) -> Iterator[pd.DataFrame]:
-    """Rows of the ratings of sessions, coder by coder: the figures of `counts.of_targets`, kappa and alpha.
+    """Rows of the ratings of sessions and segments, rater by rater: the figures of `counts.of_targets`, kappa, alpha.
 
     Statistics are called rating_FIGURE; `rating_kappa_quadratic` is Cohen's with quadratic weights,
-    `rating_alpha_ordinal` Krippendorff's, in the row of `coders` of all of them at once.
+    `rating_alpha_ordinal` Krippendorff's, in the row of `coders` of all of them at once. The consensus is the mean of
+    the people. A machine's rating, or a consensus, between two steps counts for kappa and alpha as the nearer one.
     """
-    rated = codings[(codings["unit"] == "session") & codings["session_id"].isin(sessions.names)]
-    for family in codebook.families_on("session"):
-        for code in family.codes:
-            table = rated[(rated["code"] == code) & rated["value"].notna()].pivot_table(
-                index="session_id", columns="coder_id", values="value", aggfunc="last"
-            )
-            values = table.reindex(sessions.names).to_numpy().T
-            names = list(table.columns)
-            both = list(combinations(range(len(names)), 2))
-            wanted = [Compared("coder-coder", names[a], names[b], [(a, b)]) for a, b in both]
-            wanted += [Compared("coder-coder", CODERS, CODERS, both)] if both else []
-            for one in wanted:
-                used = [pair for a, b in one.pairs if len((pair := _rated(values[a], values[b], sessions)).a)]
-                own = values if one.rater_a == CODERS else values[list(one.pairs[0])]
-                found = {"rating": [_figures(pair, plan) for pair in used]}
-                further = _of_scale(own, used, sessions, plan) if used else {}
-                yield _rows(family.name, code, one, found, used, plan, further)
+    known = codings[codings["session_id"].isin(sessions.names) & codings["value"].notna()]
+    for unit, keys in (("session", ["session_id"]), ("segment", ["session_id", "unit_id"])):
+        for family in codebook.families_on(unit):
+            if unit == "segment" and family.kind != "rating":
+                continue  # its marks are compared with those of utterances
+            for code in family.codes:
+                table = known[(known["unit"] == unit) & (known["code"] == code)].pivot_table(
+                    index=keys, columns="coder_id", values="value", aggfunc="last"
+                )
+                people = [name for name in table if not is_machine(name)]
+                if not people:
+                    continue
+                table = table[table[people].notna().any(axis=1)]
+                group = sessions.group[sessions.names.get_indexer(table.index.get_level_values(0))]
+                for one, values in _compared_ratings(table, people):
+                    used = [pair for a, b in one.pairs if len((pair := _rated(values[a], values[b], group)).a)]
+                    found = {"rating": [_figures(pair, plan) for pair in used]}
+                    steps = np.unique(table[people].to_numpy()[table[people].notna().to_numpy()])
+                    further = _of_scale(values, one, used, steps, group, plan) if used else {}
+                    yield _rows(family.name, code, one, found, used, plan, further, unit)
+
+
+def _compared_ratings(table: pd.DataFrame, people: Sequence[str]) -> Iterator[tuple[Compared, np.ndarray]]:
+    """Who is compared with whom, as in `compared_pairs`, and the ratings (n_raters, n_units) that the pairs are of.
+
+    `table`: a row per unit, a column per rater.
+    """
+    own = table[list(people)].to_numpy().T
+    both = list(combinations(range(len(people)), 2))
+    for a, b in both:
+        yield Compared("coder-coder", people[a], people[b], [(0, 1)]), own[[a, b]]
+    if both:
+        yield Compared("coder-coder", CODERS, CODERS, both), own
+    for machine in [name for name in table if name not in people]:
+        said = table[machine].to_numpy()
+        for person, given in zip(people, own, strict=True):
+            yield Compared("model-coder", machine, person, [(0, 1)]), np.stack([said, given])
+        with_all = [(0, number) for number in range(1, len(people) + 1)]
+        yield Compared("model-coder", machine, CODERS, with_all), np.vstack([said, own])
+        yield Compared("model-consensus", machine, CONSENSUS, [(0, 1)]), np.stack([said, np.nanmean(own, axis=0)])
 
 
 def compared_pairs(frame: Frame) -> list[Compared]:
@@ -148,9 +172,9 @@ def counted(frame: Frame, code: int, a: int, b: int, sessions: Sessions, session
     return Pair(of_a, of_b, sessions.group[used], int((of_b > 0).sum()))
 
 
-def _rated(a: np.ndarray, b: np.ndarray, sessions: Sessions) -> Pair:
+def _rated(a: np.ndarray, b: np.ndarray, group: np.ndarray) -> Pair:
     used = ~np.isnan(a) & ~np.isnan(b)
-    return Pair(a[used], b[used], sessions.group[used], int(used.sum()))
+    return Pair(a[used], b[used], group[used], int(used.sum()))
 
 
 def _figures(pair: Pair, plan: bootstrap.Plan) -> np.ndarray:
@@ -158,18 +182,28 @@ def _figures(pair: Pair, plan: bootstrap.Plan) -> np.ndarray:
 
 
 def _of_scale(
-    values: np.ndarray, used: Sequence[Pair], sessions: Sessions, plan: bootstrap.Plan
+    values: np.ndarray,
+    one: Compared,
+    used: Sequence[Pair],
+    scale: np.ndarray,
+    group: np.ndarray,
+    plan: bootstrap.Plan,
 ) -> dict[str, np.ndarray]:
-    """Alpha of all the raters (n_raters, n_sessions) at once, and the mean over pairs of weighted kappa; each (n,)."""
-    scale = np.unique(values[~np.isnan(values)])
+    """Alpha of all the coders (n_raters, n_units) at once, else the mean over pairs, as of weighted kappa; each (n,).
+
+    `scale`: the steps that people gave.
+    """
     groups = plan.weights.shape[1]
-    place = np.where(np.isnan(values), -1, np.searchsorted(scale, np.nan_to_num(values)))
-    found = bootstrap.resample(coincidences(place[None], sessions.group, len(scale), groups), plan.weights)
-    further = {"rating_alpha_ordinal": pairs.krippendorff_alpha(found, "ordinal", scale)[:, 0]}
+    place = np.where(np.isnan(values), -1, np.abs(np.nan_to_num(values)[..., None] - scale).argmin(axis=-1))
+    alpha = RunningMean()
+    for raters in [range(len(values))] if one.rater_a == CODERS else one.pairs:
+        found = coincidences(place[None, list(raters)], group, len(scale), groups)
+        alpha.add(pairs.krippendorff_alpha(bootstrap.resample(found, plan.weights), "ordinal", scale)[:, 0])
+    further = {"rating_alpha_ordinal": alpha.result()}
     if len(scale) > 1:
         kappa, weights = RunningMean(), disagreement("quadratic", scale)
         for pair in used:
-            a, b = (np.searchsorted(scale, rater)[None] for rater in (pair.a, pair.b))
+            a, b = (np.abs(rater[:, None] - scale).argmin(axis=1)[None] for rater in (pair.a, pair.b))
             tables = pairs.contingency(a, b, pair.group, len(scale), groups)
             kappa.add(pairs.cohen_kappa(bootstrap.resample(tables, plan.weights), weights)[:, 0])
         further["rating_kappa_quadratic"] = kappa.result()
@@ -184,6 +218,7 @@ def _rows(
     used: Sequence[Pair],
     plan: bootstrap.Plan,
     further: Mapping[str, np.ndarray] | None = None,
+    level: str = "session",
 ) -> pd.DataFrame:
     samples = dict(further or {})
     for quantity, per_pair in found.items():
@@ -198,7 +233,7 @@ def _rows(
                 samples[f"{quantity}_{name}"] = row
     if not used:
         return pd.DataFrame()
-    named: dict[str, object] = {"level": "session", "family": family, "code": code, "statistic": list(samples)}
+    named: dict[str, object] = {"level": level, "family": family, "code": code, "statistic": list(samples)}
     named |= {"comparison": one.comparison, "rater_a": one.rater_a, "rater_b": one.rater_b}
     named |= {"n_units": max(len(pair.a) for pair in used), "n_positive": max(pair.positive for pair in used)}
     named["n_groups"] = len(np.unique(np.concatenate([pair.group for pair in used])))

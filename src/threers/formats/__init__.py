@@ -86,7 +86,7 @@ def import_files(
     bound = read_files(files, reader, codebook, rejects)
     if every_role:
         _check_tiers(bound, rejects)
-    require_somewhere(reader, columns or {}, bound)
+    require_somewhere(reader, columns or {}, bound, rejects.first("wrong columns"))
 
     rows, marks = stack_marks(bound, reader, codebook)
     usable = keep_usable(rows, reader, rejects)
@@ -100,7 +100,7 @@ def import_files(
         require_roles(utterances, usable, reader.every_role, codebook)
     manifest = {
         **_settings(reader, codebook, bound),
-        "files": {"found": len(files), "imported": len(bound)},
+        "files": {"found": len(files), "imported": len({file for one in bound for file in one.rows["file"].unique()})},
         "rows": {"read": len(rows) + sum(one.torn for one in bound), "used": len(usable)},
     }
     return Corpus(

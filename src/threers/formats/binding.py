@@ -13,7 +13,7 @@ from threers.codebook import Codebook
 from threers.errors import InputError
 from threers.formats.reader import FIELDS, SESSION_FIELDS, CodeColumn, Reader, first_header, template
 from threers.formats.rejects import list_headers
-from threers.formats.tables import Table
+from threers.formats.tables import Table, composed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +56,7 @@ def bind(table: Table, reader: Reader, codebook: Codebook) -> Bound:
         InputError: a column is missing, or the file's name does not fit; the columns that exist are listed.
 
     """
-    headers = [header for header in table.frame.columns if header]
+    headers = [header for header in table.frame.columns if header.strip() and not header.startswith(" ")]
     named = from_file_name(table.path, reader)
     alternatives = {**reader.columns, **{f"further:{name}": names for name, names in reader.further.items()}}
     found = {name: first_header(names, headers) for name, names in alternatives.items() if name not in named}
@@ -66,7 +66,8 @@ def bind(table: Table, reader: Reader, codebook: Codebook) -> Bound:
     try:
         _require(reader, alternatives, have, columns)
     except InputError as error:
-        raise InputError(f"wrong columns: {error}; this file has {list_headers(headers)}") from error
+        title = "; is its first row a title? Headers come first" if 2 * len(headers) <= table.frame.shape[1] else ""
+        raise InputError(f"wrong columns: {error}; this file has {list_headers(headers)}{title}") from error
 
     cell = {name: table.frame[header].str.strip() for name, header in found.items() if header is not None}
     source = {"folder": table.path.parent.name, "file": table.path.name, "sha256": table.sha256}
@@ -74,7 +75,7 @@ def bind(table: Table, reader: Reader, codebook: Codebook) -> Bound:
     for name in (*FIELDS, *(name for name in {**alternatives, **named} if name.startswith("further:"))):
         rows[name] = cell.get(name, named.get(name, ""))
     if "session" not in have:
-        rows["session"] = table.path.stem
+        rows["session"] = composed(table.path.stem)
     if "order" not in have:
         rows["order"] = rows["unit_id"] if "text" not in have else table.rows.astype(str)
     rows["unit"] = rows["unit"].str.casefold()
@@ -93,11 +94,11 @@ def bind(table: Table, reader: Reader, codebook: Codebook) -> Bound:
     )
 
 
-def require_somewhere(reader: Reader, columns: Mapping[str, Any], bound: list[Bound]) -> None:
+def require_somewhere(reader: Reader, columns: Mapping[str, Any], bound: list[Bound], refused: str = "") -> None:
     """Refuse a further column, or one that the caller named, that no file has: a misspelt patient column would leak.
 
     Raises:
-        InputError: the first such column, with those that exist.
+        InputError: the first such column, with those that exist, and `refused`: a file that was left out, and why.
 
     """
     have = {name for one in bound for name in one.have} | {"code" for one in bound if one.columns}
@@ -105,6 +106,7 @@ def require_somewhere(reader: Reader, columns: Mapping[str, Any], bound: list[Bo
     asked |= {name: names for name, names in columns.items() if name != "further"}
     for name in asked.keys() - have:
         exist = list_headers(dict.fromkeys(header for one in bound for header in one.headers))
+        exist = f"{exist or 'none'}; not among them: {refused}" if refused else exist
         raise InputError(f"columns: {name.removeprefix('further:')}: no file has {asked[name]!r}; there are {exist}")
 
 
@@ -117,7 +119,7 @@ def from_file_name(path: Path, reader: Reader) -> dict[str, str]:
     """
     if reader.file_name is None:
         return {}
-    match = template(reader.file_name).fullmatch(path.stem)
+    match = template(reader.file_name).fullmatch(composed(path.stem))
     if match is None:
         raise InputError(f"wrong file name: reader {reader.name} expects it to look like {reader.file_name!r}")
     parts = match.groupdict().items()
@@ -145,8 +147,11 @@ def _require(
     reader: Reader, alternatives: Mapping[str, tuple[str, ...]], have: set[str], columns: list[BoundColumn]
 ) -> None:
     """Refuse a file without a column that it needs; a file without any code column is a plain transcript."""
+    # A table of sessions' facts, or one that says itself what its rows are about, holds no texts.
+    facts = not columns and have - {"session"} and all(n in ("session", *SESSION_FIELDS) or ":" in n for n in have)
+    optional = {*reader.optional, "text"} if facts or "unit" in have else reader.optional
     for name, headers in alternatives.items():
-        if name not in have and name not in reader.optional and not name.startswith("further:"):
+        if name not in have and name not in optional and not name.startswith("further:"):
             raise InputError(f"no {' or '.join(headers)} ({name})")
     for spec in reader.codes:
         if columns and all("{" not in header for header in spec.headers) and all(c.spec is not spec for c in columns):

@@ -121,6 +121,8 @@ def _read_presence(cell: str, code: str, codebook: Codebook) -> Mark:
         return Mark(code=code, value=1.0, said=True)
     if _plain(cell) in _ABSENT:
         return Mark(said=True)
+    if cell.isdecimal():  # of a segment, how often
+        return Mark(code=code, value=float(cell), said=True)
     return Mark(problem=f"value not readable: {quote(cell)} in the column of {code}; expected 1 or 0", said=True)
 
 

@@ -10,6 +10,7 @@ from threers.corpus import conform
 from threers.formats.by_time import place_by_time
 from threers.formats.reader import Reader
 from threers.formats.rejects import Rejects, quote
+from threers.formats.times import clock
 
 _UNIT = ["session_id", "unit", "unit_id", "coder_id"]
 _KEY = ["session", "order_number"]
@@ -61,6 +62,8 @@ def codings_table(
     crosses = "crosses utterances: given to those that share half with it, else to the one that shares most"
     rejects.add_rows(crossed, [crosses] * len(crossed))
     marks = _add_unit(marks, placed, codebook)
+    late = _late_segments(marks, placed, reader.segment_minutes)
+    rejects.add_rows(late, late["reason"])
     marks = _refuse_illegal_roles(marks, codebook)
     marks = _refuse_repeated(marks, codebook)
     bad = marks["problem"] != ""
@@ -141,6 +144,25 @@ def _add_unit(marks: pd.DataFrame, utterances: pd.DataFrame, codebook: Codebook)
     # A row without order and code says that its coder read the session.
     lost = marks["said"] & unit_id.isna() & ~(marks["code"].isna() & marks["order_number"].isna())
     return _blame(marks, lost, "no such " + unit + ": nothing was imported that this coding could belong to")
+
+
+def _late_segments(marks: pd.DataFrame, utterances: pd.DataFrame, minutes: float) -> pd.DataFrame:
+    """Of each session the first coding of a segment, given by its number, in which nobody speaks any more.
+
+    Sheets often count segments from 1, and then every coding stands in the segment after its own. Returns `file`,
+    `row`, `reason`.
+    """
+    spoken = utterances.groupby("session_id")[["start", "end"]].max().max(axis=1)
+    number = pd.to_numeric(marks["unit_id_cell"], errors="coerce")
+    begins, ends = number * minutes * 60, marks["session"].map(spoken).astype("float64")
+    late = (marks["unit"] == "segment") & (marks["start_cell"] == "") & (begins >= ends)
+    marks = marks.assign(number=number, begins=begins, ends=ends)[late].drop_duplicates("session")
+    reasons = [
+        f"segment after the end: number {row.number:g} begins at {clock(row.begins)}, the last word is at "
+        f"{clock(row.ends)}; kept. Segments count from 0 and last {minutes:g} minutes"
+        for row in marks.itertuples()
+    ]
+    return marks[["file", "row"]].assign(reason=reasons)
 
 
 def _refuse_illegal_roles(marks: pd.DataFrame, codebook: Codebook) -> pd.DataFrame:

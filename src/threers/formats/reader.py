@@ -21,6 +21,7 @@ from threers.formats.reader_checks import (
     check_words,
 )
 from threers.formats.roles import Role, read_roles
+from threers.formats.tables import composed
 from threers.shipped import read_yaml, shipped_names
 
 #: What a column can mean: something about the row, or about its session.
@@ -225,7 +226,7 @@ def shipped_readers() -> list[str]:
 
 def template(pattern: str) -> re.Pattern[str]:
     """Compile a header or file name in which `{name}` stands for any text; case does not count."""
-    parts = re.split(r"\{(\w+)\}", pattern.strip())
+    parts = re.split(r"\{(\w+)\}", composed(pattern.strip()))
     literal = [re.escape(part) for part in parts[::2]]
     named = [f"(?P<{name}>.+?)" for name in parts[1::2]]
     return re.compile("".join(a + b for a, b in zip(literal, [*named, ""], strict=True)), re.IGNORECASE)
@@ -238,7 +239,7 @@ def first_header(alternatives: Iterable[str], headers: Iterable[str]) -> str | N
 
 
 def _plain(written: str) -> str:
-    return written.strip().casefold()
+    return composed(written.strip()).casefold()
 
 
 def _codes(raw: Any, where: str) -> tuple[CodeColumn, ...]:

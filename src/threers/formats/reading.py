@@ -16,7 +16,7 @@ from threers.formats.known import recognise
 from threers.formats.reader import FIELDS, CodeColumn, Reader
 from threers.formats.rejects import Rejects, names_apart
 from threers.formats.roles import known_names
-from threers.formats.tables import read_headers, read_table
+from threers.formats.tables import composed, read_headers, read_table
 
 #: The one column of a document's rows that holds codes.
 _CODE = BoundColumn(header="code", spec=CodeColumn(headers=("code",)))
@@ -90,7 +90,7 @@ def headers_of(path: Path) -> list[str]:
 def _bound(document: Document, file: File, reader: Reader, held: dict[str, tuple[str, list[str]]]) -> Bound:
     """A document's rows: one per line of speech, then one per mark and line, or per mark that has no line."""
     named = from_file_name(file.path, reader)
-    session = document.session or named.pop("session", "") or file.path.stem
+    session = document.session or named.pop("session", "") or composed(file.path.stem)
     texts = [line.text for line in document.lines]
     holder, first = held.setdefault(session, (str(file.path), texts)) if texts else ("", [])
     again = holder != str(file.path) and texts == first

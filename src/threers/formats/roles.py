@@ -13,7 +13,7 @@ import pandas as pd
 from threers.codebook import EXTRA_ROLES, Codebook
 from threers.errors import InputError, SettingsError
 from threers.formats.files import File
-from threers.formats.tables import read_table
+from threers.formats.tables import composed, read_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def read_roles(path: str | Path) -> tuple[Role, ...]:
         raise SettingsError(f"roles={path}: found columns {found}; expected file, speaker, role")
     files = frame["file"].str.strip() if "file" in frame else pd.Series("", index=frame.index)
     rows = zip(frame["speaker"].str.strip(), frame["role"].str.strip(), files.replace("", "*"), strict=True)
-    return tuple(Role(speaker, role, file) for speaker, role, file in rows if role)
+    return tuple(Role(speaker, role, composed(file)) for speaker, role, file in rows if role)
 
 
 def map_roles(rows: pd.DataFrame, roles: Iterable[Role], codebook: Codebook) -> pd.Series:
@@ -80,8 +80,8 @@ def map_roles(rows: pd.DataFrame, roles: Iterable[Role], codebook: Codebook) -> 
             )
     found = pd.Series("", index=rows.index, dtype="str")
     for (folder, file), part in rows.groupby(["folder", "file"], sort=False):
-        name = str(file).rpartition("/")[2]  # folders stand in front of a name that two files have
-        own = [one for one in roles if fnmatch(name, one.files) or fnmatch(f"{folder}/{name}", one.files)]
+        name = composed(str(file)).rpartition("/")[2]  # folders stand in front of a name that two files have
+        own = [one for one in roles if fnmatch(name, one.files) or fnmatch(f"{composed(folder)}/{name}", one.files)]
         role_of = _lookup(sorted(own, key=lambda one: one.files == "*"), known)
         found[part.index] = part["speaker"].map({name: role_of(name) for name in part["speaker"].unique()})
     return found
@@ -138,15 +138,15 @@ def require_roles(utterances: pd.DataFrame, rows: pd.DataFrame, roles: Iterable[
 
 def _lookup(roles: list[Role], known: tuple[str, ...]) -> Callable[[str], str]:
     exact = {role.casefold(): role for role in known}
-    exact |= {one.speaker.casefold(): one.role for one in reversed(roles) if "*" not in one.speaker}
+    exact |= {composed(one.speaker).casefold(): one.role for one in reversed(roles) if "*" not in one.speaker}
     patterns = [
-        (re.compile(".*".join(map(re.escape, one.speaker.casefold().split("*"))), re.DOTALL), one.role)
+        (re.compile(".*".join(map(re.escape, composed(one.speaker).casefold().split("*"))), re.DOTALL), one.role)
         for one in roles
         if "*" in one.speaker
     ]
 
     def role_of(speaker: str) -> str:
-        name = speaker.strip().casefold()
+        name = composed(speaker.strip()).casefold()
         return exact.get(name) or next((role for pattern, role in patterns if pattern.fullmatch(name)), "")
 
     return role_of

@@ -13,6 +13,7 @@ from threers.formats.documents import Context, Document, Format, Output
 from threers.formats.extras import load
 from threers.formats.files import File
 from threers.formats.selections import clean
+from threers.formulas import FORMULA, QUOTED, escape
 
 #: The header. A row without coder is an utterance that nobody coded; one without utterance is about its session, or the
 #: segment of this number.
@@ -22,9 +23,6 @@ COLUMNS = (
 )
 #: Who coded, where a document does not say; a reader of tables calls them so too.
 _NOBODY = "coder"
-#: A cell that a spreadsheet takes for a formula; some take wide letters, or what stands behind white space, for one.
-_FORMULA = re.compile(r"\s*[=+\-@\t\r＝＋－＠]")  # noqa: RUF001
-_QUOTED = re.compile(r"'+" + _FORMULA.pattern)
 _NUMBER = re.compile(r"-?\d{1,15}(?:\.\d{1,15})?")
 #: What XLSX writes as a sign such as `_x0007_`, and what it would take for such a sign.
 _UNWRITABLE = re.compile("[\0-\x08\x0b-\x1f\ufffe\uffff]")
@@ -55,25 +53,12 @@ def is_ours(headers: Iterable[str]) -> bool:
     return set(COLUMNS) - {"segment"} <= set(headers)
 
 
-def unescape(cell: str) -> str:
-    """A cell as it was before `'` was put in front of it, so that no spreadsheet takes it for a formula.
-
-    >>> unescape("'=1+1"), unescape("''=1+1"), unescape("'tis"), unescape("=1+1")
-    ('=1+1', "'=1+1", "'tis", '=1+1')
-    """
-    return cell[1:] if _QUOTED.match(cell) else cell
-
-
-def _escape(cell: str) -> str:
-    return f"'{cell}" if _FORMULA.match(cell) or _QUOTED.match(cell) else cell
-
-
 def _write_csv(documents: Sequence[Document], output: Output) -> bytes:
     content = io.StringIO(newline="")
     writer = csv.writer(content)
     writer.writerow(COLUMNS)
     for row in _rows(documents):
-        writer.writerow([_escape(cell) if isinstance(cell, str) else f"{cell:.15g}" for cell in row])
+        writer.writerow([escape(cell) if isinstance(cell, str) else f"{cell:.15g}" for cell in row])
     # By the byte order mark a spreadsheet knows that this is UTF-8.
     return content.getvalue().encode("utf-8-sig")
 
@@ -95,7 +80,7 @@ def _write_xlsx(documents: Sequence[Document], output: Output) -> bytes:
             if isinstance(value, str):
                 # Else openpyxl makes a formula of what begins with `=`, and an error of `#N/A`.
                 cell.data_type = "s"
-                cell.quotePrefix = bool(_FORMULA.match(value))
+                cell.quotePrefix = bool(FORMULA.match(value))
             cell.alignment = wrapped if name == "text" else top
             if bold:
                 cell.font = heavy
@@ -116,7 +101,7 @@ def _writable(text: str) -> str:
     if len(text) > _LETTERS:
         raise InputError(f"a text has more than {_LETTERS} characters, the limit of a cell of XLSX; write a CSV file")
     # Only in a cell that has an apostrophe by itself is one more needed: XLSX knows texts from formulas.
-    text = f"'{text}" if _QUOTED.match(text) else text
+    text = f"'{text}" if QUOTED.match(text) else text
     return _UNWRITABLE.sub(lambda found: f"_x{ord(found[0]):04X}_", _SIGN.sub("_x005F_", text))
 
 

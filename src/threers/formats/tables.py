@@ -8,6 +8,7 @@ import glob
 import io
 import json
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +22,13 @@ from threers.formats import spreadsheets, spss
 from threers.formats.files import File, load_json
 from threers.formats.rejects import list_headers
 from threers.formats.times import clock
+from threers.formulas import unescape
 
 _WORKBOOKS = (".xlsx", ".xlsm", ".xls", ".ods")
 SUFFIXES = (".csv", ".tsv", *_WORKBOOKS, ".sav", ".zsav", ".parquet", ".jsonl", ".ndjson", ".json")
 _DELIMITERS = (",", ";", "\t")
+#: Files that Windows lays into folders.
+_OF_WINDOWS = ("thumbs.db", "desktop.ini")
 #: Beginnings of an old Office file and of Parquet.
 _OLE, _PARQUET = b"\xd0\xcf\x11\xe0", b"PAR1"
 
@@ -92,7 +96,7 @@ def read_table(path: Path | File, records: str | None = None) -> Table:
     notes: list[tuple[int | None, str]] = []
     frame, rows = _read(file, records, notes)
     if spreadsheets.is_ours(list(frame.columns)):
-        frame = frame.map(spreadsheets.unescape)
+        frame = frame.map(unescape)
     if frame.empty:
         header = list_headers(frame.columns) or "none"
         raise InputError(f"the file has no rows; its header: {header}; expected rows below it")
@@ -181,8 +185,14 @@ def cell_text(value: Any) -> str:
     return str(value)
 
 
+def composed(written: str) -> str:
+    """Letters such as ä as one character each: file names of a Mac, and tables made of them, have two."""
+    return unicodedata.normalize("NFC", written)
+
+
 def _hidden(path: Path) -> bool:
-    return any(part.startswith((".", "~$")) for part in path.parts)
+    """Is this a file of the system or of an open program, or in such a folder?"""
+    return any(part.startswith((".", "~$")) for part in path.parts) or path.name.casefold() in _OF_WINDOWS
 
 
 def _delimited(text: str, delimiter: str | None) -> Iterator[list[str]]:
@@ -236,7 +246,7 @@ def _unique(header: Iterable[str]) -> list[str]:
     """Trimmed headers; one that stands a second time gets its number."""
     seen: dict[str, int] = {}
     names = []
-    for name in (str(name).strip() for name in header):
+    for name in (composed(str(name).strip()) for name in header):
         seen[name] = seen.get(name, 0) + 1
         names.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
     return names

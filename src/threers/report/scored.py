@@ -96,7 +96,9 @@ class Batch:
             text = self._text(session, rows, there) if self.include_text else None
             yield ScoredSession(session_id=session, scores=rows, text=text, codings=codings, facts=facts)
         if self.tables and not known:
-            raise InputError(f"corpus={self.corpus}: no session in common with scores {self.scores}")
+            raise InputError(
+                f"corpus={self.corpus}: no session in common with scores {self.scores}; name the corpus that was scored"
+            )
 
     def _codings(self, session: str) -> pd.DataFrame:
         codings = self.tables["codings"][session]

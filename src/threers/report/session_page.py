@@ -205,7 +205,8 @@ def _consensus(marks: Mapping[str, set[str]]) -> list[str]:
 
 def _hash(scores: pd.DataFrame) -> str:
     """What a coder's unsaved work belongs to: these very scores of the session."""
-    return table_hash(scores.drop(columns="text", errors="ignore").assign(tags=scores["tags"].map(";".join)))[:16]
+    lists = {name: scores[name].map(";".join) for name in ("tags", "abstained") if name in scores}
+    return table_hash(scores.drop(columns="text", errors="ignore").assign(**lists))[:16]
 
 
 def _plain(value: Any) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
@@ -12,6 +14,12 @@ from threers.report.codes import by_family, style_of
 from threers.report.comparison import ABSENT, Comparison, short, whole_number
 
 QUANTITY = {"count": "Counts", "rate": "Rates per 5 minutes", "segments": "Share of segments"}
+RATING_FIGURES = {
+    "rating_icc_a1": "ICC(A,1)",
+    "rating_icc_ak": "ICC(A,k)",
+    "rating_kappa_quadratic": "Quadratic kappa",
+    "rating_alpha_ordinal": "Ordinal alpha",
+}
 LIMITS = {"bias": "bias", "lower_limit": "lower limit", "upper_limit": "upper limit"}
 
 
@@ -112,25 +120,48 @@ def _limits_table(c: Comparison, model: str) -> Table:
 
 
 def _ratings(c: Comparison) -> list[Block]:
-    families = c.codebook.families_on("session")
-    if not families:
+    codes = [(family.name, code, "session") for family in c.codebook.families_on("session") for code in family.codes]
+    codes += [
+        (c.codebook.codes[code].family, code, u) for code, u in c.codebook.rating_codes().items() if u == "segment"
+    ]
+    if not codes:
         return []
-    names = {
-        "rating_icc_a1": "ICC(A,1)",
-        "rating_icc_ak": "ICC(A,k)",
-        "rating_kappa_quadratic": "Quadratic kappa",
-        "rating_alpha_ordinal": "Ordinal alpha",
+    coders = Table(
+        "Ratings of whole sessions or segments, coders with each other; ICC(A,k) is that of the mean of two coders.",
+        ["Rating", "Units", *RATING_FIGURES.values()],
+        [
+            _rating_row(c, CODERS, CODERS, *code, RATING_FIGURES)
+            for code in codes
+            if _is_rated(c, CODERS, CODERS, *code)
+        ],
+        running_text=(0,),
+    )
+    figures = {name: title for name, title in RATING_FIGURES.items() if name != "rating_icc_ak"} | {
+        "rating_bias": "Bias"
     }
-    rows = []
-    for family in families:
-        for code in family.codes:
-            found = c.find(CODERS, CODERS, "rating_icc_a1", family.name, code, "session")
-            if found is not None:
-                figures = [c.said(CODERS, CODERS, name, family.name, code, "session") for name in names]
-                rows.append(Row([c.codebook.codes[code].title, whole_number(found.n_units), *figures]))
-    if not rows:
-        return [Heading("Ratings of sessions"), Text("No session was rated by two coders.")]
-    caption = "Ratings of whole sessions, coders with each other; ICC(A,k) is that of the mean of two coders."
-    table = Table(caption, ["Rating", "Sessions", *names.values()], rows, running_text=(0,))
-    said = Text("Models do not rate sessions.", "small")
-    return [Heading("Ratings of sessions"), table, *([said] if c.models else [])]
+    compared = [
+        (code, rater) for code in codes for rater in (*c.models, *c.floors) if _is_rated(c, rater, CONSENSUS, *code)
+    ]
+    machines = Table(
+        "Ratings, tagger and floor with the mean of the coders; the floor gives the most frequent rating to all.",
+        ["Rating", "Rater", "Units", *figures.values()],
+        [_rating_row(c, rater, CONSENSUS, *code, figures, rater) for code, rater in compared],
+        running_text=(0, 1),
+    )
+    if not coders.rows and not machines.rows:
+        return [Heading("Ratings of sessions"), Text("No session was rated by two coders, or by a coder and a tagger.")]
+    said = [] if machines.rows or not c.models else [Text("The tagger rates no sessions.", "small")]
+    return [Heading("Ratings of sessions"), *(table for table in (coders, machines) if table.rows), *said]
+
+
+def _is_rated(c: Comparison, a: str, b: str, family: str, code: str, unit: str) -> bool:
+    return c.find(a, b, "rating_icc_a1", family, code, unit) is not None
+
+
+def _rating_row(
+    c: Comparison, a: str, b: str, family: str, code: str, unit: str, figures: Mapping[str, str], rater: str = ""
+) -> Row:
+    units = max(one.n_units for name in figures if (one := c.find(a, b, name, family, code, unit)) is not None)
+    title = c.codebook.codes[code].title + (" (segments)" if unit == "segment" else "")
+    said = [c.said(a, b, name, family, code, unit, signed=name == "rating_bias") for name in figures]
+    return Row([title, *([short(rater)] if rater else []), f"{whole_number(units)}", *said])

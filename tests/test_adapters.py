@@ -104,7 +104,7 @@ def test_frozen_layers_have_no_adapter_and_lower_layers_learn_less(kind, tmp_pat
     tagger = Tagger.start(folder, local_backbone(folder), annomi_like.codebook, 0.1)
     adapters.add(tagger.model.encoder, 4)
     learner = torch.nn.Module()
-    learner.model = tagger.model
+    learner.model, learner.heads = tagger.model, None
     rates = {
         group["lr"] for group in module._rate_groups(learner, tagger.backbone, replace(quick_training, layer_decay=0.5))
     }

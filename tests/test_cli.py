@@ -218,8 +218,8 @@ MISTAKES = {
     ),
     "no reader": (["import", "source={table}", "corpus=c", "reader=mine"], ["reader 'mine'", "shipped:"]),
     "grammar": (["import", "source=[", "corpus=c"], ["import:"]),
-    "a space": (["import", "source=my files", "corpus=c"], ["import: source=my files: ", """'source="my files"'"""]),
-    "braces": (["import", "roles={Jörg: x", "source={table}", "corpus=c"], ["roles: not readable; expected names in"]),
+    "an umlaut": (["import", "source=Fälle", "corpus=c"], ["import: source=Fälle: ", """'source="Fälle"'"""]),
+    "braces": (["import", "roles={{Jörg: x", "source={table}", "corpus=c"], ["roles: not readable; expected names in"]),
 }
 
 

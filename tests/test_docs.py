@@ -27,6 +27,7 @@ NOT_RUN = {
     "./scripts/test": "is what runs this",
     "./scripts/docs": "tests/test_site.py builds the site",
     "threers train --multirun": "tests/test_sweeps.py runs sweeps",
+    "threers evaluate --multirun": "tests/test_sweeps.py runs sweeps",
 }
 #: Programs of the system that a reader is asked to run; they run here as they stand.
 SYSTEM = ("cat", "cp", "grep", "ls", "mkdir", "mv")

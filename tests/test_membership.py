@@ -73,7 +73,7 @@ def test_a_tagger_that_learnt_by_heart_is_found_out(tiny_backbone):
 
 
 IDENTITY = {
-    "backbone": {"name": "tiny", "chunk_tokens": 64, "lookahead": True},
+    "backbone": {"name": "tiny", "chunk_tokens": 64, "lookahead": True, "read_twice": False, "lora_rank": 0},
     "corpus": "0",
     "versions": {"threers": "0"},
 }

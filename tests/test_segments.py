@@ -3,6 +3,7 @@
 import itertools
 import json
 import logging
+from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
@@ -213,7 +214,7 @@ def test_a_tagger_is_trained_and_evaluated_on_codes_of_segments_alone(tiny_folde
     )
     assert tagger.manifest["learnt_as"]["segments"] == 24
     assert json.loads(json.dumps(tagger.manifest)) == tagger.manifest
-    found = {"backbone": {"name": "t", "chunk_tokens": 64, "lookahead": True}, "corpus": "0", "versions": {}}
+    found = {"backbone": asdict(local_backbone(tiny_folder)), "corpus": "0", "versions": {}}
     found["membership"] = membership(tagger, corpus, training)
     assert found["membership"]["utterance"]["auroc"] is not None
     card = model_card("t", tagger.manifest | found, corpus.codebook, corpus)

@@ -70,7 +70,7 @@ def test_kappa_is_that_of_the_two_columns(tmp_path):
         expected = metrics.f1_score(table["ben"] == code, table["anna"] == code)
         assert figure(found, code, "f1") == pytest.approx(expected)
     assert set(found["n_groups"]) == {3}, "Anna's table names the patients of both"
-    assert set(found["rater_a"]) == {"anna", "coders"}
+    assert set(found["rater_a"]) == {"anna", "ben", "coders"}, "each coder's bias has a row"
 
 
 def test_codes_without_an_empty_cell_are_the_codes_and_no_others(tmp_path):
@@ -338,4 +338,4 @@ def test_the_command_shows_and_writes_the_figures(tmp_path):
     assert "W1" in done.stdout
     table = pd.read_csv(tmp_path / "out" / "agreement.csv")
     assert set(table["comparison"]) == {"coder-coder"}
-    assert {"anna", "coders"} == set(table["rater_a"])
+    assert {"anna", "ben", "coders"} == set(table["rater_a"])

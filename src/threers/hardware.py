@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ import torch
 from threers.errors import SettingsError
 
 #: Measurements of each precision before one is chosen.
-ROUNDS = 4
+ROUNDS = 2
 
 
 @dataclass(frozen=True)
@@ -65,22 +65,43 @@ def choose(device: str = "auto", precision: str = "auto", *, reduced: bool = Fal
         return Hardware(
             device, "bfloat16" if good else "float32", "the GPU has bfloat16" if good else "no bfloat16 on the GPU"
         )
-    full = half = 0.0
-    for _ in range(ROUNDS):  # in turns, so that a busy moment slows both
-        full, half = max(full, matrix_rate(torch.float32)), max(half, matrix_rate(torch.bfloat16))
+    full, half = _rates_of_a_thread()
     chosen = "bfloat16" if half > 1.2 * full else "float32"
-    return Hardware(device, chosen, f"measured {full:.0f} GFLOP/s in float32, {half:.0f} in bfloat16")
+    return Hardware(device, chosen, f"a thread measured {full:.0f} GFLOP/s in float32, {half:.0f} in bfloat16")
 
 
-def matrix_rate(dtype: torch.dtype, device: str = "cpu", size: int = 1024, repeats: int = 5) -> float:
+def matrix_rate(
+    dtype: torch.dtype,
+    device: str = "cpu",
+    size: int = 1024,
+    repeats: int = 5,
+    clock: Callable[[], float] = time.perf_counter,
+) -> float:
     """Measured rate of a matrix product of `size` in GFLOP/s; the best of `repeats`."""
     a = torch.ones(size, size, dtype=dtype, device=device)
     best = float("inf")
     for _ in range(repeats):
-        start = time.perf_counter()
+        start = clock()
         (a @ a).sum().item()
-        best = min(best, time.perf_counter() - start)
+        best = min(best, clock() - start)
     return 2 * size**3 / best / 1e9
+
+
+def _rates_of_a_thread() -> tuple[float, float]:
+    """GFLOP per second of processor time, in float32 and bfloat16.
+
+    One thread, and its processor time: what else the machine is doing must not decide, or two folds of one evaluation
+    would be trained in different precisions.
+    """
+    threads, full, half = torch.get_num_threads(), 0.0, 0.0
+    torch.set_num_threads(1)
+    try:
+        for _ in range(ROUNDS):
+            full = max(full, matrix_rate(torch.float32, clock=time.process_time))
+            half = max(half, matrix_rate(torch.bfloat16, clock=time.process_time))
+    finally:
+        torch.set_num_threads(threads)
+    return full, half
 
 
 def operations_per_token(config: Mapping[str, Any], length: int) -> float:

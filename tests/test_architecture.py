@@ -78,6 +78,20 @@ LAYERS = [
     {"comparison", "runs", "screen", "demonstration"},
     {"cli"},
 ]
+TOP_LEVEL = {
+    *(
+        ".ci",
+        ".gitignore",
+        ".pre-commit-config.yaml",
+        "CHANGELOG.md",
+        "LICENSE",
+        "README.md",
+        "SECURITY.md",
+        "properdocs.yml",
+        "pyproject.toml",
+    ),
+    *("configs", "data", "docs", "scripts", "src", "tests"),
+}
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
 FILES = sorted(SOURCE.rglob("*.py"))
 
@@ -97,6 +111,13 @@ def imported(path):
                 yield from (f"threers.{alias.name}" for alias in node.names)
             else:
                 yield node.module
+
+
+def test_the_top_level_holds_nothing_that_a_run_left_behind():
+    listed = subprocess.run(["git", "ls-files"], cwd=SOURCE.parents[1], capture_output=True, text=True, check=False)
+    if listed.returncode:
+        pytest.skip("not a checkout of git")
+    assert {line.split("/")[0] for line in listed.stdout.splitlines()} == TOP_LEVEL
 
 
 def test_every_module_has_a_layer():

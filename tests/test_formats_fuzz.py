@@ -8,6 +8,7 @@ import io
 import os
 import random
 import re
+import tempfile
 import time
 import zipfile
 from functools import cache
@@ -16,6 +17,7 @@ from pathlib import Path
 import openpyxl
 import pandas as pd
 import pytest
+from datasets import Dataset
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -80,6 +82,12 @@ TOKENS = [
 _TOKEN = re.compile(rb'-?\d+(?:\.\d+)?|"[^"\n]*"|\b(?:true|false|null)\b|>[^<>]+<')
 
 
+def arrow(frame: pd.DataFrame) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        Dataset.from_pandas(frame).save_to_disk(folder)
+        return next(Path(folder).glob("*.arrow")).read_bytes()
+
+
 @cache
 def examples() -> dict[str, bytes]:
     """The example files, and a small table in every format of tables that has none there."""
@@ -95,6 +103,7 @@ def examples() -> dict[str, bytes]:
     found["rows.json"] = frame.to_json(orient="records").encode()
     found["rows.jsonl"] = frame.to_json(orient="records", lines=True).encode()
     found["long.parquet"] = frame.to_parquet()
+    found["long.arrow"] = arrow(frame)
     book, content = openpyxl.Workbook(), io.BytesIO()
     for row in [list(frame), *frame.to_numpy().tolist()]:
         book.active.append(row)

@@ -1,4 +1,4 @@
-"""Table files (CSV, TSV, XLSX, XLS, ODS, SAV, Parquet, JSON) to tables of strings, each row with its number."""
+"""Table files (CSV, TSV, XLSX, XLS, ODS, SAV, Parquet, Arrow, JSON) to tables of strings, each row with its number."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ import numpy as np
 import pandas as pd
 
 from threers.errors import InputError
-from threers.formats import spreadsheets, spss
+from threers.formats import columnar, spreadsheets, spss
 from threers.formats.files import File, load_json
 from threers.formats.rejects import list_headers
 from threers.formats.times import clock
 from threers.formulas import unescape
 
 _WORKBOOKS = (".xlsx", ".xlsm", ".xls", ".ods")
-SUFFIXES = (".csv", ".tsv", *_WORKBOOKS, ".sav", ".zsav", ".parquet", ".jsonl", ".ndjson", ".json")
+SUFFIXES = (".csv", ".tsv", *_WORKBOOKS, ".sav", ".zsav", ".parquet", ".arrow", ".jsonl", ".ndjson", ".json")
 _DELIMITERS = (",", ";", "\t")
 #: Files that Windows lays into folders.
 _OF_WINDOWS = ("thumbs.db", "desktop.ini")
-#: Beginnings of an old Office file and of Parquet.
-_OLE, _PARQUET = b"\xd0\xcf\x11\xe0", b"PAR1"
+#: The beginning of an old Office file.
+_OLE = b"\xd0\xcf\x11\xe0"
 
 
 @dataclass(kw_only=True)
@@ -38,7 +38,7 @@ class Table:
     """One file's rows as strings.
 
     `frame`: one column per header, every cell a str, the empty string for no value. `rows`: int (n_rows,), numbers as
-    in the file; the header is row 1, or the first record where there is no header (JSON, Parquet). `notes`: (row or
+    in the file; the header is row 1, or the first record where there is none (JSON, Parquet, Arrow). `notes`: (row or
     None, reason) for what was left out.
     """
 
@@ -61,6 +61,7 @@ def find_files(source: str | Path) -> list[Path]:
         return [path]
     if path.is_dir():
         found = [p for p in path.rglob("*") if p.is_file() and not _hidden(p.relative_to(path))]
+        found = [p for p in found if not columnar.is_about_a_dataset(p)]
     else:
         found = [Path(p) for p in glob.glob(str(path), recursive=True)]
         found = [p for p in found if p.is_file() and not _hidden(Path(p.name))]
@@ -75,10 +76,12 @@ def find_files(source: str | Path) -> list[Path]:
 
 
 def is_table(file: File) -> bool:
-    """Is this a workbook, an SPSS or a Parquet file, or delimited text by its name, whose content is no web page?"""
+    """Is this a workbook, an SPSS, Parquet or Arrow file, or delimited text by its name that is no web page?"""
     if file.suffix in (".csv", ".tsv"):
         return not _is_binary(file.content) and not file.head.startswith(("<", "#FORMAT=WebAnno"))
-    return _is_workbook(file) or spss.is_sav(file.content) or file.content.startswith(_PARQUET)
+    return (
+        file.suffix == ".arrow" or _is_workbook(file) or spss.is_sav(file.content) or columnar.is_parquet(file.content)
+    )
 
 
 def read_table(path: Path | File, records: str | None = None) -> Table:
@@ -121,8 +124,10 @@ def _read(file: File, records: str | None, notes: list[tuple[int | None, str]]) 
     if spss.is_sav(file.content):
         frame = spss.read_sav(file.content)
         return frame, np.arange(1, len(frame) + 1)
-    if file.content.startswith(_PARQUET) or file.suffix == ".parquet":
-        return _read_parquet(file.content)
+    if columnar.is_parquet(file.content) or file.suffix == ".parquet":
+        return _from_frame(columnar.read_parquet(file.content))
+    if file.suffix == ".arrow":
+        return _from_frame(columnar.read_arrow(file.content))
     if _is_workbook(file) or file.suffix in _WORKBOOKS:
         return _from_lines(_read_workbook(file, notes), notes)
     file.require_harmless()
@@ -143,7 +148,7 @@ def _read(file: File, records: str | None, notes: list[tuple[int | None, str]]) 
 
 
 def _is_binary(content: bytes) -> bool:
-    return content.startswith((b"PK\3\4", _OLE, _PARQUET))
+    return content.startswith((b"PK\3\4", _OLE)) or columnar.is_parquet(content)
 
 
 def _is_workbook(file: File) -> bool:
@@ -252,11 +257,7 @@ def _unique(header: Iterable[str]) -> list[str]:
     return names
 
 
-def _read_parquet(content: bytes) -> tuple[pd.DataFrame, np.ndarray]:
-    try:
-        frame = pd.read_parquet(io.BytesIO(content), page_checksum_verification=True)
-    except Exception as error:
-        raise InputError(f"not a readable Parquet file ({type(error).__name__})") from error
+def _from_frame(frame: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
     frame = frame.map(cell_text).astype("str")
     frame.columns = pd.Index(_unique(frame.columns))
     return frame.reset_index(drop=True), np.arange(1, len(frame) + 1)

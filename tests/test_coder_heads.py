@@ -95,7 +95,7 @@ def test_before_anything_is_learnt_the_loss_is_that_of_the_shares():
     corpus = make_corpus(6)
     targets = build_targets(corpus.utterances, corpus.codings, corpus.codebook)
     weight = targets.weight(0.5)
-    tables, heads = start_heads(corpus, list(corpus.sessions["session_id"]), weight)
+    tables, heads = start_heads(corpus, weight)
     model = Fixed(np.random.default_rng(0).normal(size=weight.shape).astype(np.float32))
     balance = np.linspace(1, 3, weight.shape[1])
     losses = []

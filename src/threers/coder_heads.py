@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -69,14 +68,13 @@ class CoderHeads(nn.Module):
         return (self.penalty_weight * self.offsets() ** 2).sum()
 
 
-def start_heads(corpus: Corpus, sessions: Sequence[str], weight: np.ndarray) -> tuple[Tables, CoderHeads]:
-    """What each coder said of these sessions, and heads that have learnt nothing yet.
+def start_heads(corpus: Corpus, weight: np.ndarray) -> tuple[Tables, CoderHeads]:
+    """What each coder said of these utterances, and heads that have learnt nothing yet.
 
     Share, given and weight are float32 (n_utterances, n_coders, n_codes). `weight`: of each cell, (n_utterances,
     n_codes); the coders who spoke have equal parts in it.
     """
-    rows = corpus.utterances["session_id"].isin(sessions).to_numpy()
-    each = [own.rows(rows) for own in each_coder(corpus.utterances, corpus.codings, corpus.codebook)]
+    each = list(each_coder(corpus.utterances, corpus.codings, corpus.codebook))
     share, given, spoke = (np.stack([getattr(own, name) for own in each], 1) for name in ("share", "given", "coders"))
     parts = spoke * (weight / np.maximum(spoke.sum(axis=1), 1))[:, None]
     return (share, given, parts), CoderHeads(parts)

@@ -82,38 +82,18 @@ def fit(
     targets = build_targets(corpus.utterances, corpus.codings, corpus.codebook, training.segment_minutes)
     learnt_as = _say_what_is_learnt(targets, training)
     learn, held = corpus.select(train_ids), corpus.select(held_ids)
-    of_learn = targets.rows(corpus.utterances["session_id"].isin(train_ids).to_numpy())
-    of_held = targets.rows(corpus.utterances["session_id"].isin(held_ids).to_numpy())
-    weight = of_learn.weight(training.coder_correlation)
-    sessions = tokenise(learn.utterances, tagger.tokenizer)
-    said = _fit_opinions(tagger, learn, sessions, of_learn, weight, training)
-    if backbone.lora_rank:
-        adapters.add(tagger.model.encoder, backbone.lora_rank, backbone.frozen_layers)
-    if of_learn.segments is not None:
-        # A chunk is shorter than a segment, so the encoder learns from what the two opinions make of the segments.
-        of_learn = spread(said / (training.lexical_share + training.pretrained_share), of_learn, corpus.codebook)
-        weight = of_learn.weight(training.coder_correlation)
-    tagger.decisions = replace(tagger.decisions, not_learnt=_not_learnt(weight, corpus.codebook))
-    tables, heads = (of_learn.share, of_learn.given, weight), None
-    if training.coder_heads:
-        tables, heads = start_heads(corpus, train_ids, weight)
-        learnt_as["coders_with_heads"] = heads.coders
-    with torch.no_grad():
-        tagger.model.head.bias.copy_(torch.from_numpy(prior_logits(of_learn, weight, corpus.codebook)))
-    balance = code_weights(of_learn, weight, corpus.codebook, training.balance)
-    lesson = Lesson(_examples(sessions, *tables), balance, heads, learner_type)
-    validation = Validation(tagger, held, of_held, code_frequency(of_learn, weight), training.device)
+    of_learn, of_held = (
+        targets.rows(corpus.utterances["session_id"].isin(ids).to_numpy()) for ids in (train_ids, held_ids)
+    )
+    lesson, frequency = _lesson(tagger, learn, of_learn, training, learner_type)
+    if lesson.heads is not None:
+        learnt_as["coders_with_heads"] = lesson.heads.coders
+    validation = Validation(tagger, held, of_held, frequency, training.device)
     tuned = fine_tune(tagger, lesson, validation, training, hardware, work)
     if not ranks.is_first():
         return tagger
     tagger.decisions = Decisions.from_dict(tuned.figures["decisions"], corpus.codebook, "history.json")
     _warn(tagger, tuned.figures["collapsed"])
-    precision = check_precision(tagger, validation.sessions, validation.roles, of_held, validation.hardware.device)
-    if not precision["kept"]:
-        logger.warning(
-            "bfloat16 would change the tags of %.1f %% of utterances; the tagger scores in float32",
-            100 * precision["flipped"],
-        )
     tagger.manifest = {
         "training": asdict(training),
         "hardware": asdict(hardware),
@@ -127,12 +107,49 @@ def fit(
         "epochs": tuned.epochs,
         "kept_epochs": tuned.kept,
         "kept_aside": tuned.figures["macro_f1"],
-        "precision_check": precision,
+        "precision_check": _check_precision(tagger, validation),
         "ratings": _fit_ratings(tagger, rated, training),
     }
     if adaptation is not None:
         _note_adaptation(tagger, adaptation, held)
     return tagger
+
+
+def _lesson(
+    tagger: Tagger, learn: Corpus, targets: Targets, training: Training, learner_type: type[Learner]
+) -> tuple[Lesson, np.ndarray]:
+    """Fit the two opinions, and set out what the encoder is to learn; returns that and how often each code occurs."""
+    book, backbone = tagger.codebook, tagger.backbone
+    weight = targets.weight(training.coder_correlation)
+    sessions = tokenise(learn.utterances, tagger.tokenizer)
+    said = _fit_opinions(tagger, learn, sessions, targets, weight, training)
+    if backbone.lora_rank:
+        adapters.add(tagger.model.encoder, backbone.lora_rank, backbone.frozen_layers)
+    if targets.segments is not None:
+        # A chunk is shorter than a segment, so the encoder learns from what the two opinions make of the segments.
+        targets = spread(said / (training.lexical_share + training.pretrained_share), targets, book)
+        weight = targets.weight(training.coder_correlation)
+    tagger.decisions = replace(tagger.decisions, not_learnt=_not_learnt(weight, book))
+    tables, heads = (targets.share, targets.given, weight), None
+    if training.coder_heads:
+        tables, heads = start_heads(learn, weight)
+    with torch.no_grad():
+        tagger.model.head.bias.copy_(torch.from_numpy(prior_logits(targets, weight, book)))
+    balance = code_weights(targets, weight, book, training.balance)
+    lesson = Lesson(_examples(sessions, *tables), balance, heads, learner_type)
+    return lesson, code_frequency(targets, weight)
+
+
+def _check_precision(tagger: Tagger, validation: Validation) -> dict[str, Any]:
+    """Compare bfloat16 with float32 on the sessions kept aside, and say so where it would change tags."""
+    sides = validation.sessions, validation.roles, validation.targets
+    found = check_precision(tagger, *sides, validation.hardware.device)
+    if not found["kept"]:
+        logger.warning(
+            "bfloat16 would change the tags of %.1f %% of utterances; the tagger scores in float32",
+            100 * found["flipped"],
+        )
+    return found
 
 
 def _note_adaptation(tagger: Tagger, adaptation: dict[str, Any], held: Corpus) -> None:

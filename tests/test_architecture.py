@@ -74,7 +74,7 @@ LAYERS = [
         "doctor",
     },
     {"episodes", "summary", "labelled", "prevalence", "card", "report", "sampling"},
-    {"comparison", "runs", "screen", "demonstration"},
+    {"comparison", "runs", "screen", "demonstration", "verbs", "help"},
     {"cli"},
 ]
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}

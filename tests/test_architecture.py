@@ -29,6 +29,7 @@ LAYERS = [
         "agreement",
     },
     {
+        "fetching",
         "backbones",
         "ranks",
         "hardware",
@@ -51,6 +52,7 @@ LAYERS = [
         "ordinal",
         "ratings",
         "tagger",
+        "tagger_files",
     },
     {
         "coder_heads",
@@ -73,7 +75,7 @@ LAYERS = [
         "floors",
         "doctor",
     },
-    {"episodes", "summary", "labelled", "prevalence", "card", "report", "sampling"},
+    {"episodes", "summary", "labelled", "prevalence", "card", "report", "sampling", "finishing"},
     {"comparison", "runs", "screen", "demonstration", "verbs", "help"},
     {"cli"},
 ]

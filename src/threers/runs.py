@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import shutil
 from contextlib import nullcontext
 from dataclasses import asdict, replace
@@ -42,7 +41,6 @@ from threers.settings import Backbone, Training
 from threers.streams import Source
 from threers.summary import write_summaries
 
-logger = logging.getLogger(__name__)
 #: Settings that a folder of pages depends on, beside its scores.
 REPORT_IDENTITY = ("include_text", "blind", "segment_minutes", "repair_segments")
 

@@ -17,6 +17,7 @@ from threers.errors import InputError, LeakError, OutputExistsError
 from threers.jobs import AdaptRun, AgreeRun, EvaluateRun, PurgeRun, ScoreRun, TrainRun
 from threers.masking import NOT_MASKED, MaskedText, masked_loss
 from threers.settings import Engine, Training
+from threers.stored import read_parquet
 from threers.training import fit
 
 CPU = {"device": "cpu", "precision": "float32"}
@@ -220,10 +221,10 @@ def test_no_fold_adapts_to_a_patient_whom_it_tests(half_coded, corpus_folder, ti
     given = {"corpus": str(corpus_folder), "backbone": local_backbone(tiny_folder), "training": training}
     runs.evaluate(EvaluateRun(out=str(out), folds=2, **given))
     of, group = session_hashes(half_coded.utterances), half_coded.sessions.set_index("session_id")["group_id"]
-    scores = runs.read_parquet(out / "scores" / "utterances" / "part-00000.parquet", "")
+    scores = read_parquet(out / "scores" / "utterances" / "part-00000.parquet", "")
     assert set(scores["session_id"]) == set(half_coded.codings["session_id"])
     for fold in range(2):
-        tested = set(runs.read_parquet(out / "folds" / f"scores-{fold}.parquet", "")["session_id"])
+        tested = set(read_parquet(out / "folds" / f"scores-{fold}.parquet", "")["session_id"])
         learnt = set(json.loads((out / "folds" / f"tagger-{fold}.json").read_text())["learnt_from"])
         read = {session for session, own in of.items() if own in learnt}
         assert not {group[session] for session in read} & {group[session] for session in tested}

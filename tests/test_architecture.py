@@ -29,6 +29,7 @@ LAYERS = [
         "agreement",
     },
     {
+        "fetching",
         "backbones",
         "ranks",
         "hardware",
@@ -51,6 +52,7 @@ LAYERS = [
         "ordinal",
         "ratings",
         "tagger",
+        "tagger_files",
     },
     {
         "coder_heads",
@@ -74,8 +76,8 @@ LAYERS = [
         "floors",
         "doctor",
     },
-    {"episodes", "summary", "labelled", "prevalence", "card", "report", "sampling"},
-    {"comparison", "runs", "screen", "demonstration"},
+    {"episodes", "summary", "labelled", "prevalence", "card", "report", "sampling", "finishing"},
+    {"comparison", "runs", "screen", "demonstration", "verbs", "help"},
     {"cli"},
 ]
 TOP_LEVEL = {

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from tests.scored import TAGS, make_scored
-from threers import cli, runs
+from threers import runs, verbs
 from threers.codebook import Codebook
 from threers.errors import InputError, OutputExistsError, SettingsError
 from threers.formats.spss import read_sav
@@ -32,7 +32,7 @@ def scored(tmp_path_factory):
 
 
 def test_the_command_says_what_it_wrote(scored, tmp_path, capsys):
-    cli._export(ExportRun(scores=str(scored[0]), to=str(tmp_path), format="spss"))
+    verbs._export(ExportRun(scores=str(scored[0]), to=str(tmp_path), format="spss"))
     assert capsys.readouterr().out == f"sessions.sav, segments.sav, utterances.sav written: {tmp_path}\n"
 
 

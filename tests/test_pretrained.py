@@ -12,7 +12,8 @@ from threers.errors import InputError
 from threers.hardware import Hardware
 from threers.pretrained import Pretrained
 from threers.settings import Training
-from threers.tagger import PRETRAINED, Tagger
+from threers.tagger import Tagger
+from threers.tagger_files import PRETRAINED
 from threers.targets import build_targets
 from threers.training import fit
 

@@ -11,11 +11,11 @@ import pytest
 from tests.pages import ROOT, blocks
 from threers.agreement import COLUMNS
 from threers.agreement.verdicts import VERDICT_COLUMNS
-from threers.cli import VERBS
 from threers.codebook import Codebook
 from threers.corpus import REJECT_COLUMNS, TABLES
 from threers.errors import SettingsError
 from threers.prevalence import COLUMNS as PREVALENCE
+from threers.verbs import VERBS
 
 pytest.importorskip("properdocs", reason="properdocs is not installed")
 sys.path.append(str(ROOT / "scripts" / "site"))

@@ -13,11 +13,11 @@ import yaml
 from column_meanings import CORPUS, OTHERS
 
 from threers import settings
-from threers.cli import VERBS
 from threers.codebook import Codebook
 from threers.corpus import TABLES
 from threers.shipped import shipped_names
 from threers.summary import columns
+from threers.verbs import VERBS
 
 SOURCE = Path(settings.__file__).parent
 CONFIGS = resources.files("threers.configs")

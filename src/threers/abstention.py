@@ -15,6 +15,8 @@ import pandas as pd
 from threers.calibration import Calibration
 from threers.codebook import Codebook
 from threers.decisions import family_columns
+from threers.errors import InputError
+from threers.jobs import ScoreRun
 
 #: What the limits promise, with `error` to be filled in.
 PROMISE = (
@@ -48,6 +50,23 @@ class Limits:
 def fewest_groups(error: float) -> int:
     """Patients below which nothing can be promised: with n of them, no error below 1 / (n + 1)."""
     return math.ceil(1 / error - 1 - 1e-9)
+
+
+def limits_for(run: ScoreRun, calibration: Calibration | None, codebook: Codebook) -> Limits | None:
+    """The limits that keep what a run of `threers score` promises; None where it promises nothing.
+
+    Raises:
+        InputError: its tagger has no out-of-fold scores to rest a promise on.
+
+    """
+    if not run.abstain:
+        return None
+    if calibration is None:
+        raise InputError(
+            f"abstain={run.abstain:g}: tagger {run.tagger} carries no out-of-fold scores, so it can promise nothing; "
+            "train it with calibration=FOLDER of threers evaluate on the same corpus"
+        )
+    return fit_limits(calibration, run.abstain, codebook)
 
 
 def fit_limits(calibration: Calibration, error: float, codebook: Codebook) -> Limits:

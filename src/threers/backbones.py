@@ -2,33 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-import tempfile
-import zipfile
-from importlib import metadata
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 
-from threers.errors import InputError
+from threers.errors import InputError, first_line
+from threers.fetching import WEIGHTS, from_hub, from_packages, sha256
 from threers.settings import Backbone
 from threers.stored import read_mapping
-
-WEIGHTS = "model.safetensors"
-#: Files of a backbone that are read; anything else in an archive is left where it is.
-MODEL_FILES = (
-    "config.json",
-    WEIGHTS,
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "vocab.txt",
-    "vocab.json",
-    "merges.txt",
-)
 
 #: What transformers raises for a folder that it cannot read, depending on what is wrong with it.
 LOADING_ERRORS: tuple[type[Exception], ...] = (
@@ -52,11 +35,11 @@ def locate(backbone: Backbone) -> Path:
 
     """
     if backbone.source == "packages":
-        folder = _from_packages(backbone)
+        folder = from_packages(backbone)
     elif backbone.source == "folder" or backbone.is_copy:
         folder = Path(backbone.path).expanduser()
     else:
-        folder = _from_hub(backbone)
+        folder = from_hub(backbone)
     for needed in ("config.json", WEIGHTS):
         if not (folder / needed).is_file():
             raise InputError(
@@ -96,17 +79,9 @@ def load_encoder(folder: Path) -> tuple[Any, Any]:
                 setattr(config, key, 0.0)
         # What decoders keep for the next word, which nobody asks for.
         config.use_cache = False
-        encoder, found = AutoModel.from_pretrained(
-            folder,
-            config=config,
-            local_files_only=True,
-            use_safetensors=True,
-            trust_remote_code=False,
-            dtype="float32",
-            output_loading_info=True,
-        )
+        encoder, found = _read(AutoModel, folder, config)
     except LOADING_ERRORS as error:
-        raise InputError(f"backbone {folder}: transformers cannot load it: {_first_line(error)}; {OTHER}") from error
+        raise InputError(f"backbone {folder}: transformers cannot load it: {first_line(error)}; {OTHER}") from error
     # What a file lacks, transformers makes up; a pooler, which many lack, is not used.
     lacking = sorted(name for name in found["missing_keys"] if "pooler" not in name)
     broken = [name for name, weight in encoder.named_parameters() if not weight.isfinite().all()]
@@ -130,23 +105,29 @@ def load_masked(folder: Path) -> tuple[Any, Any, bool]:
 
     encoder, tokenizer = load_encoder(folder)
     try:
-        model, found = AutoModelForMaskedLM.from_pretrained(
-            folder,
-            config=encoder.config,
-            local_files_only=True,
-            use_safetensors=True,
-            trust_remote_code=False,
-            dtype="float32",
-            output_loading_info=True,
-        )
+        model, found = _read(AutoModelForMaskedLM, folder, encoder.config)
     except LOADING_ERRORS as error:
         kind = encoder.config.model_type
         raise InputError(
-            f"backbone {folder}: transformers cannot train {kind} on masked tokens: {_first_line(error)[:100]}; "
+            f"backbone {folder}: transformers cannot train {kind} on masked tokens: {first_line(error)[:100]}; "
             "it cannot be adapted, take another backbone or train without"
         ) from error
     inside = f"{model.base_model_prefix}."
     return model, tokenizer, any(not name.startswith(inside) for name in found["missing_keys"])
+
+
+def _read(kind: Any, folder: Path, config: Any) -> tuple[Any, dict[str, Any]]:
+    """A model of one of transformers' kinds, in float32, and what its file lacked or held beyond it."""
+    found: tuple[Any, dict[str, Any]] = kind.from_pretrained(
+        folder,
+        config=config,
+        local_files_only=True,
+        use_safetensors=True,
+        trust_remote_code=False,
+        dtype="float32",
+        output_loading_info=True,
+    )
+    return found
 
 
 def adapted(folder: Path) -> dict[str, Any] | None:
@@ -209,7 +190,7 @@ def load_tokenizer(folder: Path) -> Any:
     try:
         found = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False, use_fast=True)
     except Exception as error:  # the tokenizers library raises no more special kind
-        raise InputError(f"{folder}: transformers cannot load its tokenizer: {_first_line(error)}; {OTHER}") from error
+        raise InputError(f"{folder}: transformers cannot load its tokenizer: {first_line(error)}; {OTHER}") from error
     if found.pad_token_id is None and found.eos_token_id is not None:
         # Llama and its kin have none; which token fills a row does not matter, because the mask hides it.
         found.pad_token = found.eos_token
@@ -225,89 +206,3 @@ def _require_plausible(config: Path) -> None:
     layers = sizes.get("num_hidden_layers", 1)
     if isinstance(layers, int) and layers > 1000:
         raise InputError(f"{config}: num_hidden_layers is {layers}; expected at most 1000; {OTHER}")
-
-
-def _from_packages(backbone: Backbone) -> Path:
-    files = []
-    for name in backbone.packages:
-        try:
-            files += metadata.files(name) or []
-        except metadata.PackageNotFoundError:
-            raise InputError(
-                f"backbone {backbone.name}: package {name} is not installed; run: {backbone.install}"
-            ) from None
-    inside = sorted((f for f in files if f"/{backbone.inside}" in f.as_posix()), key=lambda f: f.as_posix())
-    if len(backbone.packages) == 1:
-        weights = [Path(str(f.locate())) for f in inside if f.name == WEIGHTS]
-        if not weights:
-            raise InputError(
-                f"backbone {backbone.name}: package {backbone.packages[0]} holds no {backbone.inside}/{WEIGHTS}; "
-                f"install it again: {backbone.install}"
-            )
-        return weights[0].parent
-    return _join(backbone, sorted((Path(str(f.locate())) for f in inside), key=lambda p: p.name))
-
-
-def _join(backbone: Backbone, pieces: list[Path]) -> Path:
-    """Concatenate the pieces of one zip and unpack the model's files, once per machine."""
-    if len(pieces) != len(backbone.packages):
-        raise InputError(
-            f"backbone {backbone.name}: found {len(pieces)} pieces, expected {len(backbone.packages)}; "
-            f"install them again: {backbone.install}"
-        )
-    home = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "threers" / "backbones"
-    folder = home / f"{backbone.name}-{backbone.sha256[:16]}"
-    if (folder / WEIGHTS).is_file():
-        return folder
-    home.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=home) as scratch:
-        joined = Path(scratch) / "joined.zip"
-        with joined.open("wb") as out:
-            for piece in pieces:
-                out.write(piece.read_bytes())
-        unpacked = Path(scratch) / "model"
-        unpacked.mkdir()
-        try:
-            _unzip(joined, unpacked)
-        except (zipfile.BadZipFile, OSError) as error:
-            raise InputError(
-                f"backbone {backbone.name}: its pieces make no whole zip; run: {backbone.install}"
-            ) from error
-        if (unpacked / WEIGHTS).is_file() and sha256(unpacked / WEIGHTS) == backbone.sha256:
-            unpacked.rename(folder)
-            return folder
-    raise InputError(
-        f"backbone {backbone.name}: the weights in its pieces are not the ones meant; run: {backbone.install}"
-    )
-
-
-def _unzip(archive_file: Path, folder: Path) -> None:
-    with zipfile.ZipFile(archive_file) as archive:
-        for entry in archive.infolist():
-            path = PurePosixPath(entry.filename)
-            # Only known names at the top or in one folder, so no entry can climb out or stand in for another.
-            if path.name in MODEL_FILES and len(path.parts) <= 2 and ".." not in path.parts:
-                (folder / path.name).write_bytes(archive.read(entry))
-
-
-def _from_hub(backbone: Backbone) -> Path:
-    from huggingface_hub import snapshot_download
-
-    # errors of many kinds: no network, no such name, no access
-    try:
-        revision = backbone.revision or None
-        return Path(snapshot_download(backbone.path, revision=revision, allow_patterns=list(MODEL_FILES)))
-    except Exception as error:
-        raise InputError(
-            f"backbone {backbone.name}: hub name {backbone.path} cannot be fetched: {_first_line(error)}"
-        ) from error
-
-
-def sha256(path: Path) -> str:
-    """SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

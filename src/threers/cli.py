@@ -7,45 +7,32 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import resources
-from pathlib import Path
 from typing import Any
 
-VERBS = {
-    "import": "read transcripts and codings into a corpus",
-    "adapt": "let a backbone read transcripts, coded or not, before a tagger is trained from it",
-    "train": "train a tagger on a corpus",
-    "evaluate": "cross-validate on patients the tagger never saw, and compare it with the coders",
-    "score": "tag transcripts or a corpus with a tagger",
-    "export": "write tags back into the files of coders' tools",
-    "agree": "compare coders and models with each other",
-    "sample": "choose sessions for people to code, and write their coding sheets",
-    "report": "show scores as pages: where a session strained, was it repaired, is the tag right?",
-    "purge": "delete a folder that threers made, and what is unfinished beside it",
-    "doctor": "show what is installed and what would be used",
-    "demo": "go the whole way on the bundled synthetic sessions",
-}
+from threers.help import keys, overview
+from threers.verbs import VERBS, say, work_of
 
 
 def main() -> None:
     """Entry point of the `threers` command."""
     arguments = sys.argv[1:]
     if not arguments or arguments[0] in ("-h", "--help", "help"):
-        _say(_overview())
+        say(overview())
         return
     verb, rest = arguments[0], arguments[1:]
     if verb in ("--version", "-V"):
         from importlib import metadata
 
-        _say(f"threers {metadata.version('threers')}")
+        say(f"threers {metadata.version('threers')}")
         return
     if verb not in VERBS:
         near = difflib.get_close_matches(verb, VERBS, n=1)
         _fail(f"threers: no verb {verb!r}; {f'did you mean {near[0]}? ' if near else ''}verbs: {', '.join(VERBS)}")
     if "-h" in rest or "--help" in rest:
-        _say(_keys(verb))
+        say(keys(verb))
         return
     _run(verb, rest)
 
@@ -76,7 +63,7 @@ def _compose_and_call(verb: str, rest: list[str]) -> None:
 
     from threers.mapping import from_mapping
 
-    job, schema = _jobs()[verb]
+    job, schema = work_of(verb)
 
     def call(config: DictConfig) -> Any:
         # Here as well, because Hydra would write its own line about any error that leaves this function.
@@ -151,10 +138,10 @@ def _one_line_errors(verb: str) -> Iterator[None]:
     except ThreersError as error:
         _fail(f"threers {verb}: {error}")
     except Stopped:
-        _say("stopped as asked; the same command goes on from here", file=sys.stderr)
+        say("stopped as asked; the same command goes on from here", file=sys.stderr)
         sys.exit(128 + 15)
     except KeyboardInterrupt:
-        _say("\nstopped; the same command goes on from here", file=sys.stderr)
+        say("\nstopped; the same command goes on from here", file=sys.stderr)
         sys.exit(130)
     except Exception as error:
         known = _hydra_message(verb, error)
@@ -164,7 +151,7 @@ def _one_line_errors(verb: str) -> Iterator[None]:
                 "check that the path is right, and that you may read and write there"
             )
         if known is None:
-            _say(_place_of_fault(error), file=sys.stderr)
+            say(_place_of_fault(error), file=sys.stderr)
             sys.exit(1)
         _fail(f"threers {verb}: {known}")
 
@@ -177,155 +164,6 @@ def _place_of_fault(error: Exception) -> str:
         cause = cause.__cause__ or cause.__context__
     where = "".join(traceback.format_tb(error.__traceback__))
     return f"{where}{' after '.join(kinds)}: a fault in threers; its message is left out, because it may quote a text"
-
-
-def _jobs() -> dict[str, tuple[Callable[[Any], Any], Any]]:
-    from threers import jobs
-
-    return {
-        "import": (_import, jobs.ImportRun),
-        "adapt": (_adapt, jobs.AdaptRun),
-        "train": (_train, jobs.TrainRun),
-        "evaluate": (_evaluate, jobs.EvaluateRun),
-        "score": (_score, jobs.ScoreRun),
-        "export": (_export, jobs.ExportRun),
-        "agree": (_agree, jobs.AgreeRun),
-        "sample": (_sample, jobs.SampleRun),
-        "report": (_report, jobs.ReportRun),
-        "purge": (_purge, jobs.PurgeRun),
-        "doctor": (_doctor, jobs.DoctorRun),
-        "demo": (_demo, jobs.DemoRun),
-    }
-
-
-def _import(run: Any) -> None:
-    from threers import runs, screen
-    from threers.formats import UnknownSpeakersError
-
-    try:
-        corpus = runs.import_corpus(run)
-    except UnknownSpeakersError as error:
-        screen.show_speakers(error.speakers)
-        raise
-    screen.show_import(corpus, run.corpus)
-
-
-def _adapt(run: Any) -> None:
-    from threers import runs, screen
-
-    screen.show_adaptation(runs.adapt(run), run.out)
-
-
-def _train(run: Any) -> None:
-    from threers import runs
-    from threers.ranks import is_first
-
-    made = runs.train(run)
-    if is_first():
-        _say(f"tagger: {made}")
-
-
-def _evaluate(run: Any) -> float:
-    """Returns what a sweep makes as large as it can."""
-    from threers import runs, screen
-    from threers.comparison import overall
-    from threers.corpus import Corpus
-
-    table = runs.evaluate(run)
-    screen.show_agreement(table, Corpus.load(run.corpus).codebook)
-    _say(f"{_results(run.out)}\nout-of-fold scores: {Path(run.out) / 'scores'}")
-    return overall(table, run.backbone.name)
-
-
-def _results(out: str) -> str:
-    return f"report: {Path(out) / 'agreement.html'}\nagreement: {Path(out) / 'agreement.csv'}"
-
-
-def _score(run: Any) -> None:
-    from threers import runs, screen
-
-    screen.show_scores(runs.score(run), run.out)
-
-
-def _export(run: Any) -> None:
-    from threers import runs
-
-    if run.format == "spss":
-        files = runs.export_tables(run)
-        _say(f"{', '.join(file.name for file in files)} written: {files[0].parent}")
-        return
-    files, codings = runs.export(run)
-    where = files[0] if len(files) == 1 else f"{files[0].parent} ({len(files)} files)"
-    _say(f"{codings} codings written: {where}")
-
-
-def _sample(run: Any) -> None:
-    from threers import runs, screen
-
-    screen.show_sample(runs.sample(run), run.out)
-
-
-def _agree(run: Any) -> None:
-    from threers import runs, screen
-
-    screen.show_agreement(*runs.agree(run))
-    _say(_results(run.out))
-
-
-def _report(run: Any) -> None:
-    from threers import runs
-
-    sessions = runs.report(run)
-    _say(f"{sessions} {'session' if sessions == 1 else 'sessions'}: open {Path(run.out) / 'index.html'} in a browser")
-
-
-def _purge(run: Any) -> None:
-    from threers import runs, screen
-
-    screen.show_purge(runs.purge(run), run.confirm)
-
-
-def _doctor(run: Any) -> None:
-    from threers import doctor, screen
-
-    screen.show_findings(doctor.examine())
-
-
-def _demo(run: Any) -> None:
-    from threers import demonstration
-
-    demonstration.run(run)
-
-
-def _overview() -> str:
-    width = max(map(len, VERBS))
-    verbs = "\n".join(f"  {verb:{width}}  {what}" for verb, what in VERBS.items())
-    return (
-        "threers finds alliance ruptures and their repair in psychotherapy transcripts.\n\n"
-        f"threers VERB key=value …\n\n{verbs}\n\n"
-        "threers VERB --help lists the keys of a verb. Nothing leaves this machine."
-    )
-
-
-def _keys(verb: str) -> str:
-    """The verb's YAML file is its help: keys, defaults and a comment each; then the choices of its groups."""
-    from threers.shipped import shipped_names
-
-    configs = resources.files("threers.configs")
-    text = (configs / f"{verb}.yaml").read_text(encoding="utf-8")
-    body, groups = [], []
-    for line in text.splitlines():
-        if found := re.match(r"  - (?!hydra)(\w+): (\w+)$", line):
-            groups.append(found.groups())
-        elif not re.match(r"defaults:|  - (_self_|hydra)", line):
-            body.append(line)
-    for group, chosen in groups:
-        names = shipped_names(group)
-        body.append(f"\n{group}={chosen}    choices: {', '.join(names)}; keys, as in {group}.KEY=value:")
-        chosen_text = (configs / group / f"{chosen}.yaml").read_text(encoding="utf-8")
-        body += [f"  {line}" for line in chosen_text.splitlines() if not line.startswith("#")]
-    body.append("\nQuote twice what has spaces, = or special letters: 'source=\"my files/s=1.csv\"'")
-    return "\n".join(body)
 
 
 def _place(key: str, verb: str, choices: Any, rest: list[str]) -> str:
@@ -353,7 +191,7 @@ def _hydra_message(verb: str, error: Exception) -> str | None:
         return f'hydra: the launcher {found[1]} is not installed; pip install "threers[sweep]"'
     if found := re.search(r"Could not override '([^']+)'", text):
         *groups, key = found[1].split(".")
-        known = _known_keys(_jobs()[verb][1], groups)
+        known = _known_keys(work_of(verb)[1], groups)
         near = difflib.get_close_matches(key, known, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         return f"{found[1]}: unknown key; {hint}keys: {', '.join(known)} (threers {verb} --help)"
@@ -402,12 +240,8 @@ def _go_offline(allow_network: bool) -> None:
     os.environ.update(switches)
 
 
-def _say(text: str, file: Any = None) -> None:
-    (file or sys.stdout).write(text + "\n")
-
-
 def _fail(text: str) -> None:
-    _say(text, file=sys.stderr)
+    say(text, file=sys.stderr)
     sys.exit(2)
 
 

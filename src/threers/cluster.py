@@ -24,7 +24,7 @@ import pandas as pd
 
 from threers import hardware
 from threers.chunks import tokenise
-from threers.errors import InputError, SettingsError, ThreersError
+from threers.errors import InputError, SettingsError, ThreersError, first_line
 from threers.hardware import Hardware
 from threers.journal import Entry
 from threers.scoring import Finished, Job, score_shard
@@ -84,7 +84,7 @@ def joined() -> Iterator[None]:
                 ray.init(address or "local", **options)
         except (ConnectionError, RuntimeError, ValueError) as error:
             where = f"RAY_ADDRESS={address}" if address else "this machine"
-            raise InputError(f"engine=ray: no Ray cluster at {where}: {_first_line(error)}") from error
+            raise InputError(f"engine=ray: no Ray cluster at {where}: {first_line(error)}") from error
         stack.callback(ray.shutdown)
         yield
 
@@ -228,7 +228,3 @@ def _ray() -> Any:
     context.enable_progress_bars = False
     context.raise_original_map_exception = True
     return ray
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

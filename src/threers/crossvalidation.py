@@ -16,6 +16,7 @@ import pandas as pd
 import torch
 
 from threers import ranks
+from threers.agreement.curve import learning_curve
 from threers.codebook import Codebook
 from threers.corpus import Corpus, require_disjoint
 from threers.decisions import Decisions, before_temperature
@@ -25,7 +26,7 @@ from threers.folders import ANEW
 from threers.hardware import choose
 from threers.processes import process_pool, signals_held
 from threers.score_checks import KEYS, check_scores
-from threers.scores import write_json, write_parquet
+from threers.scores import scores_to_codings, write_json, write_parquet
 from threers.scoring import score_sessions
 from threers.settings import Backbone, Training
 from threers.stored import read_mapping, read_parquet
@@ -109,6 +110,18 @@ def run_curve(of: CrossValidation) -> pd.Series:
                 fold_scores(of.folder, fold, of.coded.codebook, curve_name(share))
     _side_by_side(of.workers, missing)
     return learnt.mean()
+
+
+def curve(of: CrossValidation, whole: pd.DataFrame, resamples: int) -> pd.DataFrame:
+    """The learning curve, see `learning_curve`; `whole`: the codings of the taggers that learnt from all groups."""
+    learnt = run_curve(of)
+    machines = {1.0: whole}
+    for share in SHARES:
+        scores = out_of_fold(of.coded, of.folder, of.folds, curve_name(share))
+        machines[share] = scores_to_codings(scores, of.coded.codebook, f"model:{of.backbone.name}")
+    group = of.coded.sessions.set_index("session_id")["group_id"]
+    of_corpus = (of.coded.utterances, group, of.coded.codebook)
+    return learning_curve(of.coded.codings, machines, learnt, *of_corpus, resamples=resamples, seed=of.seed)
 
 
 def _run_share(of: CrossValidation, fold: int, share: float) -> None:

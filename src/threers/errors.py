@@ -23,3 +23,8 @@ class OutputExistsError(ThreersError):
 
 class Stopped(Exception):
     """Somebody asked the run to stop; what it has finished is there, and the same command goes on."""
+
+
+def first_line(error: Exception) -> str:
+    """What a library says of an error, short enough to stand in a line of ours; its kind, where it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

@@ -18,10 +18,33 @@ from threers.errors import InputError, OutputExistsError
 from threers.formats import find_files
 from threers.formats.documents import Document, Format, Line, Mark, Output
 from threers.formats.files import File
+from threers.jobs import ExportRun
+from threers.scores import read_scores, scores_to_codings
 
 logger = logging.getLogger(__name__)
 
 _FACTS = {"patient": "patient_id", "therapist": "therapist_id", "session_number": "session_number"}
+
+
+def codings_to_write(corpus: Corpus, run: ExportRun) -> tuple[Corpus, pd.DataFrame]:
+    """The tags of a scores folder as codings, the coders' own, or both; and those sessions of the corpus that have any.
+
+    Raises:
+        InputError: the scores are damaged, or of no session of the corpus.
+
+    """
+    if not run.scores:
+        return corpus, corpus.codings
+    scores, manifest = read_scores(run.scores, corpus.codebook)
+    scores = scores[scores["session_id"].isin(corpus.sessions["session_id"])]
+    if scores.empty:
+        raise InputError(
+            f"scores {run.scores}: no session in common with corpus {run.corpus}; name the corpus that was scored"
+        )
+    corpus = corpus.select(scores["session_id"].unique())
+    tags = scores_to_codings(scores, corpus.codebook, f"model:{manifest['name']}", run.segment_minutes)
+    own = [corpus.codings] if run.coders else []
+    return corpus, pd.concat([*own, tags], ignore_index=True)
 
 
 def held_by(form: Format, codings: pd.DataFrame) -> pd.DataFrame:

@@ -98,6 +98,36 @@ def owned(folder: Path, run: Mapping[str, Any], what: str, overwrite: bool) -> I
         shutil.rmtree(replaced, ignore_errors=True)
 
 
+def require_free(folder: Path, key: str, overwrite: bool) -> None:
+    """Raise OutputExistsError where something stands already, unless it is to be overwritten; `key`: what names it."""
+    if folder.exists() and not overwrite:
+        raise OutputExistsError(f"{key}={folder}: exists already; name another folder or say overwrite=true")
+
+
+def workplace(folder: Path) -> Path:
+    """Beside a folder, where it is made by a training that may be cut off."""
+    return folder.with_name(f".{folder.name}.training")
+
+
+@contextmanager
+def made_beside(folder: Path, made: Path, run: Mapping[str, Any], what: str, overwrite: bool) -> Iterator[None]:
+    """Own the workplace of `folder` while a run makes `made` in it, which then takes the place of `folder`.
+
+    The same run goes on where it was cut off, unless `overwrite` says otherwise; what another left is thrown away.
+
+    Raises:
+        OutputExistsError: another run is at work there.
+
+    """
+    work = workplace(folder)
+    with owned(work, run, what, overwrite or not same_run(work, run)):
+        yield
+    if folder.exists():
+        folder.rename(work / "replaced")
+    made.rename(folder)
+    shutil.rmtree(work)
+
+
 @contextmanager
 def locked(folder: Path, what: str) -> Iterator[None]:
     """Hold a folder for the time of a block. Raises OutputExistsError when another run is at work there."""

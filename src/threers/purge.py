@@ -13,7 +13,7 @@ from typing import Any
 
 from threers.corpus import TABLES
 from threers.errors import InputError
-from threers.folders import REPLACED, locked
+from threers.folders import REPLACED, locked, workplace
 from threers.stored import read_json
 
 #: Written by any verb, anywhere: locks, and what a run was about to write when it was killed.
@@ -206,7 +206,7 @@ def _files(entry: Path) -> Iterator[Path]:
 def _beside(path: Path) -> list[Found]:
     """Hidden folders with the name of `path`: a training that can go on, a corpus that was being written."""
     found = []
-    training = path.with_name(f".{path.name}.training")
+    training = workplace(path)
     if training.is_dir() and (kind := _kind(training)) and kind.name.startswith("unfinished"):
         found += _made(training)
     # As tempfile.mkdtemp calls them in Corpus.save.

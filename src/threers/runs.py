@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import shutil
-from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
+from threers.abstention import limits_for
 from threers.codebook import Codebook
 from threers.comparison import compare, require_unread, require_unseen
 from threers.corpus import Corpus, coded_sessions, grouped_folds, grouped_split, table_hash
 from threers.doctor import versions
 from threers.errors import InputError, OutputExistsError
-from threers.folders import begun, owned, same_run
+from threers.finishing import finish_scores
+from threers.folders import begun, made_beside, owned, require_free, workplace
 from threers.formats import import_files, read_two_tables
 from threers.formats.privacy import find_identifiers, read_names, summarise
 from threers.jobs import (
@@ -33,30 +33,14 @@ from threers.jobs import (
     ScoreRun,
     TrainRun,
 )
-from threers.prevalence import prevalence
 from threers.purge import Found, delete, find, kind_of
 from threers.report import Batch, write_pages
 from threers.sampling import doubt_of_sessions, draw, uncoded_sessions, write_sheets
-from threers.score_checks import check_scores
-from threers.scores import (
-    PARTS,
-    read_scores,
-    scores_to_codings,
-    write_csv,
-    write_json,
-    write_parquet,
-)
+from threers.scores import read_scores, scores_to_codings, write_csv, write_json, write_parquet
 from threers.settings import Backbone, Training
-from threers.shards import DELETE
-from threers.stored import read_parquet
 from threers.streams import Source
 from threers.summary import write_summaries
 
-if TYPE_CHECKING:
-    from threers.abstention import Limits
-    from threers.tagger import Tagger
-
-logger = logging.getLogger(__name__)
 #: Settings that a folder of pages depends on, beside its scores.
 REPORT_IDENTITY = ("include_text", "blind", "segment_minutes", "repair_segments")
 
@@ -64,8 +48,7 @@ REPORT_IDENTITY = ("include_text", "blind", "segment_minutes", "repair_segments"
 def import_corpus(run: ImportRun) -> Corpus:
     """Transcript and coding files to a corpus folder; returns the corpus, its rejects with it."""
     out = Path(run.corpus).expanduser()
-    if out.exists() and not run.overwrite:
-        raise OutputExistsError(f"corpus={out}: exists already; name another folder or say overwrite=true")
+    require_free(out, "corpus", run.overwrite)
     corpus = import_files(run.source, run.reader, run.codebook or None, run.roles, run.columns, every_role=True)
     if run.privacy != "off":
         corpus.identifiers = find_identifiers(corpus.utterances, read_names(run.names) if run.names else ())
@@ -84,23 +67,20 @@ def adapt(run: AdaptRun) -> dict[str, Any]:
     from threers.backbones import locate
 
     out = Path(run.out).expanduser()
-    if out.exists() and not run.overwrite:
-        raise OutputExistsError(f"out={out}: exists already; name another folder or say overwrite=true")
+    require_free(out, "out", run.overwrite)
     if out.exists() and kind_of(out) != "adapted backbone":
         raise OutputExistsError(f"out={out}: holds something else than an adapted backbone; name another folder")
     corpus, training = Corpus.load(run.corpus), run.training
     locate(run.backbone)  # before anything is written
     read, aside = grouped_split(corpus, training.validation_share, training.seed)
-    work = out.with_name(f".{out.name}.training")
     settings = {"backbone": asdict(run.backbone), "adaptation": asdict(training)}
     identity = {"corpus": corpus.hash, "versions": versions(), **settings}
-    again = run.overwrite or not same_run(work, identity)
-    with owned(work, identity, "unfinished adaptation", overwrite=again):
-        made = work / "backbone"
+    work = workplace(out)
+    made = work / "backbone"
+    with made_beside(out, made, identity, "unfinished adaptation", run.overwrite):
         shutil.rmtree(made, ignore_errors=True)  # of a run that was cut off at its very end
         sides = corpus.select(read), corpus.select(aside)
         manifest = adaptation.adapt(*sides, run.backbone, training, made, work / "checkpoints")
-    _hand_over(made, out, work)
     return manifest
 
 
@@ -116,17 +96,17 @@ def train(run: TrainRun) -> Path:
     from threers.training import fit
 
     out = Path(run.tagger).expanduser()
-    if out.exists() and not run.overwrite:
-        raise OutputExistsError(f"tagger={out}: exists already; name another folder or say overwrite=true")
+    require_free(out, "tagger", run.overwrite)
     if out.exists() and not all((out / name).is_file() for name in ("decisions.json", "manifest.json")):
         raise OutputExistsError(f"tagger={out}: holds something else than a tagger; name another folder")
     corpus = Corpus.load(run.corpus)
     _require_learnable(corpus, run.backbone, run.training)
     calibration = from_evaluation(run.calibration, corpus, run.backbone, run.training) if run.calibration else None
-    work = out.with_name(f".{out.name}.training")
+    work = workplace(out)
+    made = work / "tagger"
     identity = _identity(corpus, backbone=asdict(run.backbone), training=asdict(run.training))
-    again = run.overwrite or not same_run(work, identity)
-    with owned(work, identity, "unfinished training", overwrite=again) if is_first() else nullcontext():
+    owning = made_beside(out, made, identity, "unfinished training", run.overwrite)
+    with owning if is_first() else nullcontext():
         tagger = fit(corpus, run.backbone, run.training, work=work / "checkpoints")
         if not is_first():
             return out
@@ -135,11 +115,9 @@ def train(run: TrainRun) -> Path:
         if calibration is not None:
             tagger.calibration = calibration
             tagger.manifest["calibration"] = {"groups": calibration.groups, "utterances": len(calibration.group)}
-        made = work / "tagger"
         tagger.save(made)
         card = model_card(out.name, tagger.manifest, tagger.codebook, corpus)
         (made / "README.md").write_text(card, encoding="utf-8")
-    _hand_over(made, out, work)
     return out
 
 
@@ -170,10 +148,7 @@ def evaluate(run: EvaluateRun) -> pd.DataFrame:
         codings = scores_to_codings(scores, corpus.codebook, name, run.training.segment_minutes)
         curve = None
         if run.curve:
-            learnt = folds.run_curve(of)
-            tables = {s: folds.out_of_fold(coded, parts, run.folds, folds.curve_name(s)) for s in folds.SHARES}
-            machines = {s: scores_to_codings(table, corpus.codebook, name) for s, table in tables.items()}
-            curve = _curve(coded, machines | {1.0: codings}, learnt, run)
+            curve = folds.curve(of, codings, run.resamples)
             write_csv(curve, out / "curve.csv")
         return compare(
             coded,
@@ -192,14 +167,6 @@ def evaluate(run: EvaluateRun) -> pd.DataFrame:
         )
 
 
-def _curve(coded: Corpus, machines: Mapping[float, pd.DataFrame], learnt: pd.Series, run: EvaluateRun) -> pd.DataFrame:
-    from threers.agreement.curve import learning_curve
-
-    group = coded.sessions.set_index("session_id")["group_id"]
-    of_corpus = (coded.utterances, group, coded.codebook)
-    return learning_curve(coded.codings, machines, learnt, *of_corpus, resamples=run.resamples, seed=run.seed)
-
-
 def score(run: ScoreRun) -> dict[str, Any]:
     """Transcripts or a corpus to a scores folder. Returns its manifest."""
     from threers.engines import engine
@@ -207,7 +174,7 @@ def score(run: ScoreRun) -> dict[str, Any]:
     from threers.tagger import Tagger
 
     tagger = Tagger.load(run.tagger)
-    limits = _limits(tagger, run) if run.abstain else None
+    limits = limits_for(run, tagger.calibration, tagger.codebook)
     source = Source(run.source, tagger.codebook, run.reader, run.roles, run.columns)
     group_of = source.groups()  # before anything is scored: it may be damaged
     out = Path(run.out).expanduser()
@@ -233,62 +200,7 @@ def score(run: ScoreRun) -> dict[str, Any]:
             wanted: dict[str, Any] = {"include_text": run.include_text, "limits": limits}
             tally = score_to_folder(tagger, source, out, run.engine, hardware, way=way, **wanted)
             found = identity | {"hardware": asdict(hardware), **tally.to_dict()}
-            return _finish_scores(run, tagger, source, out, found, limits, group_of)
-
-
-def _limits(tagger: Tagger, run: ScoreRun) -> Limits:
-    from threers.abstention import fit_limits
-
-    if tagger.calibration is None:
-        raise InputError(
-            f"abstain={run.abstain:g}: tagger {run.tagger} carries no out-of-fold scores, so it can promise nothing; "
-            "train it with calibration=FOLDER of threers evaluate on the same corpus"
-        )
-    return fit_limits(tagger.calibration, run.abstain, tagger.codebook)
-
-
-def _finish_scores(
-    run: ScoreRun,
-    tagger: Tagger,
-    source: Source,
-    out: Path,
-    found: dict[str, Any],
-    limits: Limits | None,
-    group_of: pd.Series,
-) -> dict[str, Any]:
-    from threers.abstention import describe
-
-    rejects = source.rejects.frame()
-    write_csv(rejects, out / "errors.csv")
-    parts = sorted((out / PARTS).glob("part-*.parquet"))
-    asked = (run.segment_minutes, run.repair_segments)
-    book = tagger.codebook
-
-    def scored() -> Iterator[pd.DataFrame]:
-        return (check_scores(read_parquet(part, DELETE), book, part, DELETE) for part in parts)
-
-    sessions = write_summaries(scored, book, out, *asked)
-    if tagger.calibration is not None:
-        # A session whose group nobody knows counts as one.
-        groups = len({group_of.get(session, session) for session in sessions["session_id"]})
-        rates = prevalence(sessions, groups, tagger.calibration, tagger.codebook)
-        write_csv(rates, out / "prevalence.csv")
-        if limits is not None:
-            found["abstention"] = describe(tagger.calibration, limits, sessions, tagger.codebook)
-    manifest = found | {
-        "name": tagger.manifest.get("name", Path(run.tagger).name),
-        "codebook": tagger.codebook.name,
-        "codebook_sha256": tagger.codebook.hash,
-        "decisions": tagger.decisions.to_dict(),
-        "tagger_learnt_from": tagger.manifest.get("learnt_from", []),
-        "repair_segments": run.repair_segments,
-        "engine": asdict(run.engine),
-        "versions": versions(),
-        "synthetic": bool(tagger.manifest.get("synthetic")),
-        "rejected": len(rejects),
-    }
-    write_json(manifest, out / "manifest.json")
-    return manifest
+            return finish_scores(run, tagger, source, out, found, limits, group_of)
 
 
 def agree(run: AgreeRun) -> tuple[pd.DataFrame, Codebook]:
@@ -318,24 +230,13 @@ def export(run: ExportRun) -> tuple[list[Path], int]:
     """Tags of a scores folder, or the codings of a corpus, to files for coders' tools. Returns the files and how many
     codings they hold.
     """
-    from threers.export import held_by, to_documents, write_documents
+    from threers.export import codings_to_write, held_by, to_documents, write_documents
     from threers.formats.known import writer
 
     to = Path(run.to).expanduser()
     form, corpus = writer(run.format, to), Corpus.load(run.corpus)
-    codings = [corpus.codings] if run.coders or not run.scores else []
-    if run.scores:
-        scores, manifest = read_scores(run.scores, corpus.codebook)
-        scores = scores[scores["session_id"].isin(corpus.sessions["session_id"])]
-        if scores.empty:
-            raise InputError(
-                f"scores {run.scores}: no session in common with corpus {run.corpus}; name the corpus that was scored"
-            )
-        corpus = corpus.select(scores["session_id"].unique())
-        codings = [table[table["session_id"].isin(scores["session_id"])] for table in codings]
-        name = f"model:{manifest['name']}"
-        codings.append(scores_to_codings(scores, corpus.codebook, name, run.segment_minutes))
-    codings = held_by(form, pd.concat(codings, ignore_index=True))
+    corpus, codings = codings_to_write(corpus, run)
+    codings = held_by(form, codings)
     documents = list(to_documents(corpus, codings, run.segment_minutes))
     files = write_documents(documents, form, to, corpus, run.originals, run.overwrite)
     return files, int(codings["code"].notna().sum())
@@ -383,14 +284,6 @@ def purge(run: PurgeRun) -> list[Found]:
     if run.confirm:
         delete(found)
     return found
-
-
-def _hand_over(made: Path, out: Path, work: Path) -> None:
-    """Put a finished folder in its place, and clear the folder in which it was made."""
-    if out.exists():
-        out.rename(work / "replaced")
-    made.rename(out)
-    shutil.rmtree(work)
 
 
 def _require_learnable(corpus: Corpus, backbone: Backbone, training: Training) -> None:

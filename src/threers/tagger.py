@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,8 +11,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from threers import tagger_files as files
 from threers.attention import suit
-from threers.backbones import LOADING_ERRORS, WEIGHTS, keep_lower_layers, load_encoder, load_tokenizer, sha256
+from threers.backbones import WEIGHTS, keep_lower_layers, load_encoder, load_tokenizer
 from threers.calibration import FILE as CALIBRATION
 from threers.calibration import Calibration
 from threers.chunks import Chunker, SessionTokens
@@ -31,20 +30,9 @@ from threers.pretrained import Pretrained
 from threers.ratings import Ratings
 from threers.scores import write_json
 from threers.settings import Backbone
-from threers.stored import read_json, read_mapping
+from threers.stored import read_json
 
 logger = logging.getLogger(__name__)
-
-#: What to do about a folder that is damaged.
-RESTORE = "restore the folder"
-#: What a manifest must say, and what it may.
-_NEEDED = {"codebook_sha256": str, "chunks": dict, "lexical_share": float, "pretrained_share": float}
-_OPTIONAL = {"name": str, "files": dict, "learnt_from": list, "precision_check": dict, "synthetic": bool}
-#: Written after the others, or for people only.
-_UNHASHED = ("manifest.json", "README.md")
-LEXICON = "lexicon.safetensors"
-PRETRAINED = "pretrained.safetensors"
-RATINGS = "ratings.safetensors"
 
 
 @dataclass
@@ -166,13 +154,13 @@ class Tagger:
         state = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in self.model.state_dict().items()}
         save_file(state, str(folder / WEIGHTS), metadata={"format": "pt"})
         if self.lexicon is not None:
-            self.lexicon.save(folder / LEXICON)
+            self.lexicon.save(folder / files.LEXICON)
         if self.pretrained is not None:
-            self.pretrained.save(folder / PRETRAINED)
+            self.pretrained.save(folder / files.PRETRAINED)
         if self.calibration is not None:
             self.calibration.save(folder / CALIBRATION)
         if self.ratings is not None:
-            self.ratings.save(folder / RATINGS)
+            self.ratings.save(folder / files.RATINGS)
         self.codebook.save(folder / "codebook.yaml")
         write_json(self.decisions.to_dict(), folder / "decisions.json")
         manifest = self.manifest | {
@@ -180,7 +168,7 @@ class Tagger:
             "codebook_sha256": self.codebook.hash,
             "lexical_share": self.lexical_share,
             "pretrained_share": self.pretrained_share,
-            "files": _hashes(folder),
+            "files": files.hashes(folder),
             "chunks": {
                 "backbone": self.backbone.name,
                 "chunk_tokens": self.backbone.chunk_tokens,
@@ -200,14 +188,7 @@ class Tagger:
 
         """
         folder = Path(folder).expanduser()
-        for needed in ("config.json", WEIGHTS, "codebook.yaml", "decisions.json", "manifest.json"):
-            if not (folder / needed).is_file():
-                raise InputError(f"tagger {folder}: {needed} is missing; expected a folder that `threers train` wrote")
-        codebook = Codebook.load(folder / "codebook.yaml")
-        manifest = read_mapping(folder / "manifest.json", _NEEDED, RESTORE, _OPTIONAL)
-        if manifest["codebook_sha256"] != codebook.hash:
-            raise InputError(f"tagger {folder}: codebook.yaml is not the one it was trained with; {RESTORE}")
-        _require_same_files(folder, manifest.get("files", {}))
+        codebook, manifest = files.codebook_and_manifest(folder)
         chunks = manifest["chunks"]
         backbone = from_mapping(
             Backbone,
@@ -216,21 +197,19 @@ class Tagger:
             | {"read_twice": chunks.get("read_twice", False)},  # which older versions did not write
             lambda key: f"tagger {folder}: manifest.json: {key}",
         )
-        model = _load_model(folder, len(codebook.tag_codes()), backbone.lookahead)
+        model = files.load_model(folder, len(codebook.tag_codes()), backbone.lookahead)
         decisions = Decisions.from_dict(
-            read_json(folder / "decisions.json", RESTORE), codebook, str(folder / "decisions.json")
+            read_json(folder / "decisions.json", files.RESTORE), codebook, str(folder / "decisions.json")
         )
-        shares = {LEXICON: float(manifest["lexical_share"]), PRETRAINED: float(manifest["pretrained_share"])}
+        shares = {
+            files.LEXICON: float(manifest["lexical_share"]),
+            files.PRETRAINED: float(manifest["pretrained_share"]),
+        }
         opinions = [name for name, share in shares.items() if share]
         for name in opinions:
-            if not (folder / name).is_file():
-                raise InputError(f"tagger {folder}: {name} is missing; {RESTORE}")
-        further = [name for name in (CALIBRATION, RATINGS) if (folder / name).is_file()]
-        digest = hashlib.sha256()
-        for name in (WEIGHTS, "codebook.yaml", "decisions.json", *opinions, *further):
-            digest.update((folder / name).read_bytes())
-        digest.update(json.dumps([chunks, list(shares.values())]).encode())
-        pretrained = _load_pretrained(folder, backbone.lookahead) if PRETRAINED in opinions else None
+            files.require(folder, name)
+        further = [name for name in (CALIBRATION, files.RATINGS) if (folder / name).is_file()]
+        pretrained = files.load_pretrained(folder, backbone.lookahead) if files.PRETRAINED in opinions else None
         return cls(
             model,
             load_tokenizer(folder),
@@ -238,13 +217,13 @@ class Tagger:
             backbone,
             decisions,
             manifest,
-            lexicon=_load_lexicon(folder) if LEXICON in opinions else None,
-            lexical_share=shares[LEXICON],
+            lexicon=files.load_lexicon(folder) if files.LEXICON in opinions else None,
+            lexical_share=shares[files.LEXICON],
             pretrained=pretrained,
-            pretrained_share=shares[PRETRAINED],
+            pretrained_share=shares[files.PRETRAINED],
             calibration=Calibration.load(folder / CALIBRATION, codebook) if CALIBRATION in further else None,
-            ratings=_load_ratings(folder, codebook, pretrained) if RATINGS in further else None,
-            hash=digest.hexdigest(),
+            ratings=files.load_ratings(folder, codebook, pretrained) if files.RATINGS in further else None,
+            hash=files.digest(folder, [*opinions, *further], [chunks, list(shares.values())]),
         )
 
 
@@ -258,70 +237,6 @@ class LogitsReport:
     tokens: int
     padded_tokens: int
     vectors: np.ndarray | None = None
-
-
-def _hashes(folder: Path) -> dict[str, str]:
-    files = sorted(file for file in folder.iterdir() if file.is_file() and file.name not in _UNHASHED)
-    return {file.name: sha256(file) for file in files}
-
-
-def _require_same_files(folder: Path, files: dict[str, str]) -> None:
-    """Refuse a folder with a file that is not as it was saved: a bit that flipped in the weights would not show."""
-    for name, saved in files.items():
-        if not (folder / name).is_file():
-            raise InputError(f"tagger {folder}: {name} is missing; {RESTORE}")
-        if sha256(folder / name) != saved:
-            raise InputError(f"tagger {folder}: {name} is not as it was saved: damaged, or another file; {RESTORE}")
-
-
-def _blank_encoder(folder: Path) -> Any:
-    from transformers import AutoConfig, AutoModel
-
-    config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    return AutoModel.from_config(config, trust_remote_code=False)
-
-
-def _load_model(folder: Path, n_codes: int, lookahead: bool) -> SpanTagger:
-    from safetensors.torch import load_file
-
-    try:
-        model = SpanTagger(_blank_encoder(folder), n_codes, lookahead=lookahead)
-        model.load_state_dict(load_file(str(folder / WEIGHTS)))
-    except LOADING_ERRORS as error:
-        line = (str(error).strip().splitlines() or [""])[0][:200]
-        raise InputError(
-            f"tagger {folder}: {WEIGHTS} does not fit config.json and codebook.yaml: {line}; {RESTORE}"
-        ) from error
-    return model.eval()
-
-
-def _load_lexicon(folder: Path) -> Lexicon:
-    from safetensors import SafetensorError
-
-    try:
-        return Lexicon.load(folder / LEXICON)
-    except (OSError, TypeError, SafetensorError) as error:
-        raise InputError(f"tagger {folder}: {LEXICON} is damaged; {RESTORE}") from error
-
-
-def _load_pretrained(folder: Path, lookahead: bool) -> Pretrained:
-    from safetensors import SafetensorError
-
-    try:
-        return Pretrained.load(folder / PRETRAINED, _blank_encoder(folder), lookahead=lookahead)
-    except (OSError, KeyError, RuntimeError, SafetensorError) as error:
-        raise InputError(
-            f"tagger {folder}: {PRETRAINED} is damaged or of an older version; restore the folder or train again"
-        ) from error
-
-
-def _load_ratings(folder: Path, codebook: Codebook, pretrained: Pretrained | None) -> Ratings:
-    from safetensors import SafetensorError
-
-    try:
-        return Ratings.load(folder / RATINGS, codebook, 0 if pretrained is None else len(pretrained.center))
-    except (OSError, KeyError, ValueError, SafetensorError) as error:
-        raise InputError(f"tagger {folder}: {RATINGS} is damaged or not of this tagger; {RESTORE}") from error
 
 
 def special_tokens(tokenizer: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -104,32 +104,10 @@ def agree(
 
     """
     frames = build_frames(codings, utterances, groups, codebook, consensus_share)
-    if len(frames[0].people) + len(frames[0].machines) < 2:
-        raise InputError(
-            f"agreement: only one rater ({frames[0].raters[0]}); it takes two coders, or a coder and a model"
-        )
-    n_groups = frames[0].groups
-    if bootstrap.too_few_groups(n_groups):
-        log.warning(
-            "%d groups: intervals from fewer than %d are too narrow; take them as a lower bound of the uncertainty",
-            n_groups,
-            bootstrap.FEWEST_GROUPS,
-        )
-    plan = bootstrap.plan(n_groups, resamples, seed, interval)
-    start, end = _times(utterances, frames[0])
-    by_segment = segment_frames(frames, start, segment_minutes, codings, codebook)
-    sessions = sessions_of(frames[0], start, end)
-    parts = [
-        *compare_all(frames, plan, probabilities or {}),
-        *nearby_rows(frames, plan),
-        *drop_in_rows(frames, sessions, plan),
-        *bias_rows(frames, plan),
-        *(part.assign(level="segment") for part in compare_all(by_segment, plan, {})),
-        *(part.assign(level="segment") for part in bias_rows(by_segment, plan)),
-        *count_rows(frames, by_segment, sessions, plan),
-        *rating_rows(codings, codebook, sessions, plan),
-    ]
-    parts = [part for part in parts if len(part)]
+    _require_raters(frames[0])
+    plan = bootstrap.plan(frames[0].groups, resamples, seed, interval)
+    found = _rows(frames, codings, utterances, codebook, probabilities or {}, plan, segment_minutes)
+    parts = [part for part in found if len(part)]
     if not parts:
         raise InputError("agreement: no two raters judged the same unit; nothing can be compared")
     table = pd.concat(parts, ignore_index=True)
@@ -137,13 +115,48 @@ def agree(
         "resamples": resamples,
         "seed": seed,
         "interval": f"95 % {interval} bootstrap over groups",
-        "groups": n_groups,
+        "groups": frames[0].groups,
         "codebook": codebook.name,
         "consensus": consensus_rules(consensus_share),
         "consensus_share": consensus_share,
         "segment_minutes": segment_minutes,
     }
     return table
+
+
+def _require_raters(frame: Frame) -> None:
+    """Refuse a single rater; warn where there are too few groups for intervals that hold."""
+    if len(frame.people) + len(frame.machines) < 2:
+        raise InputError(f"agreement: only one rater ({frame.raters[0]}); it takes two coders, or a coder and a model")
+    if bootstrap.too_few_groups(frame.groups):
+        log.warning(
+            "%d groups: intervals from fewer than %d are too narrow; take them as a lower bound of the uncertainty",
+            frame.groups,
+            bootstrap.FEWEST_GROUPS,
+        )
+
+
+def _rows(
+    frames: list[Frame],
+    codings: pd.DataFrame,
+    utterances: pd.DataFrame,
+    codebook: Codebook,
+    probabilities: Mapping[str, pd.DataFrame],
+    plan: bootstrap.Plan,
+    segment_minutes: float,
+) -> Iterator[pd.DataFrame]:
+    """The rows on utterances, then those on segments, then those on sessions."""
+    start, end = _times(utterances, frames[0])
+    by_segment = segment_frames(frames, start, segment_minutes, codings, codebook)
+    sessions = sessions_of(frames[0], start, end)
+    yield from compare_all(frames, plan, probabilities)
+    yield from nearby_rows(frames, plan)
+    yield from drop_in_rows(frames, sessions, plan)
+    yield from bias_rows(frames, plan)
+    for part in (*compare_all(by_segment, plan, {}), *bias_rows(by_segment, plan)):
+        yield part.assign(level="segment")
+    yield from count_rows(frames, by_segment, sessions, plan)
+    yield from rating_rows(codings, codebook, sessions, plan)
 
 
 def _times(utterances: pd.DataFrame, frame: Frame) -> np.ndarray:

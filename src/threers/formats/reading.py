@@ -20,7 +20,6 @@ from threers.formats.tables import composed, read_headers, read_table
 
 #: The one column of a document's rows that holds codes.
 _CODE = BoundColumn(header="code", spec=CodeColumn(headers=("code",)))
-_SPOKEN = ("speaker", "text", "start", "end")
 
 
 def read_files(paths: Iterable[Path], reader: Reader, codebook: Codebook, rejects: Rejects) -> list[Bound]:

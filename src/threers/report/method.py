@@ -94,7 +94,7 @@ def method(c: Comparison) -> Section:
 
 
 def _sentences(c: Comparison) -> Iterator[str]:
-    attrs, statistics = c.table.attrs, set(c.table["statistic"])
+    attrs = c.table.attrs
     yield f"Utterances were coded with {c.codebook.title} by {_coders(c)}."
     yield from _tagging(c)
     yield (
@@ -119,6 +119,24 @@ def _sentences(c: Comparison) -> Iterator[str]:
             )
     if c.models or c.shares():
         yield "Bias is the difference of the shares of utterances marked (Byrt et al., 1993)."
+    yield from _further(c)
+    yield from _replacement(c)
+    yield (
+        f"Intervals are 95 % {INTERVALS[c.method]} from {attrs['resamples']:,} bootstrap "
+        f"resamples of {attrs['groups']} {c.group}s (Efron & Tibshirani, 1993; seed {attrs['seed']}), because "
+        f"utterances of one {c.group} are not independent."
+    )
+    if c.models:
+        rules = "; ".join(f"“{verdict}”, {rule.split('. ')[0].rstrip('.')}" for verdict, rule in meanings(c)[:-1])
+        yield (
+            f"Codes were judged by rules fixed in the settings, the first that held: {rules}; else "
+            f"“{meanings(c)[-1][0]}”."
+        )
+
+
+def _further(c: Comparison) -> Iterator[str]:
+    """What was measured beside agreement on tags, where it was."""
+    statistics = set(c.table["statistic"])
     if statistics & {"auroc", "auprc"}:
         yield (
             "Probabilities were assessed by the area under the ROC curve (Hanley & McNeil, 1982), the area under "
@@ -133,7 +151,7 @@ def _sentences(c: Comparison) -> Iterator[str]:
         )
     if (c.table["level"] == "segment").any():
         yield (
-            f"Segments were of {attrs['segment_minutes']:g} minutes; a code was present in a segment if any "
+            f"Segments were of {c.table.attrs['segment_minutes']:g} minutes; a code was present in a segment if any "
             "utterance starting in it had it."
         )
     if "rating_kappa_quadratic" in statistics:
@@ -143,18 +161,6 @@ def _sentences(c: Comparison) -> Iterator[str]:
         )
     if any(name.startswith("drop_in") for name in statistics):
         yield "The model was put in the place of each coder in turn, and the change of alpha and ICC was recorded."
-    yield from _replacement(c)
-    yield (
-        f"Intervals are 95 % {INTERVALS[c.method]} from {attrs['resamples']:,} bootstrap "
-        f"resamples of {attrs['groups']} {c.group}s (Efron & Tibshirani, 1993; seed {attrs['seed']}), because "
-        f"utterances of one {c.group} are not independent."
-    )
-    if c.models:
-        rules = "; ".join(f"“{verdict}”, {rule.split('. ')[0].rstrip('.')}" for verdict, rule in meanings(c)[:-1])
-        yield (
-            f"Codes were judged by rules fixed in the settings, the first that held: {rules}; else "
-            f"“{meanings(c)[-1][0]}”."
-        )
 
 
 def _parents(c: Comparison) -> Iterator[str]:

@@ -13,6 +13,7 @@ from threers import runs
 from threers.abstention import check, fewest_groups, fit_limits, left_open
 from threers.calibration import Calibration, consensus_truth
 from threers.codebook import Codebook
+from threers.comparison import in_short
 from threers.errors import InputError
 from threers.jobs import EvaluateRun, ScoreRun, TrainRun
 from threers.settings import Engine, Training
@@ -207,6 +208,29 @@ def calibrated(tiny_folder, tmp_path_factory):
     train = TrainRun(corpus=corpus, tagger=str(home / "tagger"), calibration=str(home / "evaluation"), **settings)
     runs.train(train)
     return home, train
+
+
+def test_the_model_card_has_the_figures_of_the_evaluation(calibrated, tmp_path):
+    home, _ = calibrated
+    card = (home / "tagger" / "README.md").read_text(encoding="utf-8")
+    table = pd.read_csv(home / "evaluation" / "agreement.csv")
+    codebook = Codebook.load(home / "corpus" / "codebook.yaml")
+    wanted = table.query("level == 'utterance' and comparison == 'model-consensus' and rater_a == 'model:tiny'")
+    for code in ("question", "change"):
+        figure = wanted.query("code == @code and statistic == 'f1'").iloc[0]
+        cell = f"| {figure['estimate']:.2f} [{figure['low']:.2f}, {figure['high']:.2f}] |"
+        (line,) = [line for line in card.splitlines() if line.startswith(f"| {codebook.codes[code].title} |")]
+        assert cell in line
+    for verdict in pd.read_csv(home / "evaluation" / "verdicts.csv").itertuples():
+        assert f"| {verdict.code} | {verdict.verdict} | {verdict.why} |" in card
+    error = wanted.query("family == 'client_talk' and code.isna() and statistic == 'ece_equal_mass'")["estimate"].item()
+    assert f"{codebook.family('client_talk').title} {error:.3f} (without temperature" in card
+    assert "2 folds over 6 groups" in card or "2 folds over 12 groups" in card
+    document = json.loads((home / "evaluation" / "agreement.json").read_text(encoding="utf-8"))
+    for damage in ({"rows": [{"level": "utterance"}]}, {"rows": ["x"]}, {"verdicts": [{}]}, {"method": {}}):
+        (tmp_path / "agreement.json").write_text(json.dumps(document | damage))
+        with pytest.raises(InputError, match=r"agreement\.json: not as it was written.*run threers evaluate again"):
+            in_short(tmp_path, codebook)
 
 
 def test_a_tagger_carries_the_out_of_fold_scores_and_abstains_by_them(calibrated):

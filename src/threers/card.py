@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from threers.codebook import Codebook
@@ -41,9 +42,9 @@ def model_card(name: str, manifest: dict[str, Any], codebook: Codebook, corpus: 
         *_learnt_as(manifest["learnt_as"]),
         f"- roles: {', '.join(f'{role} {number}' for role, number in counts['roles'].items())}",
         "",
+        *_agreement(manifest.get("agreement"), codebook),
         "## Figures on the sessions kept aside",
-        "They chose the epoch, temperature and thresholds, so they are too good; the honest ones come from "
-        "`threers evaluate`.",
+        "They chose the epoch, temperature and thresholds, so they are too good.",
         "",
         "| family | macro-F1 |",
         "|---|---|",
@@ -56,6 +57,9 @@ def model_card(name: str, manifest: dict[str, Any], codebook: Codebook, corpus: 
         "## Reduced precision",
         _precision(manifest["precision_check"]),
         "",
+        "## Cost",
+        _cost(manifest),
+        "",
         "## Made with",
         f"- backbone {manifest['backbone']['name']}, chunks of {manifest['backbone']['chunk_tokens']} tokens, "
         + _reading(manifest),
@@ -66,6 +70,55 @@ def model_card(name: str, manifest: dict[str, Any], codebook: Codebook, corpus: 
         "",
     ]
     return "\n".join(lines)
+
+
+def _agreement(found: dict[str, Any] | None, codebook: Codebook) -> list[str]:
+    title = "## Agreement with coders on patients that it never saw"
+    if found is None:
+        return [
+            title,
+            "Not measured. `threers evaluate` measures it on the same corpus with the same settings; `threers train "
+            "calibration=…` with its folder writes it here.",
+            "",
+        ]
+    heads = list(found["rows"][0]) if found["rows"] else []
+    errors = [
+        f"{codebook.family(family).title} {after:.3f} (without temperature {before:.3f})"
+        for family, (after, before) in found["calibration_error"].items()
+    ]
+    return [
+        title,
+        f"Of taggers trained as this one, cross-validated in {found['folds']} folds over {found['groups']} groups; in "
+        "brackets 95 % intervals over groups. F1 and kappa are against the consensus of the coders.",
+        "",
+        _row(heads),
+        _row(["---"] * len(heads)),
+        *(_row([row.get(head, "") for head in heads]) for row in found["rows"]),
+        "",
+        "What its tags may be used for:",
+        "",
+        "| code | verdict | because of |",
+        "|---|---|---|",
+        *(_row([own["code"], own["verdict"], own["why"]]) for own in found["verdicts"]),
+        "",
+        *([f"Calibration error, mean over codes: {'; '.join(errors)}.", ""] if errors else []),
+    ]
+
+
+def _row(cells: list[str]) -> str:
+    return "| " + " | ".join(cell.strip().replace("|", "\\|") for cell in cells) + " |"
+
+
+def _cost(manifest: dict[str, Any]) -> str:
+    epochs = manifest["epochs"]
+    seconds = sum(epoch["seconds"] or math.nan for epoch in epochs)  # unknown where a run was cut off
+    minutes = f" in {seconds / 60:.1f} minutes" if math.isfinite(seconds) else ""
+    runs = f"; the mean of {len(manifest['kept_epochs'])} runs" if len(manifest["kept_epochs"]) > 1 else ""
+    tokens = manifest["tokens_per_epoch"] * len(epochs)
+    return (
+        f"The encoder read {tokens:,} tokens in {len(epochs)} epochs{minutes}{runs}. `threers score` says how "
+        "many tokens it reads per second on your machine."
+    )
 
 
 def _reading(manifest: dict[str, Any]) -> str:

@@ -10,11 +10,18 @@ import pandas as pd
 
 from threers import agreement
 from threers.backbones import adapted, locate
+from threers.codebook import Codebook
 from threers.corpus import Corpus, session_hashes
-from threers.errors import LeakError
+from threers.errors import InputError, LeakError
 from threers.jobs import AgreeRun
 from threers.report import agreement_report, write_report
 from threers.settings import Backbone
+from threers.stored import read_mapping
+
+#: Columns of the table of agreement that hold numbers.
+FIGURES, COUNTS = ("estimate", "low", "high"), ("n_units", "n_positive", "n_groups")
+#: Calibration error of the mean code of a family, with temperature and without.
+ERRORS = ("ece_equal_mass", "ece_equal_mass_before_temperature")
 
 
 def require_unseen(corpus: Corpus, scores: pd.DataFrame, manifest: Mapping[str, Any], where: str) -> None:
@@ -96,6 +103,34 @@ def compare(
     )
     write_report(page, out / "agreement.html")
     return table
+
+
+def in_short(folder: Path, codebook: Codebook) -> dict[str, Any]:
+    """What `threers evaluate` found, in short, for a model card.
+
+    Returns `rows` as on the screen, `verdicts`, `calibration_error` (family -> mean over its codes, bins of equal mass,
+    without and with temperature), and the numbers of `groups` and `folds`.
+
+    Raises:
+        InputError: agreement.json is not there, or damaged.
+
+    """
+    file, remedy = folder / "agreement.json", "run threers evaluate again"
+    document = read_mapping(file, {"method": dict, "verdicts": list, "rows": list}, remedy)
+    try:
+        table = pd.DataFrame(document["rows"])[list(agreement.COLUMNS)]
+        table = table.astype(dict.fromkeys(FIGURES, "float64") | dict.fromkeys(COUNTS, "Int64"))
+        rows = agreement.table_for_screen(table, codebook)
+        whole = table[table["code"].isna() & (table["level"] == "utterance")]
+        errors = {
+            family: [float(part.loc[part["statistic"] == name, "estimate"].iloc[0]) for name in ERRORS]
+            for family, part in whole[whole["statistic"].isin(ERRORS)].groupby("family", sort=False)
+        }
+        verdicts = [{key: str(own[key]) for key in ("code", "verdict", "why")} for own in document["verdicts"]]
+        method = {key: int(document["method"][key]) for key in ("groups", "folds")}
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{file}: not as it was written ({type(error).__name__}); {remedy}") from error
+    return {"rows": rows, "verdicts": verdicts, "calibration_error": errors, **method}
 
 
 def overall(table: pd.DataFrame, tagger: str) -> float:

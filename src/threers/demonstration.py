@@ -38,7 +38,11 @@ def run(settings: DemoRun) -> None:
     table = runs.evaluate(evaluation)
     _say("3 of 6  train a tagger on all of them")
     wanted = TrainRun(
-        corpus=str(out / "corpus"), tagger=str(out / "tagger"), backbone=settings.backbone, training=settings.training
+        corpus=str(out / "corpus"),
+        tagger=str(out / "tagger"),
+        calibration=str(out / "evaluation"),
+        backbone=settings.backbone,
+        training=settings.training,
     )
     if not (out / "tagger" / "manifest.json").is_file():
         runs.train(wanted)

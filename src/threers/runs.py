@@ -13,7 +13,7 @@ import pandas as pd
 
 from threers.abstention import limits_for
 from threers.codebook import Codebook
-from threers.comparison import compare, require_unread, require_unseen
+from threers.comparison import compare, in_short, require_unread, require_unseen
 from threers.corpus import Corpus, coded_sessions, grouped_folds, grouped_split, table_hash
 from threers.doctor import versions
 from threers.errors import InputError, OutputExistsError
@@ -114,6 +114,7 @@ def train(run: TrainRun) -> Path:
         tagger.manifest["membership"] = membership(tagger, corpus, run.training)
         if calibration is not None:
             tagger.calibration = calibration
+            tagger.manifest["agreement"] = in_short(Path(run.calibration).expanduser(), corpus.codebook)
             tagger.manifest["calibration"] = {"groups": calibration.groups, "utterances": len(calibration.group)}
         tagger.save(made)
         card = model_card(out.name, tagger.manifest, tagger.codebook, corpus)

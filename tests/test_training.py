@@ -123,6 +123,22 @@ def test_training_that_was_cut_off_goes_on_to_the_same_end(
     assert len(resumed.manifest["epochs"]) == 2
 
 
+def test_training_that_had_stopped_early_is_not_trained_further(
+    tiny_backbone, annomi_like, quick_training, tmp_path, monkeypatch
+):
+    corpus = annomi_like.select([f"s{n:03}" for n in range(8)])
+    real, means = finetuning.Validation.measure, iter([0.9, 0.1, 0.8])
+    monkeypatch.setattr(finetuning.Validation, "measure", lambda self: real(self) | {"mean": next(means)})
+    given = corpus, tiny_backbone, replace(quick_training, epochs=5, patience=1)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(module, "check_precision", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+        fit(*given, work=tmp_path)
+    kept = load_file(str(tmp_path / "epoch-0.safetensors"))
+    tagger = fit(*given, work=tmp_path)
+    assert [epoch["mean"] for epoch in tagger.manifest["epochs"]] == [0.9, 0.1]
+    assert all(torch.equal(tensor, kept[name]) for name, tensor in tagger.model.state_dict().items())
+
+
 @pytest.fixture(scope="module")
 def averaged(tiny_folder, tmp_path_factory):
     """Corpus, settings and result of a training of three runs that was never disturbed, and the weights of each run."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from pickle import UnpicklingError
 
@@ -43,8 +44,10 @@ def arguments(folder: Path, epochs: int, hardware: Hardware, seed: int) -> Train
     return found
 
 
-def go_on(trainer: Trainer, folder: Path) -> None:
+def go_on(trainer: Trainer, folder: Path, has_ended: Callable[[], bool] = lambda: False) -> None:
     """Train from the newest whole checkpoint in `folder`, or from the beginning.
+
+    `has_ended`: whether a run that left a checkpoint had stopped of its own accord.
 
     Raises:
         InputError: a checkpoint holds something else than the numbers that a training leaves.
@@ -55,6 +58,8 @@ def go_on(trainer: Trainer, folder: Path) -> None:
         last = last_checkpoint(folder)
     if last:
         logger.info("going on with a run that was cut off")
+        if has_ended():
+            return
     try:
         trainer.train(resume_from_checkpoint=last)
     except UnpicklingError as error:  # Trainer reads with PyTorch's loader for data only

@@ -92,6 +92,11 @@ class EpochEnd(TrainerCallback):
         """Where the mean weights of an epoch lie."""
         return self.folder / f"epoch-{epoch}.safetensors"
 
+    def has_ended(self) -> bool:
+        """Had a run that was cut off stopped before that, because nothing got better? Takes up its history."""
+        self.history = ranks.first_says(self._read)
+        return bool(self.history) and self._is_out_of_patience()
+
     def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
         """Show the bar; take up what a cut-off run knew at its last checkpoint."""
         done = round(state.epoch or 0)
@@ -117,7 +122,7 @@ class EpochEnd(TrainerCallback):
     def on_epoch_end(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
         """Measure, say one line, perhaps stop."""
         self._measure(model, time.monotonic() - self.started)
-        control.should_training_stop = len(self.history) - 1 - self.best >= self.patience
+        control.should_training_stop = self._is_out_of_patience()
 
     def on_save(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
         """Keep the weights if they are the best so far; note the hash of all that a cut-off run goes on from."""
@@ -128,6 +133,9 @@ class EpochEnd(TrainerCallback):
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Take the bar away."""
         self.bar.stop()
+
+    def _is_out_of_patience(self) -> bool:
+        return len(self.history) - 1 - self.best >= self.patience
 
     def _measure(self, model: Learner, seconds: float) -> None:
         found = ranks.first_says(lambda: self.validation.measure() | {"loss": model.take_loss(), "seconds": seconds})

@@ -175,7 +175,7 @@ def _run_trainer(
         callbacks=[epochs],
     )
     try:
-        go_on(trainer, folder)
+        go_on(trainer, folder, epochs.has_ended)
     finally:
         epochs.bar.stop()
 

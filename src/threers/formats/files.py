@@ -9,6 +9,7 @@ import re
 import string
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -16,12 +17,13 @@ from xml.etree.ElementTree import Element, ParseError
 
 import charset_normalizer
 from defusedxml.common import DefusedXmlException
-from defusedxml.ElementTree import fromstring
+from defusedxml.ElementTree import fromstring, iterparse
 
 from threers.errors import InputError
 
 #: Bytes that a zip's member, and a zip in all, may unpack to.
 MEMBER_LIMIT, ZIP_LIMIT = 2**28, 2**30
+_NO_ENTITIES = {"forbid_dtd": False, "forbid_entities": True, "forbid_external": True}
 #: Bytes at a file's beginning by which its format is told.
 HEAD = 2**16
 #: Texts without a byte order mark that are not UTF-8: Western Windows and old Macintosh.
@@ -261,8 +263,20 @@ def parse_xml(content: bytes) -> Element:
         InputError: not well-formed, or entities are declared.
 
     """
+    with _well_formed():
+        return fromstring(content, **_NO_ENTITIES)
+
+
+def walk_xml(content: bytes) -> Iterator[tuple[str, Element]]:
+    """Each element of XML when it starts and when it ends, as (`start` or `end`, element). Raises as `parse_xml`."""
+    with _well_formed():
+        yield from iterparse(io.BytesIO(content), events=("start", "end"), **_NO_ENTITIES)
+
+
+@contextmanager
+def _well_formed() -> Iterator[None]:
     try:
-        return fromstring(content, forbid_dtd=False, forbid_entities=True, forbid_external=True)
+        yield
     except DefusedXmlException as error:
         raise InputError("the XML declares entities, which are not read") from error
     except (ParseError, ValueError, LookupError, RecursionError) as error:

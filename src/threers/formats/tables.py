@@ -18,19 +18,16 @@ import numpy as np
 import pandas as pd
 
 from threers.errors import InputError
-from threers.formats import columnar, spreadsheets, spss
+from threers.formats import columnar, spreadsheets, spss, workbooks
 from threers.formats.files import File, load_json
 from threers.formats.rejects import list_headers
 from threers.formats.times import clock
 from threers.formulas import unescape
 
-_WORKBOOKS = (".xlsx", ".xlsm", ".xls", ".ods")
-SUFFIXES = (".csv", ".tsv", *_WORKBOOKS, ".sav", ".zsav", ".parquet", ".arrow", ".jsonl", ".ndjson", ".json")
+SUFFIXES = (".csv", ".tsv", *workbooks.SUFFIXES, ".sav", ".zsav", ".parquet", ".arrow", ".jsonl", ".ndjson", ".json")
 _DELIMITERS = (",", ";", "\t")
 #: Files that Windows lays into folders.
 _OF_WINDOWS = ("thumbs.db", "desktop.ini")
-#: The beginning of an old Office file.
-_OLE = b"\xd0\xcf\x11\xe0"
 
 
 @dataclass(kw_only=True)
@@ -80,7 +77,10 @@ def is_table(file: File) -> bool:
     if file.suffix in (".csv", ".tsv"):
         return not _is_binary(file.content) and not file.head.startswith(("<", "#FORMAT=WebAnno"))
     return (
-        file.suffix == ".arrow" or _is_workbook(file) or spss.is_sav(file.content) or columnar.is_parquet(file.content)
+        file.suffix == ".arrow"
+        or workbooks.is_workbook(file)
+        or spss.is_sav(file.content)
+        or columnar.is_parquet(file.content)
     )
 
 
@@ -128,8 +128,9 @@ def _read(file: File, records: str | None, notes: list[tuple[int | None, str]]) 
         return _from_frame(columnar.read_parquet(file.content))
     if file.suffix == ".arrow":
         return _from_frame(columnar.read_arrow(file.content))
-    if _is_workbook(file) or file.suffix in _WORKBOOKS:
-        return _from_lines(_read_workbook(file, notes), notes)
+    if workbooks.is_workbook(file) or file.suffix in workbooks.SUFFIXES:
+        cells = workbooks.read_workbook(file, notes)
+        return _from_lines([[cell_text(cell) for cell in line] for line in cells], notes)
     file.require_harmless()
     if file.suffix not in SUFFIXES and file.content.startswith(b"PK") and not file.members:
         raise InputError("a damaged zip archive, as DOCX, ODT and QDPX files are; is it cut off?")
@@ -148,15 +149,7 @@ def _read(file: File, records: str | None, notes: list[tuple[int | None, str]]) 
 
 
 def _is_binary(content: bytes) -> bool:
-    return content.startswith((b"PK\3\4", _OLE)) or columnar.is_parquet(content)
-
-
-def _is_workbook(file: File) -> bool:
-    if file.content.startswith(_OLE):
-        return file.suffix == ".xls"
-    if "xl/workbook.xml" in file.members or "xl/workbook.bin" in file.members:
-        return True
-    return "content.xml" in file.members and b"opendocument.spreadsheet" in file.content[:200]
+    return content.startswith((b"PK\3\4", workbooks.OLE)) or columnar.is_parquet(content)
 
 
 def _looks_delimited(file: File) -> bool:
@@ -213,23 +206,6 @@ def _delimited(text: str, delimiter: str | None) -> Iterator[list[str]]:
         yield from lines
     except csv.Error as error:
         raise InputError(f"not a well-formed table: line {lines.line_num}: {error}") from error
-
-
-def _read_workbook(file: File, notes: list[tuple[int | None, str]]) -> list[list[str]]:
-    from python_calamine import CalamineWorkbook
-
-    file.require_harmless()
-    try:
-        book = CalamineWorkbook.from_filelike(io.BytesIO(file.content))
-        sheets = [(name, book.get_sheet_by_name(name).to_python(skip_empty_area=False)) for name in book.sheet_names]
-    except Exception as error:
-        raise InputError(f"no readable workbook ({error}); is it damaged or protected by a password?") from error
-    filled = [(name, cells) for name, cells in sheets if cells]
-    if not filled:
-        raise InputError("the workbook has no filled sheet")
-    for name, _ in filled[1:]:
-        notes.append((None, f"sheet not read: {name[:40]!r}; only the first filled one, {filled[0][0][:40]!r}, is"))
-    return [[cell_text(cell) for cell in line] for line in filled[0][1]]
 
 
 def _from_lines(lines: Iterable[list[str]], notes: list[tuple[int | None, str]]) -> tuple[pd.DataFrame, np.ndarray]:

@@ -31,18 +31,15 @@ def xlsx(**replaced: str) -> bytes:
 
 
 def ods(rows: int = 1, columns: int = 1, empty_rows: int = 1, empty_columns: int = 1) -> bytes:
-    """The table, then `rows` × `columns` cells that hold x; empty rows and columns as LibreOffice leaves them."""
+    """The table, then `rows` times `columns` cells that hold x; empty rows and columns as LibreOffice leaves them."""
     names = "".join(
         f' xmlns:{name}="urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"' for name in ("office", "table", "text")
     )
     empty = f'<table:table-cell table:number-columns-repeated="{empty_columns}"/>'
 
     def line(cells, repeated=1, each=1):
-        filled = "".join(
-            f'<table:table-cell office:value-type="string" table:number-columns-repeated="{each}"><text:p>{cell}</text:p>'
-            "</table:table-cell>"
-            for cell in cells
-        )
+        said = f'office:value-type="string" table:number-columns-repeated="{each}"'
+        filled = "".join(f"<table:table-cell {said}><text:p>{cell}</text:p></table:table-cell>" for cell in cells)
         return f'<table:table-row table:number-rows-repeated="{repeated}">{filled}{empty}</table:table-row>'
 
     body = "".join(line(row) for row in ROWS) + line(["x"], rows, columns) + line([], empty_rows)

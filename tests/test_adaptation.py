@@ -296,6 +296,22 @@ def test_the_verb_writes_over_nothing_else_and_purge_knows_what_it_makes(
     assert {path.name for path in tmp_path.iterdir()} == {"tagger"}
 
 
+@pytest.mark.parametrize("verb", ["adapt", "train"])
+def test_an_adapted_backbone_without_its_manifest_stops_before_anything_is_written(
+    verb, of_others, corpus_folder, tmp_path
+):
+    shutil.copytree(of_others, tmp_path / "b")
+    (tmp_path / "b" / "manifest.json").unlink()
+    (tmp_path / "b" / "manifest.json").symlink_to("manifest.json")
+    given = {"corpus": str(corpus_folder), "backbone": local_backbone(tmp_path / "b")}
+    with pytest.raises(OSError, match="manifest"):
+        if verb == "adapt":
+            runs.adapt(AdaptRun(out=str(tmp_path / "out"), **given, **CPU))
+        else:
+            runs.train(TrainRun(tagger=str(tmp_path / "out"), training=QUICK, **given))
+    assert {path.name for path in tmp_path.iterdir()} == {"b"}
+
+
 def test_a_corpus_that_nobody_coded_can_be_read(half_coded, tiny_folder, tmp_path):
     uncoded = half_coded.select(["s001", "s003", "s014", "s015"])
     assert uncoded.codings.empty

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.lab import HOMES, Lab
-from tests.test_cli import local
+from tests.test_cli import local, threers
 from threers import runs
 from threers.jobs import PurgeRun
 
@@ -265,3 +265,14 @@ def test_purge_knows_every_folder_that_a_verb_wrote(lab, tmp_path):
         "sample",
     }
     assert {path.name for path in copy.iterdir()} == {"source", "names.txt", "tags.xlsx", "tags.csv"}
+
+
+def test_an_utterance_in_the_column_of_the_speakers_is_not_shown(tmp_path):
+    (tmp_path / "a.csv").write_text(
+        "speaker,text\nDr. Anna von der Berg,Why?\nP<I never told my mother about it,\nT;x,y\n"
+    )
+    done = threers("import", f"source={tmp_path / 'a.csv'}", f"corpus={tmp_path / 'c'}", "codebook=3rs-2015")
+    assert done.returncode == 2
+    assert "mother" not in done.stdout + done.stderr
+    assert "(7 words, not shown)" in done.stdout
+    assert "Anna von der Berg" in done.stdout

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .shelf import ROLES, SETTINGS
+from .shelf import ADAPTING, ROLES, SETTINGS
 
 #: What stands at the output of a run: the results of another, its own, nothing.
 OVERWRITE, OWN, FRESH = "overwrite", "own", "fresh"
@@ -39,6 +39,12 @@ COMMANDS = (
         {"source": "sources", "names": "more/names.txt", "codebook": "sources/book.yaml"},
     ),
     Command("import", ("corpus", "corpus"), {"source": "formats/*"}, ("codebook=3rs-2015", ROLES)),
+    Command("adapt", ("out", "adapted"), {"corpus": "corpus", "backbone.path": "backbone"}, ADAPTING, resumes=True),
+    Command(
+        "adapt", ("out", "half/adapted"), {"corpus": "corpus", "backbone.path": "backbone"}, ADAPTING, resumes=True
+    ),
+    Command("adapt", ("out", "adapted"), {"corpus": "later", "backbone.path": "adapted"}, ADAPTING),
+    Command("train", ("tagger", "tagger"), {"corpus": "corpus", "backbone.path": "adapted"}, TRAINING),
     Command("train", ("tagger", "tagger"), {"corpus": "corpus", "backbone.path": "backbone"}, TRAINING),
     Command(
         "train",
@@ -79,15 +85,19 @@ COMMANDS = (
     Command("sample", ("out", "unsure"), {"corpus": "later", "scores": "scores"}, ("n=2", "how=uncertain")),
     Command("purge", ("path", "scores"), {}, ("confirm=true",), at_once=True),
     Command("purge", ("path", "half/tagger"), {}, ("confirm=true",), at_once=True),
+    Command("purge", ("path", "adapted"), {}, ("confirm=true",), at_once=True),
     Command("purge", ("path", "corpus"), {}, at_once=True),
     Command("doctor", ("", ""), {}, at_once=True),  # it has no keys, and reads nothing of the user's
 )
 KEYS = {
     "import": ("source", "corpus", "reader", "codebook", "roles", "columns", "privacy", "names", "overwrite"),
+    "adapt": ("corpus", "out", "backbone", "backbone.chunk_tokens", "backbone.frozen_layers", "backbone.lora_rank",
+              "epochs", "batch_tokens", "validation_share", "seed", "device", "precision"),
     "train": ("corpus", "tagger", "backbone", "backbone.chunk_tokens", "backbone.lookahead", "backbone.learning_rate",
               "training.batch_tokens", "training.dropout", "training.validation_share", "training.seed",
               "training.device", "training.balance", "training.warmup", "training.average_epochs",
-              "training.lexical_share", "training.layer_decay", "calibration", "training"),
+              "training.lexical_share", "training.layer_decay", "training.repeats", "training.adapt_epochs",
+              "calibration", "training"),
     "evaluate": ("corpus", "out", "folds", "seed", "backbone.overlap_tokens", "training.precision",
                  "training.weight_decay"),
     "score": ("tagger", "source", "out", "device", "precision", "abstain", "segment_minutes", "repair_segments",

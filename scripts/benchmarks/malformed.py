@@ -110,7 +110,7 @@ def _prepare(shelf: Shelf, command: Command, seed: int, rng: random.Random) -> t
     words = [f"{name}={shelf.root / path}" for name, path in inputs.items()]
     words += [*command.words, *([f"{key}={shelf.root / out}"] if key else [])]
     words += ["overwrite=true"] if state == OVERWRITE else []
-    if command.verb in ("train", "evaluate"):
+    if command.verb in ("adapt", "train", "evaluate"):
         words.insert(0, "backbone=local")
     if not place or rng.random() < 0.15:
         name, value = rng.choice(KEYS[command.verb]), rng.choice(ODD)

@@ -15,7 +15,7 @@ from unittest import mock
 from tests.conftest import WORDS, make_backbone
 from threers.cli import main as threers_main
 
-__all__ = ["CANARY", "HALF", "ROLES", "SETTINGS", "fill", "threers_main"]
+__all__ = ["ADAPTING", "CANARY", "HALF", "ROLES", "SETTINGS", "fill", "threers_main"]
 
 #: A word in every utterance: where it shows, text of a transcript is shown.
 CANARY = "quokka"
@@ -24,6 +24,10 @@ HALF = "half"
 SETTINGS = (
     *("backbone.chunk_tokens=64", "backbone.overlap_tokens=16", "training.epochs=1", "training.batch_tokens=512"),
     *("training.device=cpu", "training.precision=float32", "training.validation_share=0.3"),
+)
+ADAPTING = (
+    *("backbone.chunk_tokens=64", "backbone.overlap_tokens=16", "batch_tokens=512"),
+    *("device=cpu", "precision=float32", "validation_share=0.3"),
 )
 #: Small, so that comparisons are quick: parents and children, codes that exclude each other, a rating.
 BOOK = """
@@ -77,6 +81,9 @@ def fill(root: Path) -> None:
     threers("import", f"source={root / 'sources' / 'coded.csv'}", f"corpus={root / 'corpus'}", book, ROLES)
     threers("import", f"source={root / 'sources' / 'later.csv'}", f"corpus={root / 'later'}", book, ROLES)
     threers("import", f"source={root / 'elan'}", f"corpus={root / 'spoken'}", "codebook=3rs-2015", ROLES)
+    adapt = [f"corpus={root / 'corpus'}", "backbone=local", f"backbone.path={root / 'backbone'}", *ADAPTING]
+    threers("adapt", *adapt, f"out={root / 'adapted'}")
+    threers("adapt", *adapt, f"out={root / HALF / 'adapted'}", interrupted="threers.adaptation._save")
     evaluate = [*learn, "folds=2", "resamples=100"]
     threers("evaluate", *evaluate, f"out={root / 'evaluation'}")
     calibration = f"calibration={root / 'evaluation'}"

@@ -64,14 +64,14 @@ def adapt(run: AdaptRun) -> dict[str, Any]:
     goes on from its last epoch. Returns the manifest.
     """
     from threers import adaptation
-    from threers.backbones import locate
+    from threers.backbones import adapted, locate
 
     out = Path(run.out).expanduser()
     require_free(out, "out", run.overwrite)
     if out.exists() and kind_of(out) != "adapted backbone":
         raise OutputExistsError(f"out={out}: holds something else than an adapted backbone; name another folder")
     corpus, training = Corpus.load(run.corpus), run.training
-    locate(run.backbone)  # before anything is written
+    adapted(locate(run.backbone))  # before anything is written
     read, aside = grouped_split(corpus, training.validation_share, training.seed)
     settings = {"backbone": asdict(run.backbone), "adaptation": asdict(training)}
     identity = {"corpus": corpus.hash, "versions": versions(), **settings}
@@ -289,12 +289,12 @@ def purge(run: PurgeRun) -> list[Found]:
 
 def _require_learnable(corpus: Corpus, backbone: Backbone, training: Training) -> None:
     """Find what would stop training before anything is written or trained."""
-    from threers.backbones import locate
+    from threers.backbones import adapted, locate
     from threers.targets import build_targets
 
     coded = coded_sessions(corpus)
     build_targets(coded.utterances, coded.codings, corpus.codebook, training.segment_minutes)
-    locate(backbone)
+    adapted(locate(backbone))
 
 
 def _coded(run: AgreeRun) -> Corpus:

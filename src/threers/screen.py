@@ -19,6 +19,8 @@ from threers.purge import Found
 
 #: Rows of the table of speakers that fit a screen.
 SPEAKERS_SHOWN = 30
+#: Words of a speaker's label.
+LONGEST_NAME = 5
 SYNTHETIC = "SYNTHETIC data: these figures say nothing about real therapy."
 
 
@@ -75,7 +77,7 @@ def show_speakers(speakers: pd.DataFrame) -> None:
         [
             {
                 "file": row.file,
-                "speaker": row.speaker,
+                "speaker": _speaker(row.speaker),
                 "role": row.role if row.role != "unknown" else "?",
                 "utterances": str(row.utterances),
                 "share of words": f"{row.share_of_words:.0%}",
@@ -86,6 +88,12 @@ def show_speakers(speakers: pd.DataFrame) -> None:
     )
     if len(speakers) > len(shown):
         Console(highlight=False, markup=False).print(f"and {len(speakers) - len(shown)} more")
+
+
+def _speaker(label: str) -> str:
+    """A speaker's label, unless it is so long that it is rather an utterance in the wrong column."""
+    words = len(label.split())
+    return label if words <= LONGEST_NAME else f"({words} words, not shown)"
 
 
 def show_agreement(table: pd.DataFrame, codebook: Codebook) -> None:

@@ -43,7 +43,8 @@ def show_import(corpus: Corpus, folder: str) -> None:
     if files and files["imported"] < files["found"]:
         lost = files["found"] - files["imported"]
         console.print(
-            f"note: nothing was taken from {lost} of {files['found']} files; rejects.csv says from which, and why"
+            f"note: nothing was taken from {lost} of {files['found']} files{_first_refused(corpus)}; rejects.csv says "
+            "from which, and why"
         )
     if unread := corpus.manifest.get("columns_not_imported"):
         console.print(f"note: columns that mean nothing to reader {corpus.manifest['reader']}: {list_headers(unread)}")
@@ -64,6 +65,12 @@ def show_import(corpus: Corpus, folder: str) -> None:
             f"several sessions, {how}"
         )
     console.print(f"corpus: {Path(folder)}")
+
+
+def _first_refused(corpus: Corpus) -> str:
+    """The first file that does not fit the reader, and what to do."""
+    refused = corpus.rejects[corpus.rejects["reason"].str.startswith("wrong columns")]
+    return "" if refused.empty else f", as from {refused['file'].iloc[0]}: {refused['reason'].iloc[0]}"
 
 
 def show_speakers(speakers: pd.DataFrame) -> None:

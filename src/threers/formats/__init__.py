@@ -144,10 +144,13 @@ def choose_reader(
 
 
 def _detect(files: list[Path], columns: Mapping[str, Any] | None) -> str:
-    """Name the reader that fits a file: a shipped corpus's, else `long` where codes and order stand, else `wide`."""
+    """Name the reader that fits a file: a shipped corpus's, else `long` where codes stand beside whose or on what they
+    are, else `wide`.
+    """
     readers = {name: Reader.load(name).override(columns) for name in shipped_readers()}
     long = readers["long"]
-    code, order = long.codes[0].headers, (*long.columns["order"], *long.columns["unit_id"])
+    code = [header for column in long.codes for header in column.headers]
+    order = [header for field in ("order", "unit_id", "coder") for header in long.columns[field]]
     tables = False
     for path in files:
         headers = headers_of(path)
@@ -155,7 +158,8 @@ def _detect(files: list[Path], columns: Mapping[str, Any] | None) -> str:
         for name, reader in readers.items():
             if reader.codebook is not None and reader.fits(headers):
                 return name
-        if first_header(code, headers) and first_header(order, headers):
+        timed = first_header(long.columns["start"], headers) and not first_header(long.columns["text"], headers)
+        if first_header(code, headers) and (timed or first_header(order, headers)):
             return "long"
     return "wide" if tables else "transcript"
 

@@ -48,6 +48,18 @@ def test_columns_with_the_bare_names_of_coders_are_named_with_them(tmp_path):
     assert coded(corpus) == [*RIGHT, ("s1", 3, "ben", "C2", 1)]
 
 
+def test_two_columns_that_count_as_one_coders_are_told(tmp_path, caplog):
+    caplog.set_level("INFO")
+    files = {"s1.vtt": captions(), "codes.csv": "session,line,Anna,Ben\ns1,0,,\ns1,1,W2,W1\n"}
+    corpus = load(tmp_path, files, "auto", columns={"code": ["Anna", "Ben"]})
+    assert coded(corpus) == [("s1", 1, "coder", "W1", 1), ("s1", 1, "coder", "W2", 1)]
+    told = "the columns Anna, Ben count as those of one coder, called coder. A coder each: 'columns={code: {Anna: …}}'"
+    assert told in caplog.messages
+    caplog.clear()
+    load(tmp_path, files, "auto", columns={"code": {"Anna": "anna", "Ben": "ben"}})
+    assert "one coder" not in caplog.text
+
+
 def numbered(first: int, coded_only: bool) -> str:
     codes = ["", "W2", "R5", "C1", ""]
     rows = [f"s1,{n},anna,{code}" for n, code in enumerate(codes, start=first) if code or not coded_only]
@@ -63,12 +75,14 @@ def test_numbers_from_1_and_from_0_find_the_same_utterances(first, coded_only, t
     assert [(None, reason) for _, reason in reasons(corpus)] == (noted if first else [])
 
 
-def test_numbers_that_a_transcript_gives_are_never_changed(tmp_path):
+def test_numbers_that_a_transcript_gives_are_never_changed(tmp_path, capsys):
     rows = "\n".join(f"s1,{n},{line[0]},{line[3:]}" for n, line in enumerate(SPOKEN))
     files = {"said.csv": f"session,line,speaker,text\n{rows}\n", "codes.csv": numbered(1, True)}
     corpus = load(tmp_path, files, "auto")
     assert coded(corpus) == []
     assert [reason.partition(":")[0] for _, reason in reasons(corpus)] == ["illegal role"] * 3
+    show_import(corpus, "x")
+    assert "note: many codes stand on speakers who may not have them" in capsys.readouterr().out
 
 
 def test_one_code_on_the_wrong_speaker_moves_no_sheet(tmp_path):

@@ -19,6 +19,8 @@ from threers.purge import Found
 
 #: Rows of the table of speakers that fit a screen.
 SPEAKERS_SHOWN = 30
+#: One code in so many on a speaker who may not have it: coders slip, but not so often.
+MANY = 10
 SYNTHETIC = "SYNTHETIC data: these figures say nothing about real therapy."
 
 
@@ -45,6 +47,12 @@ def show_import(corpus: Corpus, folder: str) -> None:
         console.print(
             f"note: nothing was taken from {lost} of {files['found']} files{_first_refused(corpus)}; rejects.csv says "
             "from which, and why"
+        )
+    coded = int(corpus.codings["code"].notna().sum())
+    if counts["rejects"].get("illegal role", 0) * MANY > coded:
+        console.print(
+            "note: many codes stand on speakers who may not have them, and were dropped. Are roles swapped, or do the "
+            "numbers of a sheet mean other utterances than the transcript's? docs/guides/own-data.md#common-surprises"
         )
     if unread := corpus.manifest.get("columns_not_imported"):
         console.print(f"note: columns that mean nothing to reader {corpus.manifest['reader']}: {list_headers(unread)}")
@@ -124,7 +132,8 @@ def show_scores(manifest: dict[str, Any], folder: str) -> None:
     console.print(f"{manifest['hardware']['device']}, {manifest['precision']} ({manifest['hardware']['reason']})")
     if manifest["unknown_role"]:
         console.print(
-            f"{manifest['unknown_role']} utterances have a speaker without a role; they get no code that needs one"
+            f"{manifest['unknown_role']} utterances have a speaker without a role; they get no code that needs one. "
+            "Say who is who, and score again: 'roles={A: patient, B: therapist}'; threers import shows who speaks"
         )
     if manifest["rejected"]:
         console.print(f"{manifest['rejected']} rows, sessions or files have a fault: {Path(folder) / 'errors.csv'}")

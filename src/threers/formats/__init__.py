@@ -21,7 +21,7 @@ from threers.formats.codings import codings_table, column_roles
 from threers.formats.known import without_companions
 from threers.formats.reader import Reader, first_header, shipped_readers
 from threers.formats.reading import headers_of, read_files
-from threers.formats.rejects import Rejects, names_apart
+from threers.formats.rejects import Rejects, list_headers, names_apart
 from threers.formats.roles import UnknownSpeakersError, require_roles
 from threers.formats.tables import find_files
 from threers.formats.tiers import UNCLEAR
@@ -87,6 +87,7 @@ def import_files(
     if every_role:
         _check_tiers(bound, rejects)
     require_somewhere(reader, columns or {}, bound, rejects.first("wrong columns"))
+    _note_one_coder(reader, columns or {}, bound)
 
     rows, marks = stack_marks(bound, reader, codebook)
     usable = keep_usable(rows, reader, rejects)
@@ -125,6 +126,21 @@ def _check_tiers(bound: list[Bound], rejects: Rejects) -> None:
         )
     if guessed := sum(one.guessed for one in bound):
         logger.info("%d tiers hold nothing but codes and were taken for codings. If not: %s", guessed, _SAY_TIERS)
+
+
+def _note_one_coder(reader: Reader, columns: Mapping[str, Any], bound: list[Bound]) -> None:
+    """Say that several code columns count as one coder's: two coders would silently become one."""
+    named = columns.get("code")
+    if isinstance(named, list | tuple) and any(len(one.columns) > 1 and not _says_coder(one) for one in bound):
+        shown = list_headers(map(str, named))
+        logger.info(
+            "the columns %s count as those of one coder, called %s. A coder each: 'columns={code: {%s: …}}'",
+            *(shown, reader.coder, named[0]),
+        )
+
+
+def _says_coder(one: Bound) -> bool:
+    return "coder" in one.have or any(column.coder for column in one.columns)
 
 
 def choose_reader(

@@ -116,7 +116,7 @@ def test_a_sheet_that_could_not_be_read_is_named_with_what_to_do(tmp_path, capsy
     corpus = load(tmp_path, files, "auto")
     show_import(corpus, "x")
     told = capsys.readouterr().out
-    assert "nothing was taken from 1 of 2 files, as from codes.csv: wrong columns" in told
+    assert "nothing was taken from 1 of 2 files, as in codes.csv: wrong columns" in told
     assert "columns={code: …, order: …}" in told
     columns = {"start": "From", "end": "To"}
     roles = {"T": "therapist", "P": "patient"}

@@ -45,9 +45,11 @@ def show_import(corpus: Corpus, folder: str) -> None:
     if files and files["imported"] < files["found"]:
         lost = files["found"] - files["imported"]
         console.print(
-            f"note: nothing was taken from {lost} of {files['found']} files{_first_refused(corpus)}; rejects.csv says "
-            "from which, and why"
+            f"note: nothing was taken from {lost} of {files['found']} files{_first(corpus, 'wrong columns')}; "
+            "rejects.csv says from which, and why"
         )
+    if sheet := _first(corpus, "sheet not read:.*headers are the same"):
+        console.print(f"note: a workbook holds more than was read{sheet}")
     coded = int(corpus.codings["code"].notna().sum())
     if counts["rejects"].get("illegal role", 0) * MANY > coded:
         console.print(
@@ -61,7 +63,8 @@ def show_import(corpus: Corpus, folder: str) -> None:
         for line in privacy.summarise(corpus.identifiers):
             console.print(f"        {line}")
     if corpus.manifest.get("grouped_by") == "session":
-        what, how = "column", "name that column: 'columns={patient: …}'"
+        what = "column"
+        how = "name that column: 'columns={patient: …}', or add a table with the columns session and patient"
         if corpus.manifest.get("reader") == "transcript":
             own = 'file_name: "{patient}_{session_number}"'
             what, how = (
@@ -75,10 +78,10 @@ def show_import(corpus: Corpus, folder: str) -> None:
     console.print(f"corpus: {Path(folder)}")
 
 
-def _first_refused(corpus: Corpus) -> str:
-    """The first file that does not fit the reader, and what to do."""
-    refused = corpus.rejects[corpus.rejects["reason"].str.startswith("wrong columns")]
-    return "" if refused.empty else f", as from {refused['file'].iloc[0]}: {refused['reason'].iloc[0]}"
+def _first(corpus: Corpus, reason: str) -> str:
+    """The first file with such a reason, which says what to do; empty: none."""
+    found = corpus.rejects[corpus.rejects["reason"].str.match(reason)]
+    return "" if found.empty else f", as in {found['file'].iloc[0]}: {found['reason'].iloc[0]}"
 
 
 def show_speakers(speakers: pd.DataFrame) -> None:

@@ -18,7 +18,7 @@ from threers.formats.tables import Table, composed
 #: For a table that has neither texts nor what a sheet of codes needs.
 _ADVICE = (
     "; name it: columns={text: …}. A sheet of codes without texts needs code, and order or start: "
-    "columns={code: …, order: …}"
+    "columns={code: …, order: …} (docs/guides/own-data.md)"
 )
 
 

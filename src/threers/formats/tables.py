@@ -222,9 +222,11 @@ def _read_workbook(file: File, notes: list[tuple[int | None, str]]) -> list[list
     filled = [(name, cells) for name, cells in sheets if cells]
     if not filled:
         raise InputError("the workbook has no filled sheet")
-    for name, _ in filled[1:]:
-        notes.append((None, f"sheet not read: {name[:40]!r}; only the first filled one, {filled[0][0][:40]!r}, is"))
-    return [[cell_text(cell) for cell in line] for line in filled[0][1]]
+    first, lines = filled[0]
+    for name, cells in filled[1:]:
+        alike = ". Its headers are the same: save it as a file of its own" if cells[0] == lines[0] else ""
+        notes.append((None, f"sheet not read: {name[:40]!r}; only the first filled one, {first[:40]!r}, is{alike}"))
+    return [[cell_text(cell) for cell in line] for line in lines]
 
 
 def _from_lines(lines: Iterable[list[str]], notes: list[tuple[int | None, str]]) -> tuple[pd.DataFrame, np.ndarray]:

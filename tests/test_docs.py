@@ -23,6 +23,7 @@ from threers.shipped import read_yaml
 
 #: Commands that no test of the pages runs, by how they begin, and why.
 NOT_RUN = {
+    "./scripts/setup-venv": "installs; what tests run is installed",
     "./scripts/demo": "installs, and takes eight minutes; tests/test_cli.py runs the demo of the installed package",
     "./scripts/test": "is what runs this",
     "./scripts/docs": "tests/test_site.py builds the site",

@@ -164,6 +164,10 @@ def test_what_is_there_is_not_written_over(scored, tmp_path):
 
 def test_what_cannot_be_exported_is_said(scored, tmp_path):
     _, folder, scores, _ = scored
+    with pytest.raises(
+        SettingsError, match=r"corpus: found ''; expected the corpus that was scored.*threers import makes"
+    ):
+        ExportRun(scores=str(scores), to=str(tmp_path / "x.xlsx"))
     with pytest.raises(SettingsError, match=r"no format has the suffix '\.abc'; expected format= one of csv"):
         runs.export(ExportRun(corpus=str(folder), to=str(tmp_path / "x.abc")))
     manifest = scores / "manifest.json"

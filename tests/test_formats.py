@@ -18,6 +18,7 @@ from threers.formats import Reader, import_files
 from threers.formats.reader import template
 from threers.formats.tables import cell_text, find_files, read_table
 from threers.formats.times import clock, seconds
+from threers.screen import show_import
 
 ROWS = [
     {"session": "s1", "turn": 1, "speaker": "T", "text": "How are you, today?", "coder_anna": "R4", "time": "00:00:05"},
@@ -169,10 +170,18 @@ def test_a_second_sheet_is_noted(tmp_path):
     with pd.ExcelWriter(tmp_path / "two.xlsx") as book:
         pd.DataFrame().to_excel(book, sheet_name="empty")
         frame().to_excel(book, sheet_name="codes", index=False)
-        frame().to_excel(book, sheet_name="notes", index=False)
+        pd.DataFrame({"code": ["W1"], "meaning": ["Denial"]}).to_excel(book, sheet_name="notes", index=False)
     corpus = load(tmp_path / "two.xlsx")
     assert len(corpus.utterances) == 3
     assert corpus.rejects["reason"].tolist() == ["sheet not read: 'notes'; only the first filled one, 'codes', is"]
+
+
+def test_a_second_sheet_like_the_first_is_told(tmp_path, capsys):
+    with pd.ExcelWriter(tmp_path / "two.xlsx") as book:
+        frame().to_excel(book, sheet_name="anna", index=False)
+        frame().to_excel(book, sheet_name="ben", index=False)
+    show_import(load(tmp_path / "two.xlsx"), "x")
+    assert "note: a workbook holds more than was read, as in two.xlsx: sheet not read: 'ben'" in capsys.readouterr().out
 
 
 def test_nested_json_names_the_record_that_has_no_rows(tmp_path):

@@ -327,7 +327,7 @@ def test_who_is_told_to_let_file_names_say_the_patient_can_do_so(tmp_path, capsy
     assert list(corpus.sessions[["patient_id", "session_number"]].itertuples(index=False)) == [("07", 1), ("07", 2)]
     show_import(corpus, "x")
     assert "note:" not in capsys.readouterr().out
-    corpus = import_files(str(EXAMPLES / "ratings.sav"), codebook="3rs-2015", roles={"*": "patient"})
+    corpus = import_files(str(EXAMPLES / "ratings.sav"), "wide", "3rs-2015", {"*": "patient"})
     show_import(corpus, "x")
     assert "name that column" in capsys.readouterr().out
 

@@ -268,9 +268,7 @@ def test_purge_knows_every_folder_that_a_verb_wrote(lab, tmp_path):
 
 
 def test_an_utterance_in_the_column_of_the_speakers_is_not_shown(tmp_path):
-    (tmp_path / "a.csv").write_text(
-        "speaker,text\nDr. Anna von der Berg,Why?\nP<I never told my mother about it,p1\n"
-    )
+    (tmp_path / "a.csv").write_text("speaker,text\nDr. Anna von der Berg,Why?\nP<I never told my mother about it,p1\n")
     done = threers("import", f"source={tmp_path / 'a.csv'}", f"corpus={tmp_path / 'c'}", "codebook=3rs-2015")
     assert done.returncode == 2
     assert "mother" not in done.stdout + done.stderr

@@ -59,6 +59,17 @@ def marks(corpus) -> set[tuple]:
     return set(zip(*(codings[name] for name in ("coder_id", "session_id", "unit_id", "code")), strict=True))
 
 
+def test_one_table_with_a_column_for_each_coder_gives_the_same_figures(tmp_path):
+    table = coded(3)
+    both = tmp_path / "both.xlsx"
+    table.rename(columns={"turn": "No.", "anna": "Anna", "ben": "Ben"}).to_excel(both, index=False)
+    corpus = read_two_tables(both, both, columns={"code": {"Anna": "anna", "Ben": "ben"}})
+    assert marks(corpus) == marks(read_two_tables(*write(tmp_path, table)))
+    for columns in ({"code": ["Anna", "Ben"]}, {"code": {"Anna": "anna"}}):
+        with pytest.raises(InputError, match="a and b are the same table; say which column is whose"):
+            read_two_tables(both, both, columns=columns)
+
+
 def test_kappa_is_that_of_the_two_columns(tmp_path):
     metrics = pytest.importorskip("sklearn.metrics")
     table = coded(0)

@@ -16,7 +16,7 @@ from properdocs.structure.files import File
 
 ROOT = Path(__file__).parents[2]
 LINK = re.compile(r"(?<!!)\[([^\]]+)\]\(([^)#\s]+)(#[^)\s]*)?\)")
-MADE = re.compile(r"<!-- made: (\w+) -->")
+MADE = re.compile(r"<!-- made: (\w+) -->.*")
 SHOWN = (".md", ".yaml")
 
 

@@ -183,7 +183,8 @@ class ExportRun:
         if self.format != "spss":
             of_spss = self.to.lower().endswith((".sav", ".zsav"))
             require(not of_spss, "to", self.to, "a folder, with format=spss: it gets a file for each table of scores")
-            require_given("corpus", self.corpus)
+            texts = "the corpus that was scored, as in corpus=…, because scores hold no texts (threers import makes it)"
+            require(bool(self.corpus), "corpus", self.corpus, texts)
             return
         require_given("scores", self.scores)
         for key in ("coders", "originals"):

@@ -21,6 +21,8 @@ from threers.purge import Found
 SPEAKERS_SHOWN = 30
 #: Words of a speaker's label.
 LONGEST_NAME = 5
+#: One code in so many on a speaker who may not have it: coders slip, but not so often.
+MANY = 10
 SYNTHETIC = "SYNTHETIC data: these figures say nothing about real therapy."
 
 
@@ -45,7 +47,16 @@ def show_import(corpus: Corpus, folder: str) -> None:
     if files and files["imported"] < files["found"]:
         lost = files["found"] - files["imported"]
         console.print(
-            f"note: nothing was taken from {lost} of {files['found']} files; rejects.csv says from which, and why"
+            f"note: nothing was taken from {lost} of {files['found']} files{_first(corpus, 'wrong columns')}; "
+            "rejects.csv says from which, and why"
+        )
+    if sheet := _first(corpus, "sheet not read:.*headers are the same"):
+        console.print(f"note: a workbook holds more than was read{sheet}")
+    coded = int(corpus.codings["code"].notna().sum())
+    if counts["rejects"].get("illegal role", 0) * MANY > coded:
+        console.print(
+            "note: many codes stand on speakers who may not have them, and were dropped. Are roles swapped, or do the "
+            "numbers of a sheet mean other utterances than the transcript's? docs/guides/own-data.md#common-surprises"
         )
     if unread := corpus.manifest.get("columns_not_imported"):
         console.print(f"note: columns that mean nothing to reader {corpus.manifest['reader']}: {list_headers(unread)}")
@@ -54,7 +65,8 @@ def show_import(corpus: Corpus, folder: str) -> None:
         for line in privacy.summarise(corpus.identifiers):
             console.print(f"        {line}")
     if corpus.manifest.get("grouped_by") == "session":
-        what, how = "column", "name that column: 'columns={patient: …}'"
+        what = "column"
+        how = "name that column: 'columns={patient: …}', or add a table with the columns session and patient"
         if corpus.manifest.get("reader") == "transcript":
             own = 'file_name: "{patient}_{session_number}"'
             what, how = (
@@ -66,6 +78,12 @@ def show_import(corpus: Corpus, folder: str) -> None:
             f"several sessions, {how}"
         )
     console.print(f"corpus: {Path(folder)}")
+
+
+def _first(corpus: Corpus, reason: str) -> str:
+    """The first file with such a reason, which says what to do; empty: none."""
+    found = corpus.rejects[corpus.rejects["reason"].str.match(reason)]
+    return "" if found.empty else f", as in {found['file'].iloc[0]}: {found['reason'].iloc[0]}"
 
 
 def show_speakers(speakers: pd.DataFrame) -> None:
@@ -125,7 +143,8 @@ def show_scores(manifest: dict[str, Any], folder: str) -> None:
     console.print(f"{manifest['hardware']['device']}, {manifest['precision']} ({manifest['hardware']['reason']})")
     if manifest["unknown_role"]:
         console.print(
-            f"{manifest['unknown_role']} utterances have a speaker without a role; they get no code that needs one"
+            f"{manifest['unknown_role']} utterances have a speaker without a role; they get no code that needs one. "
+            "Say who is who, and score again: 'roles={A: patient, B: therapist}'; threers import shows who speaks"
         )
     if manifest["rejected"]:
         console.print(f"{manifest['rejected']} rows, sessions or files have a fault: {Path(folder) / 'errors.csv'}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,15 @@ import yaml
 from threers.errors import SettingsError
 
 
-class _NoRepeatedKeys(yaml.SafeLoader):
-    """Plain YAML would silently keep the last of two entries with one name."""
+class _Loader(yaml.SafeLoader):
+    """Plain YAML would silently keep the last of two entries with one name, and read the words no, yes, on and off as
+    false and true: here they are headers, cells and codes.
+    """
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 (the class's own copy, as PyYAML wants it)
+        first: [(tag, words) for tag, words in resolvers if tag != "tag:yaml.org,2002:bool"]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
@@ -23,6 +31,9 @@ class _NoRepeatedKeys(yaml.SafeLoader):
                 raise yaml.constructor.ConstructorError(None, None, f"{key.value!r} stands twice", key.start_mark)
             seen.add(key.value)
         return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("(true|false)$", re.IGNORECASE), list("tTfF"))
 
 
 def read_yaml(kind: str, name_or_path: str | Path) -> tuple[Any, str]:
@@ -46,7 +57,7 @@ def read_yaml(kind: str, name_or_path: str | Path) -> tuple[Any, str]:
             raise SettingsError(f"{kind} {str(name_or_path)!r}: not shipped and not a .yaml file; shipped: {known}")
         text, where = entry.read_text(encoding="utf-8"), f"{name_or_path}.yaml"
     try:
-        return yaml.load(text, Loader=_NoRepeatedKeys), where
+        return yaml.load(text, Loader=_Loader), where
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:  # a date or number may be none
         raise SettingsError(f"{kind} {where}: not valid YAML, correct it: {' '.join(str(error).split())}") from error
 

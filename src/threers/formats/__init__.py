@@ -21,7 +21,7 @@ from threers.formats.codings import codings_table, column_roles
 from threers.formats.known import without_companions
 from threers.formats.reader import Reader, first_header, shipped_readers
 from threers.formats.reading import headers_of, read_files
-from threers.formats.rejects import Rejects, names_apart
+from threers.formats.rejects import Rejects, list_headers, names_apart
 from threers.formats.roles import UnknownSpeakersError, require_roles
 from threers.formats.tables import find_files
 from threers.formats.tiers import UNCLEAR
@@ -87,6 +87,7 @@ def import_files(
     if every_role:
         _check_tiers(bound, rejects)
     require_somewhere(reader, columns or {}, bound, rejects.first("wrong columns"))
+    _note_one_coder(reader, columns or {}, bound)
 
     rows, marks = stack_marks(bound, reader, codebook)
     usable = keep_usable(rows, reader, rejects)
@@ -127,6 +128,21 @@ def _check_tiers(bound: list[Bound], rejects: Rejects) -> None:
         logger.info("%d tiers hold nothing but codes and were taken for codings. If not: %s", guessed, _SAY_TIERS)
 
 
+def _note_one_coder(reader: Reader, columns: Mapping[str, Any], bound: list[Bound]) -> None:
+    """Say that several code columns count as one coder's: two coders would silently become one."""
+    named = columns.get("code")
+    if isinstance(named, list | tuple) and any(len(one.columns) > 1 and not _says_coder(one) for one in bound):
+        shown = list_headers(map(str, named))
+        logger.info(
+            "the columns %s count as those of one coder, called %s. A coder each: 'columns={code: {%s: …}}'",
+            *(shown, reader.coder, named[0]),
+        )
+
+
+def _says_coder(one: Bound) -> bool:
+    return "coder" in one.have or any(column.coder for column in one.columns)
+
+
 def choose_reader(
     files: list[Path],
     reader: str | Path = "auto",
@@ -144,10 +160,13 @@ def choose_reader(
 
 
 def _detect(files: list[Path], columns: Mapping[str, Any] | None) -> str:
-    """Name the reader that fits a file: a shipped corpus's, else `long` where codes and order stand, else `wide`."""
+    """Name the reader that fits a file: a shipped corpus's, else `long` where codes stand beside whose or on what they
+    are, else `wide`.
+    """
     readers = {name: Reader.load(name).override(columns) for name in shipped_readers()}
     long = readers["long"]
-    code, order = long.codes[0].headers, (*long.columns["order"], *long.columns["unit_id"])
+    code = [header for column in long.codes for header in column.headers]
+    order = [header for field in ("order", "unit_id", "coder") for header in long.columns[field]]
     tables = False
     for path in files:
         headers = headers_of(path)
@@ -155,7 +174,8 @@ def _detect(files: list[Path], columns: Mapping[str, Any] | None) -> str:
         for name, reader in readers.items():
             if reader.codebook is not None and reader.fits(headers):
                 return name
-        if first_header(code, headers) and first_header(order, headers):
+        timed = first_header(long.columns["start"], headers) and not first_header(long.columns["text"], headers)
+        if first_header(code, headers) and (timed or first_header(order, headers)):
             return "long"
     return "wide" if tables else "transcript"
 

@@ -15,6 +15,12 @@ from threers.formats.reader import FIELDS, SESSION_FIELDS, CodeColumn, Reader, f
 from threers.formats.rejects import list_headers
 from threers.formats.tables import Table, composed
 
+#: For a table that has neither texts nor what a sheet of codes needs.
+_ADVICE = (
+    "; name it: columns={text: …}. A sheet of codes without texts needs code, and order or start: "
+    "columns={code: …, order: …} (docs/guides/own-data.md)"
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class BoundColumn:
@@ -66,8 +72,9 @@ def bind(table: Table, reader: Reader, codebook: Codebook) -> Bound:
     try:
         _require(reader, alternatives, have, columns)
     except InputError as error:
+        advice = _ADVICE if str(error).endswith("(text)") else ""
         title = "; is its first row a title? Headers come first" if 2 * len(headers) <= table.frame.shape[1] else ""
-        raise InputError(f"wrong columns: {error}; this file has {list_headers(headers)}{title}") from error
+        raise InputError(f"wrong columns: {error}; this file has {list_headers(headers)}{title}{advice}") from error
 
     cell = {name: table.frame[header].str.strip() for name, header in found.items() if header is not None}
     source = {"folder": table.path.parent.name, "file": table.path.name, "sha256": table.sha256}
@@ -147,9 +154,11 @@ def _require(
     reader: Reader, alternatives: Mapping[str, tuple[str, ...]], have: set[str], columns: list[BoundColumn]
 ) -> None:
     """Refuse a file without a column that it needs; a file without any code column is a plain transcript."""
-    # A table of sessions' facts, or one that says itself what its rows are about, holds no texts.
+    # A table of sessions' facts, a sheet of codes that says which utterance each is on, and a table that says itself
+    # what its rows are about hold no texts.
     facts = not columns and have - {"session"} and all(n in ("session", *SESSION_FIELDS) or ":" in n for n in have)
-    optional = {*reader.optional, "text"} if facts or "unit" in have else reader.optional
+    sheet = columns and have & {"order", "start"}
+    optional = {*reader.optional, "text"} if facts or sheet or "unit" in have else reader.optional
     for name, headers in alternatives.items():
         if name not in have and name not in optional and not name.startswith("further:"):
             raise InputError(f"no {' or '.join(headers)} ({name})")
@@ -158,6 +167,9 @@ def _require(
             raise InputError(f"no {' or '.join(spec.headers)} (codes)")
     keyed = bool(have & {"order", "unit_id"})
     if "text" in have and reader.layout != "wide" and not keyed:
-        raise InputError(f"no column for order, by which layout {reader.layout} tells utterances apart")
+        raise InputError(
+            f"no column for order, by which layout {reader.layout} tells utterances apart; name it: "
+            "columns={order: …}"
+        )
     if "text" not in have and not (columns and (keyed or "start" in have)) and not have & set(SESSION_FIELDS):
-        raise InputError(f"no {' or '.join(alternatives.get('text', ('text',)))} (text); name it: columns={{text: …}}")
+        raise InputError(f"no {' or '.join(alternatives.get('text', ('text',)))} (text)")

@@ -20,8 +20,10 @@ def place_by_time(
 
     The reader's `time_match` says which utterances: `half`, those that share at least half of themselves or of the
     stretch with it, else the one with the longest share; `any`, each that it touches; `start`, the one in which it
-    begins. An utterance without an end lasts until the next begins. A stretch without an end is a moment. A segment is
-    the one, of the stretch's own length or else the reader's `segment_minutes`, in which the stretch's middle lies.
+    begins. An utterance without an end lasts until the next begins. A stretch without an end is a moment; in whole
+    seconds it means first an utterance that begins within that second, because sheets leave out its thousandths. A
+    segment is the one, of the stretch's own length or else the reader's `segment_minutes`, in which the stretch's
+    middle lies.
 
     Args:
         marks: with `session`, `order_number`, `code`, `unit_cell`, `unit_id_cell`, `start_cell`, `end_cell`, `problem`.
@@ -87,6 +89,9 @@ def _places(table: pd.DataFrame, start: float, end: float, rule: str) -> tuple[n
     begin, stop = table["start"].to_numpy(), table["end"].to_numpy()
     if rule == "start" or start == end:
         inside = np.flatnonzero((begin <= start) & ((start < stop) | (begin == start)))
+        in_second = np.flatnonzero((begin > start) & (begin < start + 1))
+        if start == end and start % 1 == 0 and len(in_second) and not (begin == start).any():
+            return in_second[:1], False
         return inside[-1:], False
     shared = np.minimum(stop, end) - np.maximum(begin, start)
     touched = np.flatnonzero(shared > 0)

@@ -8,6 +8,7 @@ import pandas as pd
 from threers.codebook import UNITS, Codebook, require_fit
 from threers.corpus import conform
 from threers.formats.by_time import place_by_time
+from threers.formats.numbering import count_from_zero
 from threers.formats.reader import Reader
 from threers.formats.rejects import Rejects, quote
 from threers.formats.times import clock
@@ -48,7 +49,8 @@ def codings_table(
         InputError: the codebook knows none of the codes.
 
     """
-    cells = rows[["file", "row", *_KEY, "has_coder", "coder", "unit", "unit_id", "value", "start", "end"]]
+    own = ["file", "row", *_KEY, "own_lines", "has_coder"]
+    cells = rows[[*own, "coder", "unit", "unit_id", "value", "start", "end"]]
     names = ("coder", "unit", "unit_id", "value", "start", "end")
     cells = cells.rename(columns={name: f"{name}_cell" for name in names})
     marks = marks.join(cells, on="at", how="inner").reset_index(drop=True)
@@ -57,7 +59,8 @@ def codings_table(
     _require_some_fit(marks, codebook)
     marks = _add_coder(marks, reader)
     marks = _add_value(marks, codebook)
-    placed = utterances.join(rows["order_number"])
+    placed = utterances.join(rows[["order_number", "has_order"]])
+    marks = count_from_zero(marks, placed, codebook, rejects)
     marks, crossed = place_by_time(marks, placed, reader, codebook)
     crosses = "crosses utterances: given to those that share half with it, else to the one that shares most"
     rejects.add_rows(crossed, [crosses] * len(crossed))

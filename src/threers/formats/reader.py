@@ -160,7 +160,8 @@ class Reader:
     ) -> Reader:
         """Return the reader with a caller's own columns and roles in front of its own.
 
-        `columns` takes the fields of `FIELDS`, `code` (header or headers of the columns that hold codes) and `further`.
+        `columns` takes the fields of `FIELDS`, `code` (header or headers of the columns that hold codes, or header ->
+        the coder whose column it is) and `further`.
         A header that holds codes by the caller's word is no field of the reader's own. `roles`: speaker -> role, or the
         path of a table (see `roles.read_roles`).
 
@@ -171,9 +172,8 @@ class Reader:
         given = dict(columns or {})
         codes, further, known = self.codes, self.further, self.columns
         if "code" in given:
-            headers = check_words(given.pop("code"), "columns: code")
-            codes = tuple(CodeColumn(headers=(header,)) for header in headers)
-            known = _without(known, headers)
+            codes = _own_codes(given.pop("code"))
+            known = _without(known, [header for column in codes for header in column.headers])
         if "further" in given:
             further = {**further, **_further(given.pop("further"), "columns: further")}
         own = _columns(given, "columns")
@@ -233,13 +233,18 @@ def template(pattern: str) -> re.Pattern[str]:
 
 
 def first_header(alternatives: Iterable[str], headers: Iterable[str]) -> str | None:
-    """Return the header that the first fitting alternative means; case and outer spaces do not count. None: none."""
-    known = {_plain(header): header for header in reversed(list(headers))}
-    return next((known[_plain(name)] for name in alternatives if _plain(name) in known), None)
+    """Return the header that the first fitting alternative means, as `_heading` compares them. None: none."""
+    known = {_heading(header): header for header in reversed(list(headers))}
+    return next((known[_heading(name)] for name in alternatives if _heading(name) in known), None)
 
 
 def _plain(written: str) -> str:
     return composed(written.strip()).casefold()
+
+
+def _heading(written: str) -> str:
+    """A header, so that *No.* is *no* and *Session ID* is *session_id*."""
+    return re.sub(r"[\s_]+", "_", _plain(written).rstrip(".:"))
 
 
 def _codes(raw: Any, where: str) -> tuple[CodeColumn, ...]:
@@ -259,10 +264,17 @@ def _codes(raw: Any, where: str) -> tuple[CodeColumn, ...]:
     return tuple(found)
 
 
+def _own_codes(raw: Any) -> tuple[CodeColumn, ...]:
+    """Code columns as a caller names them: a header, a list of them, or each with its coder."""
+    if isinstance(raw, Mapping):
+        return tuple(CodeColumn(headers=(h,), coder=coder) for h, coder in check_pairs(raw, "columns: code").items())
+    return tuple(CodeColumn(headers=(header,)) for header in check_words(raw, "columns: code"))
+
+
 def _without(columns: Mapping[str, tuple[str, ...]], headers: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """Columns without the alternatives that are among the headers, and without a field that has no other."""
-    taken = {_plain(header) for header in headers}
-    left = {name: tuple(n for n in names if _plain(n) not in taken) for name, names in columns.items()}
+    taken = {_heading(header) for header in headers}
+    left = {name: tuple(n for n in names if _heading(n) not in taken) for name, names in columns.items()}
     return {name: names for name, names in left.items() if names}
 
 

@@ -11,6 +11,7 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from threers.formats.cells import stack_marks
 from threers.formats.coder_table import CoderTable, read_coder_table, reader_of, require_every_code_column
 from threers.formats.codings import codings_table
 from threers.formats.found_codes import UNMARKED, codebook_of, count_codes, require_known, require_names
+from threers.formats.reader import Reader
 from threers.formats.rejects import Rejects, list_headers
 from threers.formats.same_units import KEY, OTHER_UNITS, require_common, require_keys
 from threers.formats.utterances import read_numbers, sessions_table, utterances_table
@@ -50,7 +52,8 @@ def read_two_tables(
     Args:
         a: a table with columns for session (none: one session), number of the unit and code, as in the reader `long`;
             patient, group, speaker, start and end may stand in either table. Texts are not looked at.
-        b: the other coder's.
+        b: the other coder's; the same table as `a` where it has a column for each and `columns` says
+            `code: {HEADER: CODER, HEADER: CODER}`.
         codebook: a shipped codebook's name, a YAML file or a `Codebook`; None: the codes found make one family `code`
             of anyone's codes. It is multilabel if a coder gave a unit several; else it is exclusive, and units left
             empty have the code `none`. Numbers are names of codes, too.
@@ -64,7 +67,8 @@ def read_two_tables(
     """
     reader = reader_of(columns, roles)
     rejects = Rejects()
-    tables = [read_coder_table(key, Path(path), reader, rejects) for key, path in (("a", a), ("b", b))]
+    own = _one_column_each(reader) if Path(a) == Path(b) else [reader, reader]
+    tables = [read_coder_table(k, Path(path), one, rejects) for k, path, one in zip("ab", (a, b), own, strict=True)]
     require_every_code_column(reader, tables)
     book = _known(codebook, tables) if codebook else _found(tables, "multilabel")
     bound = [bind(one.table, one.reader, book) for one in tables]
@@ -85,6 +89,18 @@ def read_two_tables(
         codings, book = _settle(codings, tables, book)
     _warn_unread(codings, book)
     return _checked(utterances, sessions, codings, book)
+
+
+def _one_column_each(reader: Reader) -> list[Reader]:
+    """Of one table that holds both coders, each with their own code column."""
+    named = [column for column in reader.codes if column.coder]
+    if len(reader.codes) == 1 and not named:
+        return [reader, reader]
+    if len(named) != 2:
+        raise InputError(
+            "a and b are the same table; say which column is whose: 'columns={code: {HEADER: CODER, HEADER: CODER}}'"
+        )
+    return [replace(reader, codes=(column,)) for column in named]
 
 
 def _checked(utterances: pd.DataFrame, sessions: pd.DataFrame, codings: pd.DataFrame, book: Codebook) -> Corpus:

@@ -50,9 +50,11 @@ def read_workbook(file: File, notes: list[tuple[int | None, str]]) -> list[list[
     filled = [(name, cells) for name, cells in sheets if cells]
     if not filled:
         raise InputError("the workbook has no filled sheet")
-    for name, _ in filled[1:]:
-        notes.append((None, f"sheet not read: {name[:40]!r}; only the first filled one, {filled[0][0][:40]!r}, is"))
-    return filled[0][1]
+    first, lines = filled[0]
+    for name, cells in filled[1:]:
+        alike = ". Its headers are the same: save it as a file of its own" if cells[0] == lines[0] else ""
+        notes.append((None, f"sheet not read: {name[:40]!r}; only the first filled one, {first[:40]!r}, is{alike}"))
+    return lines
 
 
 def _require_small(file: File) -> None:

@@ -162,6 +162,19 @@ def test_what_is_there_is_not_written_over(scored, tmp_path):
     assert not list(tmp_path.glob(".*"))
 
 
+def test_one_session_goes_to_the_file_that_is_named_and_several_to_a_folder(tmp_path):
+    corpus = make_corpus(1)
+    corpus.save(tmp_path / "several")
+    corpus.select(corpus.sessions["session_id"][:1]).save(tmp_path / "one")
+    to = tmp_path / "tags.vtt"
+    assert runs.export(ExportRun(corpus=str(tmp_path / "one"), to=str(to)))[0] == [to]
+    assert to.read_text(encoding="utf-8").startswith("WEBVTT")
+    with pytest.raises(InputError, match=r"tags\.vtt: names one file, but each of 2 sessions.*format=webvtt"):
+        runs.export(ExportRun(corpus=str(tmp_path / "several"), to=str(to), overwrite=True))
+    files, _ = runs.export(ExportRun(corpus=str(tmp_path / "several"), to=str(tmp_path / "tags"), format="webvtt"))
+    assert [file.parent for file in files] == [tmp_path / "tags"] * 2
+
+
 def test_what_cannot_be_exported_is_said(scored, tmp_path):
     _, folder, scores, _ = scored
     with pytest.raises(

@@ -110,7 +110,7 @@ def write_documents(
     """
     assert form.write is not None
     titles = {code.name: code.title for code in corpus.codebook.codes.values()}
-    targets = [to.with_suffix(form.suffixes[0])] if form.together else _names(documents, to, form.suffixes[0])
+    targets = [to.with_suffix(form.suffixes[0])] if form.together else _files(documents, to, form)
     taken = [path for path in targets if path.exists()]
     if taken and not overwrite:
         raise OutputExistsError(f"to={taken[0]}: exists already; name another place or say overwrite=true")
@@ -133,6 +133,18 @@ def write_documents(
             scratch.write_text(form.settings(list(titles)), encoding="utf-8")
         targets.append(beside)
     return targets
+
+
+def _files(documents: Sequence[Document], to: Path, form: Format) -> list[Path]:
+    """Of a format with one session per file: the file that is named, for a single session, or one each in a folder."""
+    if to.suffix.casefold() not in form.suffixes or to.is_dir():
+        return _names(documents, to, form.suffixes[0])
+    if len(documents) > 1:
+        raise InputError(
+            f"to={to}: names one file, but each of {len(documents)} sessions becomes a {form.suffixes[0]} file of its "
+            f"own; name a folder: to={to.with_suffix('')} format={form.name}"
+        )
+    return [to]
 
 
 def _names(documents: Sequence[Document], folder: Path, suffix: str) -> list[Path]:

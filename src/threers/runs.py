@@ -183,6 +183,8 @@ def score(run: ScoreRun) -> dict[str, Any]:
     before = {} if run.overwrite else begun(out)
     precision = before.get("precision", "auto") if run.precision == "auto" else run.precision
     with engine(replace(run, precision=precision), tagger, source, before.get("threads", 0)) as (hardware, way):
+        if precision != run.precision:
+            hardware = replace(hardware, reason="as this run began")
         # Whoever scores the shards, their bytes are the same: a run may go on with another engine or more workers.
         identity = {
             "tagger": tagger.hash,

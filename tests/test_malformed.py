@@ -59,6 +59,20 @@ def test_damage_to_a_finished_fold_is_found_before_the_others_are_trained(shelf,
     assert {path for path in before if before[path] != after.get(path)} == {f"half/evaluation/folds/{name}"}
 
 
+def test_a_finished_fold_that_lacks_utterances_is_found_before_the_others_are_trained(shelf):
+    out = shelf.root / "half" / "evaluation"
+    file = out / "folds" / "scores-0.parquet"
+    given = [f"corpus={shelf.root / 'corpus'}", "backbone=local", f"backbone.path={shelf.root / 'backbone'}", *SETTINGS]
+    scores = pd.read_parquet(file)
+    write_parquet(scores[1:].reset_index(drop=True), file)
+    status, said, _ = malformed.call(["evaluate", *given, "folds=2", "resamples=100", f"out={out}"])
+    trained = not (out / "folds" / "training-1").is_dir()
+    shelf.restore({"half"})
+    assert status == 2
+    assert f"its {len(scores) - 1} utterances are not the {len(scores)} of this fold" in said
+    assert not trained
+
+
 @pytest.mark.parametrize("column", ["coder_id", "session_id"])
 def test_floors_of_nobody_are_refused(column, tmp_path):
     write_parquet(make_corpus(2).codings.assign(coder_id=FLOORS[0]), tmp_path / "floors-0.parquet")

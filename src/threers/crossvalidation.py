@@ -68,7 +68,7 @@ def run_folds(of: CrossValidation) -> None:
     missing = [fold for fold in range(of.folds) if not (of.folder / f"scores-{fold}.parquet").is_file()]
     for fold in set(range(of.folds)).difference(missing):
         # Damage is found before the other folds are trained.
-        fold_scores(of.folder, fold, of.coded.codebook)
+        _require_tested(of, fold)
         _fold_decisions(of.folder, fold, of.coded.codebook)
         fold_floors(of.folder, fold)
     _side_by_side(of.workers, [(_run_fold, of, fold) for fold in missing])
@@ -107,7 +107,7 @@ def run_curve(of: CrossValidation) -> pd.Series:
             if not (of.folder / f"{curve_name(share)}-{fold}.parquet").is_file():
                 missing.append((_run_share, of, fold, share))
             else:
-                fold_scores(of.folder, fold, of.coded.codebook, curve_name(share))
+                _require_tested(of, fold, curve_name(share))
     _side_by_side(of.workers, missing)
     return learnt.mean()
 
@@ -179,6 +179,17 @@ def fold_scores(folder: Path, fold: int, codebook: Codebook, what: str = "scores
     """The scores of one fold. Raises InputError where they are not there, or damaged."""
     file = folder / f"{what}-{fold}.parquet"
     return check_scores(read_parquet(file, ANEW), codebook, file, ANEW)
+
+
+def _require_tested(of: CrossValidation, fold: int, what: str = "scores") -> None:
+    """Raise InputError unless the scores of a fold are whole, and those of the utterances that it tests."""
+    scores = fold_scores(of.folder, fold, of.coded.codebook, what)
+    tested = of.coded.utterances[of.coded.utterances["session_id"].map(of.fold_of) == fold]
+    if not pd.MultiIndex.from_frame(scores[KEYS]).equals(pd.MultiIndex.from_frame(tested[KEYS])):
+        raise InputError(
+            f"{of.folder / what}-{fold}.parquet: its {len(scores)} utterances are not the {len(tested)} of this fold; "
+            f"{ANEW}"
+        )
 
 
 def out_of_fold(coded: Corpus, folder: Path, folds: int, what: str = "scores") -> pd.DataFrame:

@@ -205,6 +205,14 @@ MISTAKES = {
         ["train", "corpus=a", "tagger=b", "training.epochs=x"],
         ["training.epochs: found 'x'; expected int"],
     ),
+    "runs without end": (
+        ["train", "corpus=a", "tagger=b", "training.repeats=99999999999999999999"],
+        ["training.repeats: found 99999999999999999999; expected from 1 to 100"],
+    ),
+    "an adaptation without end": (
+        ["adapt", "corpus=a", "out=b", "epochs=99999999999999999999"],
+        ["epochs: found 99999999999999999999; expected from 1 to 1000"],
+    ),
     "out of range": (
         ["train", "corpus=a", "tagger=b", "training.epochs=0"],
         ["training.epochs: found 0; expected at least 1"],

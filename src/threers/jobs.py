@@ -69,7 +69,7 @@ class AdaptRun:
     def __post_init__(self) -> None:
         require_given("corpus", self.corpus)
         require_given("out", self.out)
-        require(self.epochs >= 1, "epochs", self.epochs, "at least 1")
+        require(1 <= self.epochs <= 1000, "epochs", self.epochs, "from 1 to 1000")
         require(self.batch_tokens >= 64, "batch_tokens", self.batch_tokens, "at least 64")
         require(0 <= self.seed < 2**32, "seed", self.seed, "0 or more, below 2 ** 32")
         require(0 < self.validation_share < 0.5, "validation_share", self.validation_share, "between 0 and 0.5")

@@ -175,8 +175,8 @@ class Training:
 
     def __post_init__(self) -> None:
         require(self.epochs >= 1, "training.epochs", self.epochs, "at least 1")
-        require(self.repeats >= 1, "training.repeats", self.repeats, "at least 1")
-        require(self.adapt_epochs >= 0, "training.adapt_epochs", self.adapt_epochs, "0 or more")
+        require(1 <= self.repeats <= 100, "training.repeats", self.repeats, "from 1 to 100")
+        require(0 <= self.adapt_epochs <= 1000, "training.adapt_epochs", self.adapt_epochs, "from 0 to 1000")
         require(self.batch_tokens >= 64, "training.batch_tokens", self.batch_tokens, "at least 64")
         require(
             0 < self.head_learning_rate < 1, "training.head_learning_rate", self.head_learning_rate, "between 0 and 1"

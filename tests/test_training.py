@@ -174,7 +174,7 @@ def test_the_mean_of_several_runs_is_kept_and_measured(averaged):
     assert tagger.manifest["kept_aside"] == pytest.approx(figures)
 
 
-@pytest.mark.parametrize("damaged", [False, True], ids=["whole", "a run's weights are damaged"])
+@pytest.mark.parametrize("damaged", ["", "model.safetensors", "tuned.json"])
 def test_several_runs_that_were_cut_off_go_on_to_the_same_mean(averaged, damaged, tmp_path, monkeypatch, caplog):
     given, undisturbed, _ = averaged
     real, calls = finetuning.Validation.measure, []
@@ -188,12 +188,13 @@ def test_several_runs_that_were_cut_off_go_on_to_the_same_mean(averaged, damaged
     monkeypatch.setattr(finetuning.Validation, "measure", cut_off)
     with pytest.raises(KeyboardInterrupt):
         fit(*given, work=tmp_path)
-    first = tmp_path / "run-1" / "model.safetensors"
     if damaged:
+        first = tmp_path / "run-1" / damaged
         first.write_bytes(first.read_bytes()[:-4] + b"\0\0\0\0")
     calls.clear()
     monkeypatch.setattr(finetuning.Validation, "measure", lambda self: (calls.append(1), real(self))[1])
     resumed = fit(*given, work=tmp_path)
+    assert ("is damaged; it is made again" in caplog.text) == bool(damaged)
     assert len(calls) == (4 if damaged else 2), "the last epoch and the mean; a damaged run's two epochs as well"
     for name, tensor in undisturbed.model.state_dict().items():
         assert torch.allclose(tensor, resumed.model.state_dict()[name], atol=1e-6), name

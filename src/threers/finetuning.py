@@ -25,11 +25,13 @@ from threers.batches import EpochBatches, Examples
 from threers.checkpoints import arguments, go_on
 from threers.coder_heads import FASTER, CoderHeads
 from threers.epochs import EpochEnd, Validation
+from threers.errors import InputError
+from threers.folders import ANEW
 from threers.hardware import Hardware
 from threers.learner import Learner
 from threers.scores import write_json
 from threers.settings import Backbone, Training
-from threers.stored import read_json
+from threers.stored import read_mapping
 from threers.tagger import Tagger
 
 logger = logging.getLogger(__name__)
@@ -146,13 +148,18 @@ def _keep(tagger: Tagger, found: Tuned, folder: Path) -> None:
 
 
 def _whole(folder: Path) -> Tuned | None:
-    """What came of a run, if it is whole and its weights are as they were written."""
+    """What came of a run, if it is whole and as it was written; a damaged one is made again."""
     if not (folder / TUNED).is_file():
         return None
-    found = read_json(folder / TUNED)
-    if sha256(folder / WEIGHTS) != found.pop("sha256"):
-        return None
-    return Tuned(**found)
+    kinds = {"epochs": list, "kept": list, "tokens": int, "figures": dict}
+    try:
+        found = read_mapping(folder / TUNED, {**kinds, "sha256": str}, ANEW)
+        if sha256(folder / WEIGHTS) == found["sha256"]:
+            return Tuned(**{key: found[key] for key in kinds})
+    except (InputError, FileNotFoundError):
+        pass
+    logger.warning("what a finished run of this training left is damaged; it is made again")
+    return None
 
 
 def _run_trainer(

@@ -73,6 +73,17 @@ def test_a_finished_fold_that_lacks_utterances_is_found_before_the_others_are_tr
     assert not trained
 
 
+@pytest.mark.parametrize("threads", [-5, 10**9, "x", None])
+def test_a_run_that_goes_on_with_an_odd_number_of_threads_is_refused(shelf, threads):
+    out = shelf.root / "half" / "scores"
+    write_json(json.loads((out / "run.json").read_text()) | {"threads": threads}, out / "run.json")
+    given = [f"tagger={shelf.root / 'tagger'}", f"source={shelf.root / 'later'}", f"out={out}"]
+    status, said, _ = malformed.call(["score", *given])
+    shelf.restore({"half"})
+    assert status == 2
+    assert "run.json: threads is" in said and "expected 0 to 1024; say overwrite=true" in said
+
+
 @pytest.mark.parametrize("column", ["coder_id", "session_id"])
 def test_floors_of_nobody_are_refused(column, tmp_path):
     write_parquet(make_corpus(2).codings.assign(coder_id=FLOORS[0]), tmp_path / "floors-0.parquet")

@@ -18,7 +18,7 @@ from threers.corpus import Corpus, coded_sessions, grouped_folds, grouped_split,
 from threers.doctor import versions
 from threers.errors import InputError, OutputExistsError
 from threers.finishing import finish_scores
-from threers.folders import begun, made_beside, owned, require_free, workplace
+from threers.folders import ANEW, MARKER, begun, made_beside, owned, require_free, workplace
 from threers.formats import import_files, read_two_tables
 from threers.formats.privacy import find_identifiers, read_names, summarise
 from threers.jobs import (
@@ -41,6 +41,8 @@ from threers.settings import Backbone, Training
 from threers.streams import Source
 from threers.summary import write_summaries
 
+#: More than any machine has.
+MOST_THREADS = 1024
 #: Settings that a folder of pages depends on, beside its scores.
 REPORT_IDENTITY = ("include_text", "blind", "segment_minutes", "repair_segments")
 
@@ -182,7 +184,10 @@ def score(run: ScoreRun) -> dict[str, Any]:
     # A run goes on as it began, whatever the machine measures today.
     before = {} if run.overwrite else begun(out)
     precision = before.get("precision", "auto") if run.precision == "auto" else run.precision
-    with engine(replace(run, precision=precision), tagger, source, before.get("threads", 0)) as (hardware, way):
+    threads = before.get("threads", 0)
+    if not isinstance(threads, int) or not 0 <= threads <= MOST_THREADS:
+        raise InputError(f"{out / MARKER}: threads is {threads!r:.40}; expected 0 to {MOST_THREADS}; {ANEW}")
+    with engine(replace(run, precision=precision), tagger, source, threads) as (hardware, way):
         if precision != run.precision:
             hardware = replace(hardware, reason="as this run began")
         # Whoever scores the shards, their bytes are the same: a run may go on with another engine or more workers.

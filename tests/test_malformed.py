@@ -142,6 +142,12 @@ def test_rejects_that_are_no_table_are_refused(corpus):
         Corpus.load(corpus)
 
 
+def test_rejects_that_are_cut_off_are_refused(corpus):
+    (corpus / "rejects.csv").write_text("file,row,reason\nx.csv,1,no text: dropped\nx.csv,2")
+    with pytest.raises(InputError, match=r"rejects\.csv: a row without file or reason; is it cut off\?"):
+        Corpus.load(corpus)
+
+
 def test_groups_of_a_corpus_that_is_scored_are_checked_before_it_is(corpus):
     sessions = pd.read_parquet(corpus / "sessions.parquet")
     pd.concat([sessions, sessions.head(1)]).to_parquet(corpus / "sessions.parquet", index=False)

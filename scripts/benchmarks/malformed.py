@@ -34,7 +34,7 @@ HIDDEN = re.compile(r"(^|/)\.lock$")
 #: Verb and file: what it has no need to read.
 UNREAD = re.compile(
     r"scores/(segments|sessions)\.|^score later/codings|evaluation/(folds|scores/s|curve|agreement)|^export elan/|"
-    r"^(train|evaluate) (evaluation/folds|backbone/)|^report later/"
+    r"^(adapt|train|evaluate) (evaluation/folds|backbone/)|^report later/"
 )
 
 

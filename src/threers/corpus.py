@@ -220,6 +220,8 @@ def _read_rejects(file: Path) -> pd.DataFrame:
     except (ValueError, OSError) as error:
         raise InputError(f"{file}: not the table of rejects ({type(error).__name__}); {AGAIN}") from error
     require_columns(list(rejects.columns), REJECT_COLUMNS, file, AGAIN)
+    if rejects[["file", "reason"]].isna().any(axis=None):
+        raise InputError(f"{file}: a row without file or reason; is it cut off? {AGAIN}")
     return unescaped(rejects)
 
 

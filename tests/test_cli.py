@@ -223,6 +223,10 @@ MISTAKES = {
     "reference for a choice": (["doctor", "hydra=${{x}}"], ["hydra=${x}: no name", "joblib"]),
     "list for a choice": (["score", "tagger=a", "source=b", "out=c", "engine=[ray,x]"], ["engine=[ray,x]: no name"]),
     "mapping for a choice": (["train", "corpus=a", "tagger=b", "training={{a: 1}}"], ["training={a: 1}: no name"]),
+    "mapping for a list": (
+        ["agree", "corpus=a", "out=b", "scores={{}}"],
+        ["scores={}: a mapping", "a list in brackets"],
+    ),
     "no corpus": (["train", "corpus=nowhere", "tagger=b"], ["corpus nowhere", "no such folder"]),
     "no tagger": (["score", "tagger=nowhere", "source=x", "out=o"], ["tagger nowhere", "config.json is missing"]),
     "no codebook": (

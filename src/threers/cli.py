@@ -206,6 +206,8 @@ def _hydra_message(verb: str, error: Exception) -> str | None:
         example = f": '{key}=\"{value}\"'" if value and not re.search(r"""^[\[{]|["'\\]""", value) else ""
         expected = "expected quotes, twice, around what has spaces, =, brackets, braces or special letters"
         return f"{word}: cannot be read as key=value; {expected}{example}"
+    if found := re.match(r"Error merging override (.+?)( full_key| object_type|$)", text):
+        return f"{found[1]}: a mapping in braces cannot stand here; write the value itself, or a list in brackets"
     if isinstance(error, InterpolationKeyError):
         return f"{error.full_key}: no key has the name in ${{…}}; write the value itself"
     return re.sub(r" (full_key|object_type|See |Config search path).*$", "", text)

@@ -73,15 +73,21 @@ def test_a_finished_fold_that_lacks_utterances_is_found_before_the_others_are_tr
     assert not trained
 
 
-@pytest.mark.parametrize("threads", [-5, 10**9, "x", None])
-def test_a_run_that_goes_on_with_an_odd_number_of_threads_is_refused(shelf, threads):
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        *(("threads", odd, "0 to 1024") for odd in (-5, 10**9, "x", None)),
+        *(("precision", odd, "one of auto, float32, bfloat16") for odd in ("nan", 0.5, None, [1])),
+    ],
+)
+def test_a_run_that_goes_on_from_an_odd_note_is_refused(shelf, key, value, expected):
     out = shelf.root / "half" / "scores"
-    write_json(json.loads((out / "run.json").read_text()) | {"threads": threads}, out / "run.json")
+    write_json(json.loads((out / "run.json").read_text()) | {key: value}, out / "run.json")
     given = [f"tagger={shelf.root / 'tagger'}", f"source={shelf.root / 'later'}", f"out={out}"]
     status, said, _ = malformed.call(["score", *given])
     shelf.restore({"half"})
     assert status == 2
-    assert "run.json: threads is" in said and "expected 0 to 1024; say overwrite=true" in said
+    assert f"run.json: {key} is" in said and f"expected {expected}; say overwrite=true" in said
 
 
 @pytest.mark.parametrize("column", ["coder_id", "session_id"])

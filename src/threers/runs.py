@@ -37,7 +37,7 @@ from threers.purge import Found, delete, find, kind_of
 from threers.report import Batch, write_pages
 from threers.sampling import doubt_of_sessions, draw, uncoded_sessions, write_sheets
 from threers.scores import read_scores, scores_to_codings, write_csv, write_json, write_parquet
-from threers.settings import Backbone, Training
+from threers.settings import PRECISIONS, Backbone, Training
 from threers.streams import Source
 from threers.summary import write_summaries
 
@@ -181,12 +181,7 @@ def score(run: ScoreRun) -> dict[str, Any]:
     source = Source(run.source, tagger.codebook, run.reader, run.roles, run.columns)
     group_of = source.groups()  # before anything is scored: it may be damaged
     out = Path(run.out).expanduser()
-    # A run goes on as it began, whatever the machine measures today.
-    before = {} if run.overwrite else begun(out)
-    precision = before.get("precision", "auto") if run.precision == "auto" else run.precision
-    threads = before.get("threads", 0)
-    if not isinstance(threads, int) or not 0 <= threads <= MOST_THREADS:
-        raise InputError(f"{out / MARKER}: threads is {threads!r:.40}; expected 0 to {MOST_THREADS}; {ANEW}")
+    precision, threads = _as_begun(run, out)
     with engine(replace(run, precision=precision), tagger, source, threads) as (hardware, way):
         if precision != run.precision:
             hardware = replace(hardware, reason="as this run began")
@@ -232,6 +227,19 @@ def agree(run: AgreeRun) -> tuple[pd.DataFrame, Codebook]:
     identity = {"corpus": corpus.hash, "scores": [table_hash(m.fillna("")) for m in machines]}
     with owned(out, identity, "out", run.overwrite):
         return compare(corpus, machines, probabilities, out, run), corpus.codebook
+
+
+def _as_begun(run: ScoreRun, out: Path) -> tuple[str, int]:
+    """Precision and threads: a run goes on as it began, whatever the machine measures today."""
+    before = {} if run.overwrite else begun(out)
+    precision, threads = before.get("precision", "auto"), before.get("threads", 0)
+    if precision not in PRECISIONS:
+        raise InputError(
+            f"{out / MARKER}: precision is {precision!r:.40}; expected one of {', '.join(PRECISIONS)}; {ANEW}"
+        )
+    if not isinstance(threads, int) or not 0 <= threads <= MOST_THREADS:
+        raise InputError(f"{out / MARKER}: threads is {threads!r:.40}; expected 0 to {MOST_THREADS}; {ANEW}")
+    return (precision if run.precision == "auto" else run.precision), threads
 
 
 def export(run: ExportRun) -> tuple[list[Path], int]:

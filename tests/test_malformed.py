@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -146,6 +147,17 @@ def test_rejects_that_are_no_table_are_refused(corpus):
     (corpus / "rejects.csv").write_text("file,row,reason\nx,first,y\n")
     with pytest.raises(InputError, match=r"rejects\.csv: not the table of rejects"):
         Corpus.load(corpus)
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "model.safetensors"])
+def test_the_demo_writes_nothing_where_its_backbone_is_damaged(name, shelf, tmp_path):
+    shutil.copytree(shelf.root / "backbone", tmp_path / "backbone")
+    (tmp_path / "backbone" / name).write_bytes(b"{")
+    given = ["backbone=local", f"backbone.path={tmp_path / 'backbone'}", f"out={tmp_path / 'demo'}"]
+    status, said, _ = malformed.call(["demo", *given])
+    assert status == 2
+    assert str(tmp_path / "backbone") in said
+    assert {path.name for path in tmp_path.iterdir()} == {"backbone"}
 
 
 def test_rejects_that_are_cut_off_are_refused(corpus):

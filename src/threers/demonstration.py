@@ -24,6 +24,11 @@ def run(settings: DemoRun) -> None:
 
     Writes corpus/, new/, evaluation/, tagger/, scores/, agreement/ and pages/ under `settings.out`.
     """
+    from threers.backbones import adapted, load_encoder, locate
+
+    folder = locate(settings.backbone)  # what would stop training is found before anything is written
+    adapted(folder)
+    load_encoder(folder)
     out = Path(settings.out).expanduser()
     _say(f"1 of 6  import the bundled sessions: {screen.SYNTHETIC}")
     known, new = _import(settings, out)

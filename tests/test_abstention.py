@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -227,10 +228,22 @@ def test_the_model_card_has_the_figures_of_the_evaluation(calibrated, tmp_path):
     assert f"{codebook.family('client_talk').title} {error:.3f} (without temperature" in card
     assert "2 folds over 6 groups" in card or "2 folds over 12 groups" in card
     document = json.loads((home / "evaluation" / "agreement.json").read_text(encoding="utf-8"))
-    for damage in ({"rows": [{"level": "utterance"}]}, {"rows": ["x"]}, {"verdicts": [{}]}, {"method": {}}):
+    fewer = [row for row in document["rows"] if row["statistic"] != "ece_equal_mass_before_temperature"]
+    odd = ([{"level": "utterance"}], ["x"], fewer)
+    for damage in (*({"rows": rows} for rows in odd), {"verdicts": [{}]}, {"method": {}}):
         (tmp_path / "agreement.json").write_text(json.dumps(document | damage))
         with pytest.raises(InputError, match=r"agreement\.json: not as it was written.*run threers evaluate again"):
             in_short(tmp_path, codebook)
+
+
+def test_a_damaged_evaluation_stops_before_anything_is_trained(calibrated, tmp_path, monkeypatch):
+    home, train = calibrated
+    shutil.copytree(home / "evaluation", tmp_path / "evaluation")
+    (tmp_path / "evaluation" / "agreement.json").write_text("{}")
+    monkeypatch.setattr("threers.training.fit", lambda *_, **__: pytest.fail("trained before that was found"))
+    with pytest.raises(InputError, match=r"agreement\.json"):
+        runs.train(replace(train, tagger=str(tmp_path / "t"), calibration=str(tmp_path / "evaluation")))
+    assert {path.name for path in tmp_path.iterdir()} == {"evaluation"}
 
 
 def test_a_tagger_carries_the_out_of_fold_scores_and_abstains_by_them(calibrated):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import shutil
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
@@ -18,22 +17,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from rich.console import Console
-from rich.progress import Progress
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import Trainer, TrainerCallback
 
 from threers import ranks
 from threers.backbones import ADAPTED, WEIGHTS, adapted, keep_lower_layers, layers_of, load_masked, locate, sha256
 from threers.batches import EpochBatches, Examples
-from threers.checkpoints import arguments, go_on, note_hashes
+from threers.checkpoints import arguments, go_on, note_hashes, progress
 from threers.corpus import Corpus, require_disjoint, session_hashes
 from threers.doctor import versions
 from threers.errors import InputError
 from threers.hardware import Hardware, choose
 from threers.masking import HeldAside, MaskedText, masked_loss
 from threers.network import check_fit
-from threers.processes import is_worker
 from threers.scores import write_json
 from threers.settings import Backbone, Training
 
@@ -145,9 +141,7 @@ class _Epochs(TrainerCallback):
     def __init__(self, batches: EpochBatches, held: HeldAside, new_head: bool, folder: Path) -> None:
         self.batches, self.held, self.new_head, self.folder = batches, held, new_head, folder
         self.losses: list[float] = []
-        self.bar = Progress(
-            console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty() or is_worker()
-        )
+        self.bar = progress()
 
     def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
         """Measure before anything is learnt, or take up what was measured before the run was cut off."""

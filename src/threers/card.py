@@ -169,7 +169,7 @@ def _ratings(found: dict[str, Any], codebook: Codebook) -> list[str]:
         state = (
             "not learnt" if "loss" not in own else "" if own["strength"] else "the same for all: nothing more was found"
         )
-        lines.append(f"| {' | '.join([codebook.codes[code].title, units, str(own['groups']), *loss, state])} |")
+        lines.append(_row([codebook.codes[code].title, units, str(own["groups"]), *loss, state]))
     return [*lines, ""]
 
 

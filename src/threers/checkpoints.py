@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import logging
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from pickle import UnpicklingError
 
+from rich.console import Console
+from rich.progress import Progress
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
+from threers import ranks
 from threers.backbones import WEIGHTS, sha256
 from threers.errors import InputError
 from threers.hardware import Hardware
+from threers.processes import is_worker
 from threers.scores import write_json
 from threers.stored import read_json
 
@@ -67,6 +72,12 @@ def go_on(trainer: Trainer, folder: Path, has_ended: Callable[[], bool] = lambda
             f"{last}: holds something else than the numbers that a training leaves, which was not run; delete {folder} "
             "and train again"
         ) from error
+
+
+def progress() -> Progress:
+    """A bar for whoever watches: on a terminal, of the first process, and not of one that works beside others."""
+    shown = sys.stderr.isatty() and ranks.is_first() and not is_worker()
+    return Progress(console=Console(stderr=True), transient=True, disable=not shown)
 
 
 def last_checkpoint(folder: Path) -> str | None:

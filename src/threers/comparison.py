@@ -128,7 +128,7 @@ def in_short(folder: Path, codebook: Codebook) -> dict[str, Any]:
         }
         verdicts = [{key: str(own[key]) for key in ("code", "verdict", "why")} for own in document["verdicts"]]
         method = {key: int(document["method"][key]) for key in ("groups", "folds")}
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"{file}: not as it was written ({type(error).__name__}); {remedy}") from error
     return {"rows": rows, "verdicts": verdicts, "calibration_error": errors, **method}
 

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import logging
-import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.progress import Progress
 from safetensors.torch import save_file
 from transformers import TrainerCallback
 
 from threers import ranks
 from threers.batches import EpochBatches
-from threers.checkpoints import note_hashes
+from threers.checkpoints import note_hashes, progress
 from threers.chunks import tokenise
 from threers.corpus import Corpus
 from threers.decisions import family_columns
 from threers.folders import ANEW
 from threers.hardware import choose
 from threers.learner import Learner
-from threers.processes import is_worker
 from threers.scores import write_json
 from threers.stored import read_json
 from threers.tagger import Tagger
@@ -69,6 +66,12 @@ class Validation:
         return len(np.unique(truth, axis=0)) > 1 and len(np.unique(tags[coded][:, columns], axis=0)) == 1
 
 
+def in_words(found: Mapping[str, Any]) -> str:
+    """Macro-F1 of each family, of what `Validation.measure` found."""
+    words = ", ".join(f"{name} {figure:.3f}" for name, figure in found["macro_f1"].items())
+    return f"macro-F1 {words}" if words else "no code marked"
+
+
 class EpochEnd(TrainerCallback):
     """Moves chunk borders, averages weights, measures after each epoch, keeps the best, stops when nothing gets better.
 
@@ -79,8 +82,7 @@ class EpochEnd(TrainerCallback):
     def __init__(self, batches: EpochBatches, validation: Validation, patience: int, folder: Path) -> None:
         self.batches, self.validation, self.patience, self.folder = batches, validation, patience, folder
         self.history: list[dict[str, Any]] = []
-        shown = sys.stderr.isatty() and ranks.is_first() and not is_worker()
-        self.bar = Progress(console=Console(stderr=True), transient=True, disable=not shown)
+        self.bar = progress()
 
     @property
     def best(self) -> int:
@@ -140,8 +142,7 @@ class EpochEnd(TrainerCallback):
     def _measure(self, model: Learner, seconds: float) -> None:
         found = ranks.first_says(lambda: self.validation.measure() | {"loss": model.take_loss(), "seconds": seconds})
         self.history.append(found)
-        words = ", ".join(f"{name} {figure:.3f}" for name, figure in found["macro_f1"].items())
-        words = f"macro-F1 {words}" if words else "no code marked"
+        words = in_words(found)
         logger.info("epoch %d: loss %.3f; kept aside: %s (%.0f s)", len(self.history), found["loss"], words, seconds)
 
     def _read(self) -> list[dict[str, Any]]:

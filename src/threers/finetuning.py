@@ -24,7 +24,7 @@ from threers.backbones import WEIGHTS, sha256
 from threers.batches import EpochBatches, Examples
 from threers.checkpoints import arguments, go_on
 from threers.coder_heads import FASTER, CoderHeads
-from threers.epochs import EpochEnd, Validation
+from threers.epochs import EpochEnd, Validation, in_words
 from threers.errors import InputError
 from threers.folders import ANEW
 from threers.hardware import Hardware
@@ -100,8 +100,7 @@ def fine_tune(
         tagger.model = start
         tagger.model.load_state_dict(mean_weights([folder / WEIGHTS for folder in folders]))
         figures = validation.measure()
-        words = ", ".join(f"{name} {figure:.3f}" for name, figure in figures["macro_f1"].items())
-        logger.info("mean of %d runs; kept aside: macro-F1 %s", training.repeats, words)
+        logger.info("mean of %d runs; kept aside: %s", training.repeats, in_words(figures))
     epochs = [{"run": number + 1} | epoch for number, run in enumerate(runs) for epoch in run.epochs]
     return Tuned(epochs, [epoch for run in runs for epoch in run.kept], runs[0].tokens, figures)
 

@@ -103,7 +103,10 @@ def train(run: TrainRun) -> Path:
         raise OutputExistsError(f"tagger={out}: holds something else than a tagger; name another folder")
     corpus = Corpus.load(run.corpus)
     _require_learnable(corpus, run.backbone, run.training)
-    calibration = from_evaluation(run.calibration, corpus, run.backbone, run.training) if run.calibration else None
+    calibration = agreement = None
+    if run.calibration:
+        calibration = from_evaluation(run.calibration, corpus, run.backbone, run.training)
+        agreement = in_short(Path(run.calibration).expanduser(), corpus.codebook)
     work = workplace(out)
     made = work / "tagger"
     identity = _identity(corpus, backbone=asdict(run.backbone), training=asdict(run.training))
@@ -116,7 +119,7 @@ def train(run: TrainRun) -> Path:
         tagger.manifest["membership"] = membership(tagger, corpus, run.training)
         if calibration is not None:
             tagger.calibration = calibration
-            tagger.manifest["agreement"] = in_short(Path(run.calibration).expanduser(), corpus.codebook)
+            tagger.manifest["agreement"] = agreement
             tagger.manifest["calibration"] = {"groups": calibration.groups, "utterances": len(calibration.group)}
         tagger.save(made)
         card = model_card(out.name, tagger.manifest, tagger.codebook, corpus)
@@ -206,6 +209,19 @@ def score(run: ScoreRun) -> dict[str, Any]:
             return finish_scores(run, tagger, source, out, found, limits, group_of)
 
 
+def _as_begun(run: ScoreRun, out: Path) -> tuple[str, int]:
+    """Precision and threads: a run goes on as it began, whatever the machine measures today."""
+    before = {} if run.overwrite else begun(out)
+    precision, threads = before.get("precision", "auto"), before.get("threads", 0)
+    if precision not in PRECISIONS:
+        raise InputError(
+            f"{out / MARKER}: precision is {precision!r:.40}; expected one of {', '.join(PRECISIONS)}; {ANEW}"
+        )
+    if not isinstance(threads, int) or not 0 <= threads <= MOST_THREADS:
+        raise InputError(f"{out / MARKER}: threads is {threads!r:.40}; expected 0 to {MOST_THREADS}; {ANEW}")
+    return (precision if run.precision == "auto" else run.precision), threads
+
+
 def agree(run: AgreeRun) -> tuple[pd.DataFrame, Codebook]:
     """Every coder of a corpus, and the models whose scores are given, against each other; or two coders' tables.
 
@@ -227,19 +243,6 @@ def agree(run: AgreeRun) -> tuple[pd.DataFrame, Codebook]:
     identity = {"corpus": corpus.hash, "scores": [table_hash(m.fillna("")) for m in machines]}
     with owned(out, identity, "out", run.overwrite):
         return compare(corpus, machines, probabilities, out, run), corpus.codebook
-
-
-def _as_begun(run: ScoreRun, out: Path) -> tuple[str, int]:
-    """Precision and threads: a run goes on as it began, whatever the machine measures today."""
-    before = {} if run.overwrite else begun(out)
-    precision, threads = before.get("precision", "auto"), before.get("threads", 0)
-    if precision not in PRECISIONS:
-        raise InputError(
-            f"{out / MARKER}: precision is {precision!r:.40}; expected one of {', '.join(PRECISIONS)}; {ANEW}"
-        )
-    if not isinstance(threads, int) or not 0 <= threads <= MOST_THREADS:
-        raise InputError(f"{out / MARKER}: threads is {threads!r:.40}; expected 0 to {MOST_THREADS}; {ANEW}")
-    return (precision if run.precision == "auto" else run.precision), threads
 
 
 def export(run: ExportRun) -> tuple[list[Path], int]:

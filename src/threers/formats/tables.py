@@ -57,8 +57,8 @@ def find_files(source: str | Path) -> list[Path]:
     if path.is_file():
         return [path]
     if path.is_dir():
-        found = [p for p in path.rglob("*") if p.is_file() and not _hidden(p.relative_to(path))]
-        found = [p for p in found if not columnar.is_about_a_dataset(p)]
+        shown = (p for p in path.rglob("*") if p.is_file() and not _hidden(p.relative_to(path)))
+        found = [p for p in shown if not columnar.is_about_a_dataset(p)]
     else:
         found = [Path(p) for p in glob.glob(str(path), recursive=True)]
         found = [p for p in found if p.is_file() and not _hidden(Path(p.name))]

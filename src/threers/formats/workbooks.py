@@ -66,11 +66,12 @@ def _require_small(file: File) -> None:
         if not name.casefold().endswith(".xml"):
             continue
         content = file.member(name)
-        rows, columns = (0, 0)
         if b"sheetData" in content:
             rows, columns = _reach_of_xlsx(content)
         elif name == "content.xml":
             rows, columns = _reach_of_ods(content)
+        else:
+            continue
         if rows * columns > MOST_CELLS:
             raise InputError(
                 f"a sheet reaches over {rows} rows and {columns} columns; expected at most {MOST_CELLS:,} cells, empty "

@@ -101,7 +101,7 @@ def import_files(
         require_roles(utterances, usable, reader.every_role, codebook)
     manifest = {
         **_settings(reader, codebook, bound),
-        "files": {"found": len(files), "imported": len({file for one in bound for file in one.rows["file"].unique()})},
+        "files": {"found": len(files), "imported": len({one.path for one in bound if len(one.rows)})},
         "rows": {"read": len(rows) + sum(one.torn for one in bound), "used": len(usable)},
     }
     return Corpus(

@@ -34,7 +34,7 @@ class BoundColumn:
 
 @dataclass(kw_only=True)
 class Bound:
-    """One file, its headers understood.
+    """One file, or one sheet of a workbook, its headers understood.
 
     `rows`: columns `folder`, `file`, `row`, `sha256`, the fields of `FIELDS`, `further:NAME` for further ones, what
     the file has (`has_text`, `has_order`, `has_coder`), and `own_lines`: the row's order counts the utterances of its
@@ -43,6 +43,7 @@ class Bound:
     headers that mean nothing here.
     """
 
+    path: Path
     rows: pd.DataFrame
     cells: pd.DataFrame
     columns: list[BoundColumn]
@@ -89,6 +90,7 @@ def bind(table: Table, reader: Reader, codebook: Codebook) -> Bound:
     rows = rows.astype({name: "str" for name in rows.columns if name != "row"})
     cells = {number: table.frame[column.header].str.strip() for number, column in enumerate(columns)}
     return Bound(
+        path=table.path,
         rows=rows.assign(
             has_text="text" in have, has_order="order" in have, has_coder="coder" in have, own_lines=False
         ),

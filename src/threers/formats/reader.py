@@ -21,6 +21,7 @@ from threers.formats.reader_checks import (
     check_words,
 )
 from threers.formats.roles import Role, read_roles
+from threers.formats.sheets import SHEET
 from threers.formats.tables import composed
 from threers.shipped import read_yaml, shipped_names
 
@@ -149,6 +150,12 @@ class Reader:
             time_match=match,
             segment_minutes=check_number(raw, "segment_minutes", 5.0, where),
         )
+
+    @property
+    def by_sheet(self) -> bool:
+        """Does a column's header mean the sheets of a workbook? Then all are read that are alike."""
+        every = (*self.columns.values(), *self.further.values())
+        return any(first_header(headers, [SHEET]) for headers in every)
 
     @property
     def every_role(self) -> tuple[Role, ...]:

@@ -16,6 +16,7 @@ from threers.formats.known import recognise
 from threers.formats.reader import FIELDS, CodeColumn, Reader
 from threers.formats.rejects import Rejects, names_apart
 from threers.formats.roles import known_names
+from threers.formats.sheets import read_sheets
 from threers.formats.tables import composed, read_headers, read_table
 
 #: The one column of a document's rows that holds codes.
@@ -45,20 +46,20 @@ def read_files(paths: Iterable[Path], reader: Reader, codebook: Codebook, reject
     held: dict[str, tuple[str, list[str]]] = {}
     unread = 0
     for path in paths:
-        before = len(found)
         try:
             file = File(path)
             known = recognise(file)
             if known is None:
-                table = read_table(file, reader.records)
-                notes = table.notes
+                tables = read_sheets(file, reader.records) if reader.by_sheet else [read_table(file, reader.records)]
+                notes = [(table.sheet, *note) for table in tables for note in table.notes]
                 unread += 1
-                found.append(bind(table, reader, codebook))
+                found += [_named(bind(table, reader, codebook), names[path], table.sheet) for table in tables]
                 unread -= 1
             else:
                 documents = known.read(file, context)
-                notes = [note for document in documents for note in document.notes] + list(file.notes)
-                found += [_bound(document, file, reader, held) for document in documents]
+                told = [note for document in documents for note in document.notes] + list(file.notes)
+                notes = [("", *note) for note in told]
+                found += [_named(_bound(document, file, reader, held), names[path]) for document in documents]
         except InputError as error:
             if len(paths) == 1:
                 raise InputError(f"{path}: {error}") from error
@@ -66,15 +67,23 @@ def read_files(paths: Iterable[Path], reader: Reader, codebook: Codebook, reject
             rejects.add(names[path], None, f"{begins}{error}")
             last = f"{names[path]}: {error}"
             continue
-        for row, reason in notes:
-            rejects.add(names[path], row, reason)
-        for one in found[before:]:
-            one.rows["file"] = names[path]
+        for sheet, row, reason in notes:
+            rejects.add(_name(names[path], sheet if row else ""), row, reason)
     if not found:
         if unread:
             raise InputError(f"none of {len(paths)} files fits reader {reader.name}; {last}")
         raise InputError(f"none of {len(paths)} files could be read; {rejects.most_common()}")
     return found
+
+
+def _named(bound: Bound, file: str, sheet: str = "") -> Bound:
+    bound.rows["file"] = _name(file, sheet)
+    return bound
+
+
+def _name(file: str, sheet: str) -> str:
+    """How the rows of a file, or of one of its sheets, are called in what the user reads; see `roles.roles_of` too."""
+    return f"{file} [{sheet}]" if sheet else file
 
 
 def headers_of(path: Path) -> list[str]:
@@ -120,6 +129,7 @@ def _bound(document: Document, file: File, reader: Reader, held: dict[str, tuple
     is_line = pd.Series(range(len(rows))) < len(spoken)
     have = {"session", "text", "speaker", *(name for name in rows if name in FIELDS and (rows[name] != "").any())}
     return Bound(
+        path=file.path,
         rows=rows.assign(has_text=is_line, has_order=False, has_coder=False),
         cells=pd.DataFrame({0: pd.Series(cells, index=rows.index, dtype="str")}),
         columns=[_CODE] if document.marks else [],

@@ -81,10 +81,16 @@ def map_roles(rows: pd.DataFrame, roles: Iterable[Role], codebook: Codebook) -> 
     found = pd.Series("", index=rows.index, dtype="str")
     for (folder, file), part in rows.groupby(["folder", "file"], sort=False):
         name = composed(str(file)).rpartition("/")[2]  # folders stand in front of a name that two files have
-        own = [one for one in roles if fnmatch(name, one.files) or fnmatch(f"{composed(folder)}/{name}", one.files)]
+        names = (name, f"{composed(folder)}/{name}")
+        own = [one for one in roles if any(_means(one.files, each) for each in names)]
         role_of = _lookup(sorted(own, key=lambda one: one.files == "*"), known)
         found[part.index] = part["speaker"].map({name: role_of(name) for name in part["speaker"].unique()})
     return found
+
+
+def _means(pattern: str, name: str) -> bool:
+    """Does the pattern mean this file, or the workbook of which this is a sheet?"""
+    return fnmatch(name, pattern) or fnmatch(name, f"{pattern} [[]*]")
 
 
 def known_names(roles: Iterable[Role], codebook: Codebook) -> Callable[[str], bool]:

@@ -8,12 +8,14 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+import pandas as pd
+
 from threers.errors import InputError
 from threers.formats.documents import Context, Document, Format, Output
 from threers.formats.extras import load
 from threers.formats.files import File
 from threers.formats.selections import clean
-from threers.formulas import FORMULA, QUOTED, escape
+from threers.formulas import FORMULA, QUOTED, escape, unescape
 
 #: The header. A row without coder is an utterance that nobody coded; one without utterance is about its session, or the
 #: segment of this number.
@@ -47,10 +49,10 @@ class _Coding:
     end: float | None = None
 
 
-def is_ours(headers: Iterable[str]) -> bool:
-    """Was this table written here, or made from one that was? Then `unescape` applies to its cells."""
+def unescaped(frame: pd.DataFrame) -> pd.DataFrame:
+    """A table as it was before it was written here; one that was not is left as it is."""
     # Tables of before had no segments.
-    return set(COLUMNS) - {"segment"} <= set(headers)
+    return frame.map(unescape) if set(COLUMNS) - {"segment"} <= set(frame.columns) else frame
 
 
 def _write_csv(documents: Sequence[Document], output: Output) -> bytes:

@@ -22,7 +22,6 @@ from threers.formats import columnar, spreadsheets, spss, workbooks
 from threers.formats.files import File, load_json
 from threers.formats.rejects import list_headers
 from threers.formats.times import clock
-from threers.formulas import unescape
 
 SUFFIXES = (".csv", ".tsv", *workbooks.SUFFIXES, ".sav", ".zsav", ".parquet", ".arrow", ".jsonl", ".ndjson", ".json")
 _DELIMITERS = (",", ";", "\t")
@@ -36,7 +35,7 @@ class Table:
 
     `frame`: one column per header, every cell a str, the empty string for no value. `rows`: int (n_rows,), numbers as
     in the file; the header is row 1, or the first record where there is none (JSON, Parquet, Arrow). `notes`: (row or
-    None, reason) for what was left out.
+    None, reason) for what was left out. `sheet`: of the workbook, where several are read.
     """
 
     path: Path
@@ -44,6 +43,7 @@ class Table:
     frame: pd.DataFrame
     rows: np.ndarray
     notes: list[tuple[int | None, str]]
+    sheet: str = ""
 
 
 def find_files(source: str | Path) -> list[Path]:
@@ -98,11 +98,10 @@ def read_table(path: Path | File, records: str | None = None) -> Table:
     file = path if isinstance(path, File) else File(path)
     notes: list[tuple[int | None, str]] = []
     frame, rows = _read(file, records, notes)
-    if spreadsheets.is_ours(list(frame.columns)):
-        frame = frame.map(unescape)
     if frame.empty:
         header = list_headers(frame.columns) or "none"
         raise InputError(f"the file has no rows; its header: {header}; expected rows below it")
+    frame = spreadsheets.unescaped(frame)
     return Table(path=file.path, sha256=file.sha256, frame=frame, rows=rows, notes=[*file.notes, *notes])
 
 
@@ -129,8 +128,7 @@ def _read(file: File, records: str | None, notes: list[tuple[int | None, str]]) 
     if file.suffix == ".arrow":
         return _from_frame(columnar.read_arrow(file.content))
     if workbooks.is_workbook(file) or file.suffix in workbooks.SUFFIXES:
-        cells = workbooks.read_workbook(file, notes)
-        return _from_lines([[cell_text(cell) for cell in line] for line in cells], notes)
+        return from_cells(workbooks.first_sheet(file, notes), notes)
     file.require_harmless()
     if file.suffix not in SUFFIXES and file.content.startswith(b"PK") and not file.members:
         raise InputError("a damaged zip archive, as DOCX, ODT and QDPX files are; is it cut off?")
@@ -157,6 +155,11 @@ def _looks_delimited(file: File) -> bool:
     lines = [line for line in file.head.splitlines()[:20] if line.strip()]
     counts = [{line.count(mark) for line in lines} for mark in ("\t", ";")]
     return len(lines) > 1 and any(len(found) == 1 and found != {0} for found in counts)
+
+
+def from_cells(cells: Iterable[list[Any]], notes: list[tuple[int | None, str]]) -> tuple[pd.DataFrame, np.ndarray]:
+    """A sheet's cells to strings and row numbers; the first row that is not blank is the header."""
+    return _from_lines([[cell_text(cell) for cell in line] for line in cells], notes)
 
 
 def cell_text(value: Any) -> str:

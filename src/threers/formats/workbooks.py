@@ -1,4 +1,4 @@
-"""XLSX, XLS and ODS workbooks to the cells of their first filled sheet. Layer 1.
+"""XLSX, XLS and ODS workbooks to the cells of their filled sheets. Layer 1.
 
 The library that reads them lays out every cell of the rectangle that a sheet reaches over, and where that does not fit
 into memory it ends the whole program. So it is given no workbook before that rectangle is known to be small.
@@ -18,6 +18,10 @@ SUFFIXES = (".xlsx", ".xlsm", ".xls", ".ods")
 MOST_CELLS = 20_000_000
 #: The beginning of an old Office file.
 OLE = b"\xd0\xcf\x11\xe0"
+_SAY_SHEETS = (
+    "Its headers are the same: where each sheet is one coder's, say 'columns={coder: sheet}', and 'columns={session: "
+    "sheet}' where each is a session"
+)
 _REFERENCE = re.compile(rb"""\br=["']([A-Za-z]{0,9})(\d{1,18})["']""")
 
 
@@ -30,8 +34,8 @@ def is_workbook(file: File) -> bool:
     return "content.xml" in file.members and b"opendocument.spreadsheet" in file.content[:200]
 
 
-def read_workbook(file: File, notes: list[tuple[int | None, str]]) -> list[list[Any]]:
-    """The cells of the first filled sheet, row by row; `notes` gets a line for every other one.
+def read_workbook(file: File) -> dict[str, list[list[Any]]]:
+    """The cells of the filled sheets, row by row, by the sheets' names.
 
     Raises:
         InputError: it is damaged, hostile, too large or empty.
@@ -44,17 +48,33 @@ def read_workbook(file: File, notes: list[tuple[int | None, str]]) -> list[list[
         _require_small(file)
     try:
         book = CalamineWorkbook.from_filelike(io.BytesIO(file.content))
-        sheets = [(name, book.get_sheet_by_name(name).to_python(skip_empty_area=False)) for name in book.sheet_names]
+        sheets = {name: book.get_sheet_by_name(name).to_python(skip_empty_area=False) for name in book.sheet_names}
     except Exception as error:
         raise InputError(f"no readable workbook ({error}); is it damaged or protected by a password?") from error
-    filled = [(name, cells) for name, cells in sheets if cells]
+    filled = {name: cells for name, cells in sheets.items() if cells}
     if not filled:
         raise InputError("the workbook has no filled sheet")
-    first, lines = filled[0]
-    for name, cells in filled[1:]:
-        alike = ". Its headers are the same: save it as a file of its own" if cells[0] == lines[0] else ""
-        notes.append((None, f"sheet not read: {name[:40]!r}; only the first filled one, {first[:40]!r}, is{alike}"))
-    return lines
+    return filled
+
+
+def first_sheet(file: File, notes: list[tuple[int | None, str]]) -> list[list[Any]]:
+    """The cells of the first filled sheet; `notes` gets a line for every other one.
+
+    Raises:
+        InputError: as `read_workbook`.
+
+    """
+    (first, cells), *others = read_workbook(file).items()
+    for name, own in others:
+        say = f". {_SAY_SHEETS}" if have_same_headers(own, cells) else ""
+        notes.append((None, f"sheet not read: {name[:40]!r}; only the first filled one, {first[:40]!r}, is{say}"))
+    return cells
+
+
+def have_same_headers(cells: list[list[Any]], others: list[list[Any]]) -> bool:
+    """Have two sheets the same first row, blank cells left out?"""
+    first, second = ([str(cell).strip().casefold() for cell in sheet[0]] for sheet in (cells, others))
+    return list(filter(None, first)) == list(filter(None, second))
 
 
 def _require_small(file: File) -> None:

@@ -8,7 +8,7 @@
     .venv/bin/python scripts/benchmark.py growth --corpus CORPUS [--plot docs/growth.svg]
     .venv/bin/python scripts/benchmark.py kills --tagger TAGGER --corpus CORPUS [--runs 50]
     .venv/bin/python scripts/benchmark.py importing
-    .venv/bin/python scripts/benchmark.py tactics --corpus WIKITACTICS --out FOLDER
+    .venv/bin/python scripts/benchmark.py tactics --corpus WIKITACTICS --out FOLDER [--rows "plain fine-tune,mpnet_lower"]
     .venv/bin/python scripts/benchmark.py malformed [--runs 500] [--seed 1]
     .venv/bin/python scripts/benchmark.py segments --corpus CORPUS [--minutes 5] [--folds 5] [--whole --only 1]
     .venv/bin/python scripts/benchmark.py ratings --corpus ANNOMI [--folds 5]
@@ -59,7 +59,7 @@ def main() -> None:
         "--folds", type=int, default=5, help="context, accuracy, segments, ratings: folds that groups are dealt into"
     )
     parser.add_argument("--only", type=int, help="context, accuracy, segments: the first so many folds; default: all")
-    parser.add_argument("--rows", help="accuracy: names of rows, with commas; default: all")
+    parser.add_argument("--rows", help="accuracy, tactics: names of rows, with commas; default: all")
     parser.add_argument(
         "--resamples", type=int, default=2000, help="accuracy, tactics: of the groups, for the intervals"
     )

@@ -20,20 +20,21 @@ COLLAPSED = {
     "confront": ("name_calling", "ad_hominem", "policing"),
     "repair": ("compromise", "conceding"),
 }
-SIDES = {DEFAULT: "threers", PLAIN: PLAIN}
+TITLES = {DEFAULT: "threers", "mpnet_lower": "threers, mpnet_lower"}
 
 
 def compare(given: argparse.Namespace) -> dict[str, Any]:
-    """Learn from the sessions whose column `split` is not `test`, and judge on the others."""
+    """Learn from the sessions whose column `split` is not `test`, and judge on the others; `rows` as of `accuracy`."""
     corpus, out = Corpus.load(given.corpus), Path(given.out)
     fold_of = (corpus.sessions.set_index("session_id")["split"] != "test").astype(int)
-    for side in SIDES:
+    sides = list(dict.fromkeys([DEFAULT, *(given.rows or PLAIN).split(",")]))
+    for side in sides:
         run_row(corpus, fold_of, side, 0, given, folder_of(out, side))
     test = corpus.select(list(fold_of.index[fold_of == 0]))
     machines = [pd.read_parquet(folder_of(out, DEFAULT) / "floors-0.parquet")]
-    for side, title in SIDES.items():
+    for side in sides:
         scores = pd.read_parquet(folder_of(out, side) / "scores-0.parquet")
-        machines.append(scores_to_codings(scores, corpus.codebook, f"model:{title}"))
+        machines.append(scores_to_codings(scores, corpus.codebook, f"model:{TITLES.get(side, side)}"))
     codings = pd.concat([test.codings, *machines], ignore_index=True)
     groups = test.sessions.set_index("session_id")["group_id"]
     whole = agree(codings, test.utterances, groups, corpus.codebook, resamples=given.resamples)

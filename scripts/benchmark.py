@@ -8,7 +8,7 @@
     .venv/bin/python scripts/benchmark.py growth --corpus CORPUS [--plot docs/growth.svg]
     .venv/bin/python scripts/benchmark.py kills --tagger TAGGER --corpus CORPUS [--runs 50]
     .venv/bin/python scripts/benchmark.py importing
-    .venv/bin/python scripts/benchmark.py tactics --corpus WIKITACTICS --out FOLDER [--rows "plain fine-tune,mpnet_lower"]
+    .venv/bin/python scripts/benchmark.py tactics --corpus WIKITACTICS --out FOLDER [--rows mpnet_lower]
     .venv/bin/python scripts/benchmark.py malformed [--runs 500] [--seed 1]
     .venv/bin/python scripts/benchmark.py segments --corpus CORPUS [--minutes 5] [--folds 5] [--whole --only 1]
     .venv/bin/python scripts/benchmark.py ratings --corpus ANNOMI [--folds 5]

@@ -14,7 +14,8 @@ from threers.formats import import_files
 from threers.formats.times import seconds
 from threers.screen import show_import
 
-EXAMPLES = Path("tests/formats")
+ROOT = Path(__file__).parents[1]
+EXAMPLES = ROOT / "tests" / "formats"
 
 
 def test_long_rows_of_several_coders(tmp_path):
@@ -322,7 +323,7 @@ def test_who_is_told_to_let_file_names_say_the_patient_can_do_so(tmp_path, capsy
     told = capsys.readouterr().out
     own = re.search(r"file_name: \S+", told)[0]
     mine = tmp_path / "mine.yaml"
-    mine.write_text(Path("configs/reader/transcript.yaml").read_text().replace("file_name: null", own))
+    mine.write_text((ROOT / "configs" / "reader" / "transcript.yaml").read_text().replace("file_name: null", own))
     corpus = import_files(str(tmp_path / "*.vtt"), mine, "3rs-2015", {"*": "patient"})
     assert list(corpus.sessions[["patient_id", "session_number"]].itertuples(index=False)) == [("07", 1), ("07", 2)]
     show_import(corpus, "x")

@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn import metrics
 
 from tests.conftest import make_corpus
 from threers import agreement, runs
@@ -379,7 +380,6 @@ def test_a_unit_with_several_codes_counts_once_in_all():
 
 
 def test_the_curve_is_that_of_scikit_learn():
-    metrics = pytest.importorskip("sklearn.metrics")
     rng = np.random.default_rng(0)
     marked = rng.random(80) < 0.3
     p = np.round(marked * 0.3 + rng.random(80) * 0.7, 1)

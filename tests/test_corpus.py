@@ -209,7 +209,7 @@ def test_the_inner_split_is_grouped_and_near_its_share(share):
     assert len(grouped_split(small(groups=2), share, 1)[1]) == 2
 
 
-def test_uncoded_corpora_split_too(corpus):
+def test_uncoded_corpora_are_split_too(corpus):
     corpus.codings = corpus.codings[:0]
     assert sorted(grouped_folds(corpus, 3, 1).value_counts()) == [4, 4, 4]
 

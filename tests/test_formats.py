@@ -149,7 +149,7 @@ def test_when_no_file_can_be_read_the_commonest_reason_is_given(tmp_path):
         load(tmp_path)
 
 
-def test_sources_that_hold_nothing(tmp_path):
+def test_sources_that_hold_nothing_are_errors(tmp_path):
     with pytest.raises(InputError, match=r"nothing\.csv: no such file, folder or match of a pattern"):
         load(tmp_path / "nothing.csv")
     with pytest.raises(InputError, match="the folder holds no files"):

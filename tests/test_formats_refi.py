@@ -54,7 +54,7 @@ def marked_lines(documents: list[Document]) -> list[tuple]:
     return [(mark.code, mark.lines) for document in documents for mark in document.marks]
 
 
-def test_what_a_program_for_qualitative_coding_exports():
+def test_what_a_program_for_qualitative_coding_exports_is_read():
     (session,) = read((EXAMPLES / "coded_by_line.qdpx").read_bytes())
     assert (session.session, session.notes) == ("s1.txt", [])
     assert [(line.row, line.speaker, line.text) for line in session.lines] == [
@@ -72,7 +72,7 @@ def test_what_a_program_for_qualitative_coding_exports():
     }
 
 
-def test_a_project_of_texts_recordings_and_cases():
+def test_a_project_of_texts_recordings_and_cases_is_read():
     sessions = read((EXAMPLES / "project.qdpx").read_bytes())
     found = {one.session: one for one in sessions}
     assert list(found) == ["s1", "s2", "s6", "s4", "s5"]

@@ -235,7 +235,7 @@ def test_a_tagger_whose_manifest_has_other_types_is_refused(tiny_tagger, tmp_pat
     folder = shutil.copytree(tiny_tagger, tmp_path / "tagger")
     manifest = json.loads((folder / "manifest.json").read_text())
     write_json(manifest | {"chunks": manifest["chunks"] | {"chunk_tokens": "x"}}, folder / "manifest.json")
-    with pytest.raises(InputError, match=r"manifest\.json: chunk_tokens: found 'x'; expected int"):
+    with pytest.raises(SettingsError, match=r"manifest\.json: chunk_tokens: found 'x'; expected int"):
         Tagger.load(folder)
     write_json(manifest | {"lexical_share": None}, folder / "manifest.json")
     with pytest.raises(InputError, match="lexical_share is None; expected a number"):

@@ -92,7 +92,7 @@ def test_codes_without_an_empty_cell_are_the_codes_and_no_others(tmp_path):
     assert family.codes == ("0", "R3", "W1", "W2")
 
 
-def test_several_codes_of_a_unit_in_rows_or_in_a_cell(tmp_path):
+def test_several_codes_of_a_unit_stand_in_rows_or_in_a_cell(tmp_path):
     rows = lines(tmp_path / "rows.csv", "session,turn,code", "s,1,W1", "s,1,W2", "s,2,", "s,3,W2", "s,4,W1", "s,5,R3")
     cell = lines(tmp_path / "cell.csv", "session,turn,codes", "s,1,W2; W1", "s,2,W2", "s,3,w 2", "s,4,none", "s,5,")
     corpus = read_two_tables(rows, cell)
@@ -325,7 +325,7 @@ def test_files_that_cannot_be_read_are_named(tmp_path):
         ({"corpus": "c", "codebook": "3rs-2015"}, "codebook: found '3rs-2015'"),
     ],
 )
-def test_a_corpus_or_two_tables(given, expected):
+def test_a_corpus_or_two_tables_are_compared_not_both(given, expected):
     with pytest.raises(SettingsError) as error:
         from_mapping(AgreeRun, {"out": "o", **given})
     assert expected in str(error.value)

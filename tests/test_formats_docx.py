@@ -129,7 +129,7 @@ def test_a_comment_on_a_name_or_on_a_point_means_the_line():
     assert session.notes == [(None, "comments without a place: 1 in this file; left out")]
 
 
-def test_tracked_changes_tabs_and_breaks_are_read_as_word_shows_them():
+def test_tracked_changes_tabs_and_breaks():
     said = "<w:r><w:t>T:</w:t><w:tab/><w:t>a</w:t></w:r>"
     changes = (
         "<w:ins><w:r><w:t>b</w:t></w:r></w:ins><w:del><w:r><w:delText>c</w:delText></w:r></w:del>"

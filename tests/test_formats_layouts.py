@@ -14,8 +14,7 @@ from threers.formats import import_files
 from threers.formats.times import seconds
 from threers.screen import show_import
 
-ROOT = Path(__file__).parents[1]
-EXAMPLES = ROOT / "tests" / "formats"
+EXAMPLES = Path("tests/formats")
 
 
 def test_long_rows_of_several_coders_are_read(tmp_path):
@@ -266,7 +265,7 @@ def test_minutes_that_a_spreadsheet_took_for_hours_are_minutes_again(first, last
     assert any(f"minutes typed as hours: {last} is beyond 4" in why for _, why in reasons(corpus)) is (divided_by == 60)
 
 
-def test_roles_come_from_name_pattern_and_the_filled_column(tmp_path):
+def test_roles_by_name_by_pattern_and_by_the_filled_column(tmp_path):
     codes = [{"column": "p", "role": "patient"}, {"column": "t", "role": "therapist"}]
     reader = lab(codes=codes, roles={"Dr. *": "therapist", "X": "other"})
     text = "who,said,p,t\n dr. Who ,a,,\nPATIENT,b,,\nx,c,W1,\nJane,d,W1,\nJohn,e,,R1\nJim,f,W1,R1\nJo,g,,\n"
@@ -323,7 +322,7 @@ def test_who_is_told_to_let_file_names_say_the_patient_can_do_so(tmp_path, capsy
     told = capsys.readouterr().out
     own = re.search(r"file_name: \S+", told)[0]
     mine = tmp_path / "mine.yaml"
-    mine.write_text((ROOT / "configs" / "reader" / "transcript.yaml").read_text().replace("file_name: null", own))
+    mine.write_text(Path("configs/reader/transcript.yaml").read_text().replace("file_name: null", own))
     corpus = import_files(str(tmp_path / "*.vtt"), mine, "3rs-2015", {"*": "patient"})
     assert list(corpus.sessions[["patient_id", "session_number"]].itertuples(index=False)) == [("07", 1), ("07", 2)]
     show_import(corpus, "x")

@@ -68,7 +68,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=50, help="kills: runs to kill; malformed: inputs to try")
     parser.add_argument("--minutes", type=float, default=5.0, help="segments: how long a segment is")
     parser.add_argument("--whole", action="store_true", help="segments: train the whole tagger")
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=1, help="of what is drawn: folds, training, damage; default: 1")
     parser.add_argument("--json", help="file to write the figures to")
     parser.add_argument("--plot", help="growth: SVG file to draw")
     parser.add_argument("--way", help=argparse.SUPPRESS)

@@ -44,7 +44,7 @@ def licence(found: metadata.Distribution) -> str:
 def main() -> None:
     """Print a line per distribution; status 1 where a licence is binding or unknown."""
     rows = sorted((one.name.lower(), one.version, licence(one)) for one in needed("threers", tuple(sys.argv[1:])))
-    doubtful = [row for row in rows if BINDING.search(row[2].replace("LGPL", "")) or row[2] == "unknown"]
+    doubtful = [row for row in rows if BINDING.search(row[2]) or row[2].lower() == "unknown"]
     for row in rows:
         print(f"{row[0]:32} {row[1]:16} {row[2]}")
     for row in doubtful:

@@ -16,9 +16,10 @@ NAMED = re.compile(r"`([\w./-]+)`:$")
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block: the page it stands on, its language, the file that it is, if any, and its lines."""
+    """A fenced block: page and heading that it stands under, its language, the file that it is, if any, its lines."""
 
     page: str
+    heading: str
     language: str
     file: str
     lines: tuple[str, ...]
@@ -41,7 +42,7 @@ def blocks(page: Path) -> list[Block]:
     """The blocks of a page in their order."""
     name, found = str(page.relative_to(ROOT)), []
     lines = iter(page.read_text(encoding="utf-8").splitlines())
-    above = ""
+    above = heading = ""
     for line in lines:
         if opened := FENCE.match(line):
             inside = []
@@ -50,8 +51,9 @@ def blocks(page: Path) -> list[Block]:
                     break
                 inside.append(one)
             file = NAMED.search(above)
-            found.append(Block(name, opened[1], file[1] if file else "", tuple(inside)))
+            found.append(Block(name, heading, opened[1], file[1] if file else "", tuple(inside)))
         above = line or above
+        heading = line if line.startswith("#") else heading
     return found
 
 

@@ -232,7 +232,7 @@ def test_no_fold_adapts_to_a_patient_whom_it_tests(half_coded, corpus_folder, ti
 
 
 def test_a_backbone_that_has_read_a_patient_is_not_tested_on_that_patient(
-    half_coded, corpus_folder, of_others, tiny_folder, tmp_path
+    half_coded, corpus_folder, of_others, tmp_path
 ):
     given = {"corpus": str(corpus_folder), "training": QUICK, "folds": 2}
     with pytest.raises(LeakError, match=r"adapted to sessions of groups to which 3 of 7 .* training\.adapt_epochs=1"):

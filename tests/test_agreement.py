@@ -105,7 +105,7 @@ def test_macro_is_over_leaf_codes_that_the_reference_used():
     assert row["estimate"] == pytest.approx(2 / 3)
 
 
-def test_consensus_rules():
+def test_the_consensus_is_the_plurality_or_half_of_the_coders():
     rows = [("s0", 1, rater, code) for rater, code in zip("abc", ("up", "up", "down"), strict=True)]
     rows += [("s0", 3, rater, code) for rater, code in zip("ab", ("up", "down"), strict=True)]
     rows += [("s0", 5, "a", "W1"), ("s0", 5, "b", None), ("s0", 1, "a", "W2")]

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn import metrics
 
 from tests.test_agreement import TALK, codings_of, groups_of, one, utterances_of
 from tests.test_agreement import random_codings as codings_at_random
@@ -146,10 +147,9 @@ def test_ratings_of_sessions_are_compared():
     for statistic, name in (("rating_icc_a1", "ICC(A,1)"), ("rating_icc_ck", "ICC(C,k)")):
         found = one(table, level="session", code="resolution_extent", statistic=statistic, rater_a="a", rater_b="b")
         assert found["estimate"] == pytest.approx(expected[name].estimate)
-    sklearn = pytest.importorskip("sklearn.metrics")
     kappa = one(table, level="session", code="resolution_extent", statistic="rating_kappa_quadratic", rater_a="coders")
     assert kappa["estimate"] == pytest.approx(
-        sklearn.cohen_kappa_score(values["a"], values["b"], weights="quadratic", labels=[1, 2, 3, 4, 5])
+        metrics.cohen_kappa_score(values["a"], values["b"], weights="quadratic", labels=[1, 2, 3, 4, 5])
     )
 
 

@@ -26,20 +26,20 @@ def values_of(example):
 
 
 @pytest.mark.parametrize("name", ["krippendorff_2011", "krippendorff_2011_binary"])
-def test_alpha_of_published_examples(name):
+def test_alpha_equals_published_examples(name):
     values = values_of(EXAMPLES[name])
     coincidences = panel.coincidences(values[None], np.zeros(values.shape[1], int), 6, 1)[0, 0]
     assert pairs.krippendorff_alpha(coincidences) == pytest.approx(EXAMPLES[name]["alpha"]["nominal"], abs=5e-4)
 
 
-def test_kappa_of_published_examples():
+def test_kappa_equals_published_examples():
     cohen, paradox = EXAMPLES["cohen_1960"], EXAMPLES["feinstein_cicchetti_1990"]
     assert pairs.cohen_kappa(np.array(cohen["table"])) == pytest.approx(cohen["kappa"], abs=5e-4)
     assert pairs.cohen_kappa(np.array(paradox["tables"])) == pytest.approx(paradox["kappa"], abs=5e-3)
 
 
 @given(JUDGEMENTS)
-def test_equals_scikit_learn(judgements):
+def test_accuracy_and_kappa_equal_scikit_learn(judgements):
     a, b = judgements
     table = table_of(a, b)
     assert pairs.accuracy(table) == pytest.approx(metrics.accuracy_score(b, a), abs=1e-12)

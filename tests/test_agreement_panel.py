@@ -38,7 +38,7 @@ def test_alpha_equals_krippendorff(name, metric):
 
 
 @pytest.mark.parametrize("metric", weights.METRICS)
-def test_alpha_of_krippendorffs_own_example(metric):
+def test_alpha_equals_krippendorffs_own_example(metric):
     example = EXAMPLES["krippendorff_2011"]
     values = np.array([[-1 if value is None else value - 1 for value in row] for row in example["values"]])
     found = panel.coincidences(values[None], one_group(values.shape[1]), 5, 1)[0, 0]
@@ -83,7 +83,7 @@ def test_matthews_equals_scikit_learn():
 
 
 @given(hnp.arrays(np.int8, st.tuples(st.just(2), st.integers(2, 30)), elements=st.integers(0, 1)))
-def test_binary_indices(judgements):
+def test_binary_indices_are_those_of_their_definitions(judgements):
     a, b = judgements
     table = pairs.contingency(a[None], b[None], one_group(len(a)), 2, 1)[0, 0]
     assert pairs.pabak(table) == pytest.approx(2 * pairs.accuracy(table) - 1)
@@ -142,7 +142,7 @@ def test_wrong_weights_are_named():
         weights.squared_difference("polar", np.ones(3))
 
 
-def test_intraclass_correlations_of_shrout_and_fleiss():
+def test_intraclass_correlations_equal_shrout_and_fleiss():
     example = EXAMPLES["shrout_fleiss_1979"]
     found = ratings.intraclass_correlations(np.array(example["ratings"]))
     assert {form: round(value.estimate, 2) for form, value in found.items()} == example["icc"]
@@ -156,7 +156,7 @@ def test_intraclass_correlations_equal_pingouin():
         assert found == pytest.approx((pinned["estimate"], *pinned["interval"]), abs=1e-9)
 
 
-def test_intraclass_correlations_at_the_ends():
+def test_intraclass_correlations_are_one_or_undefined_at_the_ends():
     perfect = np.array([[1, 1], [2, 2], [4, 4.0]])
     assert ratings.intraclass_correlations(perfect)["ICC(A,1)"].estimate == 1
     shifted = ratings.intraclass_correlations(perfect + np.array([0, 3]))
@@ -166,7 +166,7 @@ def test_intraclass_correlations_at_the_ends():
         assert np.isnan(ratings.intraclass_correlations(undefined)["ICC(A,1)"].estimate)
 
 
-def test_counts_of_two_raters():
+def test_measures_of_counts_are_those_of_their_definitions():
     a, b = (np.array(COMPUTED["counts"][rater]) for rater in "ab")
     assert ratings.spearman(a, b) == pytest.approx(COMPUTED["counts"]["spearman"], abs=1e-9)
     assert np.isnan(ratings.spearman(a, np.ones(len(a))))

@@ -50,7 +50,7 @@ def test_a_model_as_good_as_the_coders_takes_their_place_and_a_guessing_one_does
     assert whole(run(coders | {"model:m": 0.5}))["winning_rate"] == 0
 
 
-def test_equals_its_steps():
+def test_the_test_equals_its_steps():
     errors = {"a": 0.1, "b": 0.2, "c": 0.2, "model:m": 0.2}
     table = run(errors, epsilon=0.15)
     assert tuple(table.columns) == REPLACEMENT_COLUMNS

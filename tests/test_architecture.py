@@ -2,11 +2,15 @@
 
 import ast
 import os
+import re
 import subprocess
 import sys
+import tomllib
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 SOURCE = Path(__file__).parents[1] / "src" / "threers"
 LAYERS = [
@@ -98,6 +102,10 @@ LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
 FILES = sorted(SOURCE.rglob("*.py"))
 
 
+def plain(distribution):
+    return re.sub(r"[-_.]+", "-", distribution).lower()
+
+
 def home(path):
     return path.relative_to(SOURCE).parts[0].removesuffix(".py")
 
@@ -123,7 +131,22 @@ def test_the_top_level_holds_nothing_that_a_run_left_behind():
 
 
 def test_every_module_has_a_layer():
-    assert {home(path) for path in FILES} - {"__init__"} <= LAYER.keys()
+    assert {home(path) for path in FILES} - {"__init__"} == LAYER.keys() - {"configs"}
+
+
+def test_the_readme_lists_every_module_once():
+    tree = (SOURCE.parents[1] / "README.md").read_text(encoding="utf-8").partition("src/threers/\n")[2]
+    listed = re.findall(r"^  (\w+)(?:\.py|/) ", tree.partition("\nscripts/")[0], re.M)
+    assert sorted(listed) == sorted({home(path) for path in FILES} - {"__init__"})
+
+
+def test_what_the_package_imports_by_itself_is_declared():
+    project = tomllib.loads((SOURCE.parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lines = [*project["dependencies"], *(line for extra in project["optional-dependencies"].values() for line in extra)]
+    declared = {plain(Requirement(line).name) for line in lines}
+    of = metadata.packages_distributions()
+    roots = {module.partition(".")[0] for path in FILES for module in imported(path)} & of.keys()
+    assert [root for root in roots if not {plain(name) for name in of[root]} & declared] == []
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))

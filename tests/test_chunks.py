@@ -72,7 +72,7 @@ def test_no_chunk_is_longer_than_allowed_and_each_is_framed(sizes, overlap):
 
 @pytest.mark.parametrize("count", [1, 5000])
 @pytest.mark.parametrize("words", [1, 5000])
-def test_extremes_of_length(words, count):
+def test_extreme_lengths_lose_nothing(words, count):
     sizes = [words] + [3] * (count - 1)
     chunks = chunker(256, 64).for_scoring(session_of(sizes))
     assert sorted(token for _, token in counted(chunks)) == list(range(sum(sizes)))

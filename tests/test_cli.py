@@ -263,13 +263,13 @@ def test_a_typo_in_a_yaml_file_names_the_file(tmp_path, corpus_folder):
     assert refused(done, "training.epohcs in training/long.yaml: unknown key", "did you mean 'epochs'")
 
 
-def test_too_few_groups_for_the_folds(corpus_folder, tiny_folder, tmp_path):
+def test_too_few_groups_for_the_folds_are_refused(corpus_folder, tiny_folder, tmp_path):
     done = threers("evaluate", f"corpus={corpus_folder}", f"out={tmp_path / 'o'}", "folds=9", *local(tiny_folder))
     assert refused(done, "9 folds from 6 groups")
     assert not (tmp_path / "o").exists()
 
 
-def test_an_empty_file(tmp_path):
+def test_an_empty_file_is_refused(tmp_path):
     (tmp_path / "empty.csv").write_text("")
     done = threers(
         "import", f"source={tmp_path / 'empty.csv'}", f"corpus={tmp_path / 'c'}", "reader=long", "codebook=annomi"
@@ -297,7 +297,7 @@ def test_an_output_that_is_there_is_not_written_over(table, corpus_folder, tiny_
     assert (corpus_folder / "utterances.parquet").read_bytes() == before
 
 
-def test_no_coded_utterance_has_a_legal_role(table, tiny_folder, tmp_path):
+def test_codes_that_no_speaker_may_have_are_refused(table, tiny_folder, tmp_path):
     words = ["import", f"source={table}", f"corpus={tmp_path / 'c'}", "reader=long", "codebook=annomi"]
     done = threers(*words)
     assert refused(done, "2 speakers have no role, so nothing was written", "roles=roles.csv")
@@ -310,7 +310,7 @@ def test_no_coded_utterance_has_a_legal_role(table, tiny_folder, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == before
 
 
-def test_a_backbone_whose_hash_differs(corpus_folder, tiny_folder, tmp_path):
+def test_a_backbone_whose_hash_differs_is_refused(corpus_folder, tiny_folder, tmp_path):
     words = [f"corpus={corpus_folder}", f"tagger={tmp_path / 't'}", *local(tiny_folder), f"backbone.sha256={'0' * 64}"]
     assert refused(threers("train", *words), "has SHA-256")
     assert not list(tmp_path.iterdir())

@@ -1,8 +1,6 @@
 import json
 import os
 import stat
-import subprocess
-import sys
 
 import numpy as np
 import pandas as pd
@@ -211,7 +209,7 @@ def test_the_inner_split_is_grouped_and_near_its_share(share):
     assert len(grouped_split(small(groups=2), share, 1)[1]) == 2
 
 
-def test_uncoded_corpora_split_too(corpus):
+def test_uncoded_corpora_are_split_too(corpus):
     corpus.codings = corpus.codings[:0]
     assert sorted(grouped_folds(corpus, 3, 1).value_counts()) == [4, 4, 4]
 
@@ -220,8 +218,3 @@ def test_a_leak_is_counted_but_not_named(corpus):
     with pytest.raises(LeakError, match="2 of 6 groups stand on both sides") as error:
         require_disjoint(corpus.sessions, ["s0", "s2", "s4"], ["s1", "s3", "s6"])
     assert "p0" not in str(error.value)
-
-
-def test_layers_below_the_model_import_without_torch():
-    code = "import sys, threers.corpus, threers.formats; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

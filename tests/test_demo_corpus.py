@@ -10,7 +10,9 @@ import pytest
 from threers.agreement import agree
 from threers.codebook import Codebook
 from threers.corpus import Corpus
+from threers.demonstration import NEW_PATIENTS
 from threers.formats import import_files
+from threers.screen import show_import
 from threers.targets import build_targets
 
 DATA = Path(__file__).parents[1] / "data"
@@ -56,6 +58,15 @@ def test_the_data_card_has_the_right_counts(corpus: Corpus):
         sessions["therapist_id"].nunique(),
         len(corpus.utterances),
     ]
+
+
+@pytest.mark.parametrize(("page", "name", "new"), [("train", "corpus", False), ("compare", "new_corpus", True)])
+def test_the_tutorials_show_what_the_import_says(corpus: Corpus, page: str, name: str, new: bool, capsys):
+    sessions = corpus.sessions
+    show_import(
+        corpus.select(sessions.loc[sessions["patient_id"].isin(NEW_PATIENTS) == new, "session_id"]), f"practice/{name}"
+    )
+    assert capsys.readouterr().out.strip() in (DATA.parent / "docs" / "tutorials" / f"{page}.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize(("code", "low", "high"), [("W", 0.10, 0.18), ("C", 0.03, 0.07), ("R", 0.06, 0.12)])

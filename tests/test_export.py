@@ -9,7 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.annotations import EXAMPLES
 from tests.conftest import make_corpus
+from tests.lab_tables import ROLES
 from threers import runs
 from threers.codebook import Codebook
 from threers.corpus import Corpus, conform
@@ -27,7 +29,6 @@ SEGMENTS = {
 }
 BOOK = Codebook.load("3rs-2015")
 BOOK = Codebook.from_dict({**BOOK.raw, "families": BOOK.raw["families"] | SEGMENTS})
-ROLES = {"T": "therapist", "P": "patient"}
 PATIENT, THERAPIST = ("W", "W1", "C2", "C3"), ("R", "R1", "R4")
 WORDS = st.sampled_from(["well", "=no", "-", "P: no", "@home", "fine", "שלום", "🙂", "<b>", "a|b", "it's", "W2", "ünï"])
 TEXTS = st.lists(WORDS, min_size=1, max_size=5).map(" ".join)
@@ -197,10 +198,10 @@ def test_what_cannot_be_exported_is_said(scored, tmp_path):
 def test_tiers_are_added_to_the_labs_own_file(tmp_path):
     from tests.lab_tables import marks
 
-    source = "tests/formats/session.eaf"
+    source = EXAMPLES / "session.eaf"
     first = import_files(source, codebook="3rs-2015", roles={"*": "patient"})
     folder = first.save(tmp_path / "corpus")
-    run = ExportRun(corpus=str(folder), to=str(tmp_path / "out"), format="elan", originals="tests/formats/session.eaf")
+    run = ExportRun(corpus=str(folder), to=str(tmp_path / "out"), format="elan", originals=str(source))
     files, _ = runs.export(run)
     assert [path.name for path in files] == ["session.eaf"]
     again = import_files(files[0], codebook="3rs-2015", roles={"*": "patient"})
@@ -210,7 +211,7 @@ def test_tiers_are_added_to_the_labs_own_file(tmp_path):
 
 def test_an_empty_original_is_named(tmp_path):
     original = tmp_path / "session.eaf"
-    shutil.copy("tests/formats/session.eaf", original)
+    shutil.copy(EXAMPLES / "session.eaf", original)
     folder = import_files(original, codebook="3rs-2015", roles={"*": "patient"}).save(tmp_path / "corpus")
     original.write_bytes(b"")
     run = ExportRun(corpus=str(folder), to=str(tmp_path / "out"), format="elan", originals=str(original))
@@ -223,7 +224,7 @@ def test_an_empty_original_is_named(tmp_path):
 def test_of_two_originals_of_one_name_the_one_that_was_imported_is_taken(tmp_path):
     for folder, name in (("1", "session.eaf"), ("2", "elan.eaf")):
         (tmp_path / "in" / folder).mkdir(parents=True)
-        shutil.copy(f"tests/formats/{name}", tmp_path / "in" / folder / "s.eaf")
+        shutil.copy(EXAMPLES / name, tmp_path / "in" / folder / "s.eaf")
     first = import_files(tmp_path / "in", codebook="3rs-2015", roles={"*": "patient"})
     folder, where = first.save(tmp_path / "corpus"), str(tmp_path / "in")
     [made], _ = runs.export(ExportRun(corpus=str(folder), to=str(tmp_path / "out"), format="elan", originals=where))

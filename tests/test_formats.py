@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.lab_tables import ROLES
 from threers.corpus import Corpus
 from threers.errors import InputError, SettingsError
 from threers.formats import Reader, import_files
@@ -25,7 +26,7 @@ ROWS = [
     {"session": "s1", "turn": 2, "speaker": "P", "text": "Müde; “fine”.", "coder_anna": "W2; W5", "time": "00:01:05"},
     {"session": "s1", "turn": 3, "speaker": "P", "text": "n/a", "coder_anna": "", "time": ""},
 ]
-ROLES = {"T": "therapist", "P": "patient"}
+TESTS = Path(__file__).parent
 
 
 def frame() -> pd.DataFrame:
@@ -148,7 +149,7 @@ def test_when_no_file_can_be_read_the_commonest_reason_is_given(tmp_path):
         load(tmp_path)
 
 
-def test_sources_that_hold_nothing(tmp_path):
+def test_sources_that_hold_nothing_are_errors(tmp_path):
     with pytest.raises(InputError, match=r"nothing\.csv: no such file, folder or match of a pattern"):
         load(tmp_path / "nothing.csv")
     with pytest.raises(InputError, match="the folder holds no files"):
@@ -316,12 +317,17 @@ def test_a_saved_corpus_reads_back_as_long_tables(tmp_path):
 
 
 def test_every_example_and_every_test_that_the_readme_lists_is_there():
-    listed = Path("README.md").read_text(encoding="utf-8").partition("## Formats")[2].partition("## How it works")[0]
+    listed = (
+        (TESTS.parent / "README.md")
+        .read_text(encoding="utf-8")
+        .partition("## Formats")[2]
+        .partition("## How it works")[0]
+    )
     rows = [line.split("|") for line in listed.splitlines() if line.startswith("| ")][1:]
     assert len(rows) > 18
     for row in rows:
         for name in re.findall(r"`([^`]+\.\w+)`", row[4]):
-            assert list(Path("tests/formats").glob(name.replace("…", "*"))), name
-        assert all(Path(f"tests/test_formats{name}").is_file() for name in re.findall(r"`([^`]+)`", row[5]))
-    others = Path("tests/formats/README.md").read_text(encoding="utf-8")
-    assert all(Path("tests/formats", name).is_file() for name in re.findall(r"`([a-z_0-9]+\.(?!py)\w+)`", others))
+            assert list((TESTS / "formats").glob(name.replace("…", "*"))), name
+        assert all((TESTS / f"test_formats{name}").is_file() for name in re.findall(r"`([^`]+)`", row[5]))
+    others = (TESTS / "formats" / "README.md").read_text(encoding="utf-8")
+    assert all((TESTS / "formats" / name).is_file() for name in re.findall(r"`([a-z_0-9]+\.(?!py)\w+)`", others))

@@ -148,7 +148,7 @@ def test_backward_times_are_kept_with_a_note_and_end_an_utterance():
     ]
 
 
-def test_styles_regions_notes_settings_entities_and_direction_marks():
+def test_styles_regions_notes_settings_and_direction_marks_are_no_speech():
     text = (
         "\ufeffWEBVTT - a title\nKind: captions\n\nSTYLE\n::cue { color: red }\n\nREGION\nid:a\n\nNOTE to self\r\n\r\n"
         "a name\r\n00:01.000 --> 01:00:02.000 align:start line:0\r\n\u200f<v.x.y \u05d3\u05e0\u05d4>NOTE &amp;&lrm;"

@@ -4,10 +4,10 @@ import pandas as pd
 import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Sequence, Value
 
+from tests.lab_tables import ROLES
 from threers.errors import InputError
 from threers.formats import import_files
 
-ROLES = {"T": "therapist", "P": "patient"}
 ROWS = {
     "session": ["a", "a", "a", "a"],
     "patient": ["p1", "p1", "p1", "p1"],

@@ -343,9 +343,7 @@ def test_what_a_coder_changed_since_replaces_what_was_written_before():
     second = FORMAT.write([changed], replace(OUTPUT, original=file(first)))
     assert [(m.code, m.lines) for m in read(second).marks if m.coder == "tagger"] == [("C1", (3, 3))]
     assert second.count(b"<TIME_SLOT ") == original.content.count(b"<TIME_SLOT ") + 2
-    hanging = second.replace(b'TIER_ID="threers codes: tagger"', b'TIER_ID="threers codes: tagger"').replace(
-        b'TIER_ID="3RS anna"', b'TIER_ID="3RS anna" PARENT_REF="threers codes: tagger"'
-    )
+    hanging = second.replace(b'TIER_ID="3RS anna"', b'TIER_ID="3RS anna" PARENT_REF="threers codes: tagger"')
     with pytest.raises(InputError, match="hangs below"):
         FORMAT.write([changed], replace(OUTPUT, original=file(hanging)))
 

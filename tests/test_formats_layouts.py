@@ -17,7 +17,7 @@ from threers.screen import show_import
 EXAMPLES = Path("tests/formats")
 
 
-def test_long_rows_of_several_coders(tmp_path):
+def test_long_rows_of_several_coders_are_read(tmp_path):
     text = """session,order,speaker,text,coder,code
 1,10,T,hello,anna,
 1,20,P,hm,anna,W2
@@ -77,7 +77,7 @@ def test_what_a_coder_has_read_is_the_readers_choice(read, units, tmp_path):
     assert corpus.codings["unit_id"].tolist() == units
 
 
-def test_wide_with_a_column_per_coder(tmp_path):
+def test_a_column_per_coder_is_read(tmp_path):
     text = "speaker,text,coder_Anna,rater_2\nT,hello,none,\nP,hm,W2|Abstract communication,\nP,no,,\n"
     corpus = load(tmp_path, {"s1.csv": text}, "wide")
     assert marks(corpus) == [
@@ -88,7 +88,7 @@ def test_wide_with_a_column_per_coder(tmp_path):
     ]
 
 
-def test_wide_with_a_column_per_code_and_ratings_of_the_session(tmp_path):
+def test_a_column_per_code_and_ratings_of_the_session_are_read(tmp_path):
     text = """speaker,text,rater,w2,C1,Resolution extent,mood
 T,hello,anna,0,,4,1
 P,hm,anna,1,x,4,1
@@ -106,7 +106,7 @@ P,no,anna,maybe,false,4,1
     assert corpus.manifest["columns_not_imported"] == ["mood"]
 
 
-def test_wide_with_a_column_per_coder_and_code(tmp_path):
+def test_a_column_per_coder_and_code_is_read(tmp_path):
     text = "speaker,text,anna:W1,bert:W1\nP,hm,1,0\nP,no,,1\n"
     corpus = load(tmp_path, {"s1.csv": text}, "wide")
     assert marks(corpus) == [
@@ -130,7 +130,7 @@ def test_rater_rows_refuse_the_same_coder_twice_and_another_text(tmp_path):
     assert reasons(corpus) == [(4, why), (5, why)]
 
 
-def test_ratings_and_units_in_a_long_table(tmp_path):
+def test_ratings_and_units_in_a_long_table_are_read(tmp_path):
     text = """session,order,speaker,text,coder,unit,unit_id,code,value
 1,1,P,hm,anna,,,,
 1,,,,anna,segment,0,WD_P,3
@@ -259,7 +259,7 @@ def test_facts_may_stand_in_the_file_name(tmp_path):
         ("29:49:00", "29:49:00", 60),
     ],
 )
-def test_minutes_that_a_spreadsheet_took_for_hours(first, last, divided_by, tmp_path):
+def test_minutes_that_a_spreadsheet_took_for_hours_are_minutes_again(first, last, divided_by, tmp_path):
     corpus = load(tmp_path, {"a.csv": f"time,text\n{first},a\n{last},b\n"}, "wide")
     assert corpus.utterances["start"].tolist() == [seconds(first) / divided_by, seconds(last) / divided_by]
     assert any(f"minutes typed as hours: {last} is beyond 4" in why for _, why in reasons(corpus)) is (divided_by == 60)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.annotations import zipped
 from threers.codebook import Codebook
 from threers.errors import InputError
 from threers.formats.documents import Context, Document, Line, Mark, Output
@@ -36,14 +37,6 @@ def project(inside: str, texts: dict[str, bytes] | None = None, origin: str = "N
     return zipped({"project.qde": xml.encode(), **{f"Sources/{name}": text for name, text in (texts or {}).items()}})
 
 
-def zipped(members: dict[str, bytes]) -> bytes:
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as archive:
-        for name, member in members.items():
-            archive.writestr(name, member)
-    return content.getvalue()
-
-
 def source(*selections: tuple[int, int, str], attributes: str = 'plainTextPath="internal://A.txt"') -> str:
     chosen = "".join(
         f'<PlainTextSelection guid="s" name="{name}" startPosition="{start}" endPosition="{end}">'
@@ -61,7 +54,7 @@ def marked_lines(documents: list[Document]) -> list[tuple]:
     return [(mark.code, mark.lines) for document in documents for mark in document.marks]
 
 
-def test_what_a_program_for_qualitative_coding_exports():
+def test_what_a_program_for_qualitative_coding_exports_is_read():
     (session,) = read((EXAMPLES / "coded_by_line.qdpx").read_bytes())
     assert (session.session, session.notes) == ("s1.txt", [])
     assert [(line.row, line.speaker, line.text) for line in session.lines] == [
@@ -79,7 +72,7 @@ def test_what_a_program_for_qualitative_coding_exports():
     }
 
 
-def test_a_project_of_texts_recordings_and_cases():
+def test_a_project_of_texts_recordings_and_cases_is_read():
     sessions = read((EXAMPLES / "project.qdpx").read_bytes())
     found = {one.session: one for one in sessions}
     assert list(found) == ["s1", "s2", "s6", "s4", "s5"]

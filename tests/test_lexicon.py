@@ -66,7 +66,7 @@ def test_unknown_words_and_empty_texts_leave_the_intercept():
     assert np.allclose(logits, lexicon.intercept)
 
 
-def test_an_exclusive_family_of_which_one_code_is_never_used():
+def test_an_exclusive_family_is_learnt_though_one_code_is_never_used():
     book = Codebook.load("annomi")
     share = np.zeros((40, 7), dtype=np.float32)
     weight = np.zeros_like(share)

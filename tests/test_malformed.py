@@ -225,23 +225,17 @@ def test_decisions_that_decide_nothing_are_refused(changed):
 
 @pytest.mark.parametrize("name", ["model.safetensors", "decisions.json", "tokenizer.json", "config.json"])
 def test_a_tagger_with_a_bit_that_flipped_is_refused(tiny_tagger, tmp_path, name):
-    folder = tmp_path / "tagger"
-    folder.mkdir()
-    for file in tiny_tagger.iterdir():
-        (folder / file.name).write_bytes(file.read_bytes())
+    folder = shutil.copytree(tiny_tagger, tmp_path / "tagger")
     damage.flip(folder / name, random.Random(0))
     with pytest.raises(InputError, match=f"{name} is not as it was saved"):
         Tagger.load(folder)
 
 
 def test_a_tagger_whose_manifest_has_other_types_is_refused(tiny_tagger, tmp_path):
-    folder = tmp_path / "tagger"
-    folder.mkdir()
-    for file in tiny_tagger.iterdir():
-        (folder / file.name).write_bytes(file.read_bytes())
+    folder = shutil.copytree(tiny_tagger, tmp_path / "tagger")
     manifest = json.loads((folder / "manifest.json").read_text())
     write_json(manifest | {"chunks": manifest["chunks"] | {"chunk_tokens": "x"}}, folder / "manifest.json")
-    with pytest.raises(Exception, match=r"manifest\.json: chunk_tokens: found 'x'; expected int"):
+    with pytest.raises(SettingsError, match=r"manifest\.json: chunk_tokens: found 'x'; expected int"):
         Tagger.load(folder)
     write_json(manifest | {"lexical_share": None}, folder / "manifest.json")
     with pytest.raises(InputError, match="lexical_share is None; expected a number"):
@@ -251,8 +245,7 @@ def test_a_tagger_whose_manifest_has_other_types_is_refused(tiny_tagger, tmp_pat
 def test_a_backbone_that_lacks_weights_or_has_other_sizes_is_refused(tiny_folder, tmp_path):
     from safetensors.torch import load_file, save_file
 
-    for file in tiny_folder.iterdir():
-        (tmp_path / file.name).write_bytes(file.read_bytes())
+    shutil.copytree(tiny_folder, tmp_path, dirs_exist_ok=True)
     weights = load_file(tmp_path / "model.safetensors")
     gone = next(name for name in weights if name.endswith("query.weight"))
     save_file({n: w for n, w in weights.items() if n != gone}, tmp_path / "model.safetensors", {"format": "pt"})

@@ -89,7 +89,7 @@ def test_without_lookahead_what_follows_changes_nothing(tiny_folder):
     assert not np.allclose(judge(learnt, ["say", "want help"])[1], alone[1], atol=1e-3)
 
 
-def test_a_session_of_one_utterance_an_empty_text_and_a_long_one(learnt):
+def test_one_utterance_an_empty_text_and_a_long_one_have_finite_logits(learnt):
     logits = judge(learnt, [""], ["want"], ["angry " * 500], [""] * 12)
     assert logits.shape[0] == 15
     assert np.isfinite(logits).all()

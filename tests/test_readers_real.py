@@ -121,7 +121,7 @@ def test_every_talkmoves_workbook_is_imported_and_every_row_accounted_for(talkmo
     assert talkmoves.codings["code"].notna().sum() + refused == filled
 
 
-def test_talkmoves_typos_numbers_and_names(talkmoves):
+def test_talkmoves_typos_numbers_and_names_are_understood(talkmoves):
     assert kinds(talkmoves) == {
         "illegal role": 477,
         "minutes typed as hours": 11,

@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn import metrics
 
 from tests.conftest import make_corpus
 from threers import agreement, runs
@@ -220,7 +221,7 @@ def test_without_a_model_its_parts_vanish_and_the_rest_stands():
     assert "Calderon" not in found and "Brier" not in found and "Krippendorff" in found
 
 
-def test_one_coder_and_a_model_one_group_and_no_times():
+def test_one_coder_one_group_and_no_times_are_said():
     corpus = make_corpus(1, 2)
     corpus.codings = corpus.codings[corpus.codings["coder_id"] == "A"].reset_index(drop=True)
     corpus.utterances["start"] = np.nan
@@ -238,7 +239,7 @@ def test_several_models_stand_side_by_side():
     assert "model-2 fill" in found and ">one</th>" in found and ">two</th>" in found
 
 
-def test_codes_with_parents_segments_coders_and_ratings():
+def test_codes_with_parents_several_coders_and_ratings_have_their_parts():
     corpus = lab()
     found = report(corpus)
     assert "parent marked without any of its children" in found
@@ -259,7 +260,7 @@ def test_a_tagger_that_rates_nothing_is_said_to_where_the_floor_does():
     assert "The tagger rates no sessions." in found
 
 
-def test_cautions_of_therapists_floors_and_folds():
+def test_therapists_floors_and_folds_are_cautioned_of():
     corpus = lab()
     corpus.sessions["therapist_id"] = "T"
     scores = scores_of(corpus, 0, 3.0)
@@ -295,12 +296,12 @@ def test_the_bias_of_each_coder_is_drawn_where_coders_share_units():
     assert "Bias of the coders" not in report(alone)
 
 
-def test_marks_of_the_model_and_the_f1_of_marking_everything():
+def test_marks_of_the_model_stand_beside_the_f1_of_marking_everything():
     # 100 units, 40 marked by the reference, 50 by the model.
     assert marks_and_f1_of_all(Estimate(0.1, np.nan, np.nan, 100, 40, 5)) == ["50", "0.57"]
 
 
-def test_coders_of_segments_alone():
+def test_coders_of_segments_alone_have_a_page():
     corpus = lab()
     own = corpus.codings[corpus.codings["unit"] == "utterance"]
     segments = own.assign(unit="segment", unit_id=own["unit_id"] // 6).drop_duplicates(
@@ -379,7 +380,6 @@ def test_a_unit_with_several_codes_counts_once_in_all():
 
 
 def test_the_curve_is_that_of_scikit_learn():
-    metrics = pytest.importorskip("sklearn.metrics")
     rng = np.random.default_rng(0)
     marked = rng.random(80) < 0.3
     p = np.round(marked * 0.3 + rng.random(80) * 0.7, 1)

@@ -70,7 +70,7 @@ def right(logits, corpus):
     return float((truth.share[coded, found[coded]] == 1).mean())
 
 
-def test_noisy_or_by_hand():
+def test_noisy_or_is_what_one_computes_by_hand():
     # 1 - 0.8 * 0.5 = 0.6; were it marked, the first is so with probability 0.2 / 0.6. Unmarked: 0.9.
     value, gradient = surprise(np.array([[0.2], [0.5], [0.1]]), segments_of([0, 0, 1], [1, 0]), np.array([0]))
     assert value == pytest.approx(-np.log(0.6) - np.log(0.9))

@@ -196,7 +196,7 @@ def test_what_does_not_fit_is_refused_in_one_line(tmp_path):
     assert not (tmp_path / "o").exists()
 
 
-def test_pages_that_are_there_are_made_again_but_no_others_are_touched(made, tmp_path):
+def test_pages_that_are_there_are_made_again_but_no_others_are_touched(tmp_path):
     scores, _ = make_scored(tmp_path)
     run = ReportRun(scores=str(scores), out=str(tmp_path / "o"))
     assert runs.report(run) == runs.report(run) == 2

@@ -1,5 +1,4 @@
 import json
-import shutil
 
 import numpy as np
 import pytest
@@ -97,7 +96,7 @@ def test_a_tagger_that_reads_twice_still_does_when_loaded(kind_folder, annomi_li
     assert not np.allclose(logits(tagger, utterances), logits(once, utterances), atol=1e-4)
 
 
-def test_padding_changes_nothing(kind_folder, annomi_like):
+def test_batches_and_their_padding_change_nothing(kind_folder, annomi_like):
     tagger = start(kind_folder, annomi_like.codebook)
     utterances = annomi_like.utterances.head(64)
     assert np.allclose(logits(tagger, utterances, 64), logits(tagger, utterances, 4096), atol=1e-5)
@@ -112,12 +111,6 @@ def test_reduced_precision_is_close_for_every_kind(kind_folder, annomi_like):
     tagger.lower(half)
     for found in (rows, tagger.logits(sessions, half).logits):
         np.testing.assert_allclose(found, full, atol=0.02)
-
-
-def test_batching_changes_nothing(tiny_folder, annomi_like):
-    tagger = start(tiny_folder, annomi_like.codebook)
-    utterances = annomi_like.utterances.head(128)
-    assert np.allclose(logits(tagger, utterances, 64), logits(tagger, utterances, 4096), atol=1e-5)
 
 
 @pytest.mark.parametrize("words", [1, 64, 5000])
@@ -193,16 +186,6 @@ def test_damaged_json_is_named(saved):
 def test_a_folder_that_is_no_tagger_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"config\.json is missing; expected a folder that `threers train` wrote"):
         Tagger.load(tmp_path)
-
-
-def test_only_safetensors_are_read(tiny_folder, annomi_like, tmp_path):
-    folder = tmp_path / "pickled"
-    shutil.copytree(tiny_folder, folder)
-    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
-    from threers.backbones import locate
-
-    with pytest.raises(InputError, match=r"model\.safetensors is missing"):
-        locate(local_backbone(folder))
 
 
 def test_a_lowered_tagger_says_the_same_up_to_bfloat16(tiny_folder, annomi_like):

@@ -319,7 +319,7 @@ def test_the_loss_is_least_at_the_coders_shares():
     assert (np.exp(prior) / np.exp(prior).sum()).tolist() == pytest.approx(share[:, 4:].mean(axis=0).tolist(), abs=1e-2)
 
 
-def test_the_manifest_is_plain_data(tiny_backbone, annomi_like, quick_training):
+def test_the_manifest_is_plain_data(tiny_backbone, quick_training):
     tagger = fit(make_corpus(4), tiny_backbone, quick_training)
     assert json.loads(json.dumps(tagger.manifest)) == tagger.manifest
     assert "angry" not in json.dumps(tagger.manifest)

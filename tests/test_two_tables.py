@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn import metrics
 
 from threers import agreement
 from threers.errors import InputError, SettingsError
@@ -71,7 +72,6 @@ def test_one_table_with_a_column_for_each_coder_gives_the_same_figures(tmp_path)
 
 
 def test_kappa_is_that_of_the_two_columns(tmp_path):
-    metrics = pytest.importorskip("sklearn.metrics")
     table = coded(0)
     found = figures(*write(tmp_path, table))
     assert figure(found, None, "kappa") == pytest.approx(metrics.cohen_kappa_score(table["anna"], table["ben"]))
@@ -92,8 +92,7 @@ def test_codes_without_an_empty_cell_are_the_codes_and_no_others(tmp_path):
     assert family.codes == ("0", "R3", "W1", "W2")
 
 
-def test_several_codes_of_a_unit_in_rows_or_in_a_cell(tmp_path):
-    metrics = pytest.importorskip("sklearn.metrics")
+def test_several_codes_of_a_unit_stand_in_rows_or_in_a_cell(tmp_path):
     rows = lines(tmp_path / "rows.csv", "session,turn,code", "s,1,W1", "s,1,W2", "s,2,", "s,3,W2", "s,4,W1", "s,5,R3")
     cell = lines(tmp_path / "cell.csv", "session,turn,codes", "s,1,W2; W1", "s,2,W2", "s,3,w 2", "s,4,none", "s,5,")
     corpus = read_two_tables(rows, cell)
@@ -187,7 +186,7 @@ def test_times_make_segments(tmp_path):
     assert "segment" in set(figures(a, b)["level"])
 
 
-def test_no_text_is_in_what_is_written(tmp_path, capsys):
+def test_no_text_is_in_what_is_written(tmp_path):
     table = coded(3)
     anna, _ = write(tmp_path, table)
     secret = "nobody may read this"
@@ -326,7 +325,7 @@ def test_files_that_cannot_be_read_are_named(tmp_path):
         ({"corpus": "c", "codebook": "3rs-2015"}, "codebook: found '3rs-2015'"),
     ],
 )
-def test_a_corpus_or_two_tables(given, expected):
+def test_a_corpus_or_two_tables_are_compared_not_both(given, expected):
     with pytest.raises(SettingsError) as error:
         from_mapping(AgreeRun, {"out": "o", **given})
     assert expected in str(error.value)

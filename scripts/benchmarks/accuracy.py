@@ -15,9 +15,6 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks import plain
-from benchmarks.context import PREVIOUS, WindowTagger
-from benchmarks.losses import Asymmetric, Focal
 from threers.agreement import agree, macro_f1_difference
 from threers.backbones import locate
 from threers.corpus import Corpus, coded_sessions, grouped_folds, require_disjoint
@@ -33,6 +30,10 @@ from threers.shipped import read_yaml
 from threers.stored import read_json
 from threers.tagger import Tagger
 from threers.training import fit
+
+from . import plain
+from .context import PREVIOUS, WindowTagger
+from .losses import Asymmetric, Focal
 
 logger = logging.getLogger("threers.accuracy")
 
@@ -85,10 +86,22 @@ def compare(given: argparse.Namespace) -> dict[str, Any]:
     """Train and score the rows asked for that are not there yet; the figures of all rows that are."""
     corpus, out = coded_sessions(Corpus.load(given.corpus)), Path(given.out)
     fold_of = grouped_folds(corpus, given.folds, 1)
-    for name in given.rows.split(",") if given.rows else ROWS:
+    for name in rows_named(given.rows) if given.rows else ROWS:
         for fold in range(given.only or given.folds):
             run_row(corpus, fold_of, name, fold, given, folder_of(out, name))
     return {name: figures for name in ROWS if (figures := _figures(corpus, name, out, given))}
+
+
+def rows_named(text: str) -> list[str]:
+    """Names of rows with commas between them; a name may hold a comma itself. Raises SystemExit for any other."""
+    names: list[str] = []
+    while text := text.lstrip():
+        known = [name for name in ROWS if f"{text},".startswith(f"{name},")]
+        if not known:
+            raise SystemExit(f"--rows: no row is called {text!r}; expected some of: {'; '.join(ROWS)}")
+        names.append(max(known, key=len))
+        text = text[len(names[-1]) + 1 :]
+    return names
 
 
 def folder_of(out: Path, name: str) -> Path:

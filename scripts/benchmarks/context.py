@@ -102,16 +102,21 @@ def compare(given: argparse.Namespace) -> dict[str, Any]:
             }.items():
                 own[key] = own.get(key, 0) + value
             codings.append(scores_to_codings(scores, corpus.codebook, f"model:{side}"))
-    part = corpus.select(tested)
-    merged = pd.concat(codings, ignore_index=True)
-    merged = merged[merged["session_id"].isin(tested)]
-    groups = part.sessions.set_index("session_id")["group_id"]
-    figures["folds"] = {"dealt": given.folds, "run": given.only or given.folds, "groups": int(groups.nunique())}
-    judged = (merged, part.utterances, groups, corpus.codebook)
+    part, merged = corpus.select(tested), pd.concat(codings, ignore_index=True)
+    groups = int(part.sessions["group_id"].nunique())
+    figures["folds"] = {"dealt": given.folds, "run": given.only or given.folds, "groups": groups}
+    figures["macro_f1"] = _macro_f1(part, merged[merged["session_id"].isin(tested)])
+    return figures
+
+
+def _macro_f1(corpus: Corpus, codings: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """By title of a family: macro-F1 of each side against the consensus, and their difference with its interval."""
+    groups = corpus.sessions.set_index("session_id")["group_id"]
+    judged = (codings, corpus.utterances, groups, corpus.codebook)
     rows = agree(*judged, resamples=100)
     rows = rows[(rows["level"] == "utterance") & (rows["statistic"] == "macro_f1") & (rows["rater_b"] == "consensus")]
     estimate = rows.set_index(["family", "rater_a"])["estimate"]
-    figures["macro_f1"] = {
+    return {
         family.title: {
             "chunks": estimate[family.name, "model:chunks"],
             "windows": estimate[family.name, "model:windows"],
@@ -119,7 +124,6 @@ def compare(given: argparse.Namespace) -> dict[str, Any]:
         }
         for family in corpus.codebook.tag_families()
     }
-    return figures
 
 
 def table(figures: dict[str, Any]) -> str:

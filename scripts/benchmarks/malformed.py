@@ -24,12 +24,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from threers.cli import main as threers_main
+
 from . import damage
 from .commands import COMMANDS, FRESH, KEYS, ODD, OVERWRITE, OWN, Command
 from .judgement import Run, judge
-from .shelf import HALF, fill, threers_main
+from .shelf import HALF, fill
 
-#: A folder that a run may leave behind for the next one to go on with: its lock, and the work of a cut-off training.
+#: What a run leaves in a folder that says nothing of its state: its lock.
 HIDDEN = re.compile(r"(^|/)\.lock$")
 #: Verb and file: what it has no need to read.
 UNREAD = re.compile(

@@ -151,9 +151,9 @@ def other_cells(path: Path, rng: random.Random) -> bool:
     if len(frame) == 0:
         return False
     if column.startswith("p_"):
-        frame.loc[at, column] = bad = rng.choice([np.inf, -np.inf, -0.5, 1.5, 1e30])
+        frame.loc[at, column] = rng.choice([np.inf, -np.inf, -0.5, 1.5, 1e30])
         frame.to_parquet(path, index=False)
-        return bool(np.isfinite(bad) or np.isinf(bad)) and path.stem.startswith("part")
+        return path.stem.startswith("part")
     if column in ("tags", "abstained"):
         cells = frame[column].tolist()
         cells[at] = rng.choice([["no such code"], [""], ["W", "W"], None, [None]])
@@ -169,7 +169,7 @@ def other_cells(path: Path, rng: random.Random) -> bool:
         values = [np.inf, -np.inf, np.nan, -1e18, 2**62] if frame[column].dtype.kind == "f" else [-5, 2**62, 10**6]
         frame.loc[at, column] = rng.choice(values)
         frame.to_parquet(path, index=False)
-        return column in ("start", "end") and not np.isfinite(frame.loc[at, column]) and False
+        return False
     frame.loc[at, column] = rng.choice([None, "", "x" * 10_000, "\x00", "\ud7ff"])
     frame.to_parquet(path, index=False)
     return False

@@ -15,8 +15,6 @@ from unittest import mock
 from tests.conftest import WORDS, make_backbone
 from threers.cli import main as threers_main
 
-__all__ = ["ADAPTING", "CANARY", "HALF", "ROLES", "SETTINGS", "fill", "threers_main"]
-
 #: A word in every utterance: where it shows, text of a transcript is shown.
 CANARY = "quokka"
 #: Where the runs lie that were cut off.
@@ -106,6 +104,11 @@ def fill(root: Path) -> None:
         f"to={root / 'export' / 'elan'}",
     )
     threers("train", *learn, calibration, f"tagger={root / HALF / 'tagger'}", interrupted="threers.tagger.Tagger.save")
+    _cut_off(root, evaluate)
+
+
+def _cut_off(root: Path, evaluate: list[str]) -> None:
+    """An evaluation and scores of which a part is missing, made of the whole ones."""
     shutil.copytree(root / "evaluation" / "folds", root / HALF / "evaluation" / "folds")
     shutil.copy(root / "evaluation" / "run.json", root / HALF / "evaluation")
     (root / HALF / "evaluation" / "folds" / "scores-1.parquet").unlink()

@@ -8,11 +8,12 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.accuracy import DEFAULT, PLAIN, folder_of, run_row
 from threers.agreement import agree
 from threers.codebook import Codebook
 from threers.corpus import Corpus
 from threers.scores import scores_to_codings
+
+from .accuracy import DEFAULT, PLAIN, folder_of, run_row
 
 #: What a collapsed code stands for; withdrawal-, confrontation- and repair-like tactics.
 COLLAPSED = {

@@ -26,7 +26,7 @@ CORPUS = {
         "unit_id": "the utterance's number, the segment's number, 0 for a session",
         "coder_id": "who coded",
         "code": "empty: this coder read the unit and marked nothing",
-        "value": "1: present; else the rating",
+        "value": "1: present; on a segment, how often; else the rating",
     },
 }
 #: Tables that every run writes alike: file -> column -> meaning.

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.lab_tables import lab, load, marks, reasons
-from threers.errors import InputError
+from threers.errors import InputError, SettingsError
 from threers.formats import import_files
 from threers.formats.reader import Reader
 from threers.screen import show_import
@@ -46,6 +46,15 @@ def test_columns_with_the_bare_names_of_coders_are_named_with_them(tmp_path):
     files = {"s1.vtt": captions(), "codes.csv": sheet}
     corpus = load(tmp_path, files, "auto", columns={"code": {"Anna": "anna", "Ben": "ben"}})
     assert coded(corpus) == [*RIGHT, ("s1", 3, "ben", "C2", 1)]
+
+
+def test_a_header_may_have_braces_and_a_coder_must_have_a_name(tmp_path):
+    files = {"s1.vtt": captions(), "codes.csv": "session,line,Q{1}\ns1,0,\ns1,1,W2\n"}
+    corpus = load(tmp_path, files, "auto", columns={"code": {"Q{1}": "anna"}})
+    assert coded(corpus) == [("s1", 1, "anna", "W2", 1)]
+    for nobody in (None, ["anna"]):
+        with pytest.raises(SettingsError, match=r"columns: code: Q\{1\}: found .*; expected a word"):
+            load(tmp_path, files, "auto", columns={"code": {"Q{1}": nobody}})
 
 
 def test_two_columns_that_count_as_one_coders_are_told(tmp_path, caplog):

@@ -225,11 +225,20 @@ def shipped_readers() -> list[str]:
 
 
 def template(pattern: str) -> re.Pattern[str]:
-    """Compile a header or file name in which `{name}` stands for any text; case does not count."""
-    parts = re.split(r"\{(\w+)\}", composed(pattern.strip()))
-    literal = [re.escape(part) for part in parts[::2]]
-    named = [f"(?P<{name}>.+?)" for name in parts[1::2]]
-    return re.compile("".join(a + b for a, b in zip(literal, [*named, ""], strict=True)), re.IGNORECASE)
+    """Compile a header or file name in which `{name}` stands for any text, each time for the same; case does not count.
+
+    What is no name, as in `Q{1}`, stands for itself.
+    """
+    compiled = ""
+    for part in re.split(r"(\{\w+\})", composed(pattern.strip())):
+        name = part[1:-1]
+        if not (part.startswith("{") and name.isidentifier()):
+            compiled += re.escape(part)
+        elif f"(?P<{name}>" in compiled:
+            compiled += f"(?P={name})"
+        else:
+            compiled += f"(?P<{name}>.+?)"
+    return re.compile(compiled, re.IGNORECASE)
 
 
 def first_header(alternatives: Iterable[str], headers: Iterable[str]) -> str | None:

@@ -20,7 +20,7 @@ from threers.formats.reader_checks import (
     check_word,
     check_words,
 )
-from threers.formats.roles import Role, read_roles
+from threers.formats.roles import Role, compared, read_roles
 from threers.formats.tables import composed
 from threers.shipped import read_yaml, shipped_names
 
@@ -179,8 +179,8 @@ class Reader:
         own = _columns(given, "columns")
         told = read_roles(roles) if isinstance(roles, str | Path) and str(roles) else ()
         roles = {} if isinstance(roles, str | Path) else roles or {}
-        mine = {_plain(name) for name in roles}
-        kept = {name: role for name, role in self.roles.items() if _plain(name) not in mine}
+        mine = {compared(name) for name in roles}
+        kept = {name: role for name, role in self.roles.items() if compared(name) not in mine}
         return replace(
             self,
             columns={**known, **own},
@@ -247,13 +247,9 @@ def first_header(alternatives: Iterable[str], headers: Iterable[str]) -> str | N
     return next((known[_heading(name)] for name in alternatives if _heading(name) in known), None)
 
 
-def _plain(written: str) -> str:
-    return composed(written.strip()).casefold()
-
-
 def _heading(written: str) -> str:
     """A header, so that *No.* is *no* and *Session ID* is *session_id*."""
-    return re.sub(r"[\s_]+", "_", _plain(written).rstrip(".:"))
+    return re.sub(r"[\s_]+", "_", compared(written).rstrip(".:"))
 
 
 def _codes(raw: Any, where: str) -> tuple[CodeColumn, ...]:

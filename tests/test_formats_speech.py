@@ -431,6 +431,15 @@ def test_bullets_and_numbers_of_an_rtf_list_hide_no_speaker():
     assert said(read("a.rtf", content)) == [("T", "a"), ("P", "b"), ("T", "c")]
 
 
+@pytest.mark.parametrize("paragraph", [r"\pard\intbl ", r"\pard "])
+def test_rows_of_an_rtf_table_that_are_laid_out_as_the_first_are_lines_of_their_own(paragraph):
+    rows = (("T", "Hello", ""), ("P", "Hm", "W2"), ("T", "Well", ""))
+    cells = [paragraph + "".join(rf"{cell}\cell " for cell in row) + r"\row " for row in rows]
+    session = read("a.rtf", r"{\rtf1 \trowd\cellx1\cellx2\cellx3 " + "".join(cells) + r"\pard T\tab Bye\par}")
+    coded = "" if "intbl" in paragraph else " W2"
+    assert said(session) == [("T", "Hello"), ("P", f"Hm{coded}"), ("T", "Well"), ("T", "Bye")]
+
+
 def test_a_cut_rtf_file_is_read_up_to_there():
     session = read("a.rtf", r"{\rtf1 T: a\par P: b\par {\b T: c")
     assert said(session) == [("T", "a"), ("P", "b"), ("T", "c")]

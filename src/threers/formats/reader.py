@@ -161,9 +161,8 @@ class Reader:
         """Return the reader with a caller's own columns and roles in front of its own.
 
         `columns` takes the fields of `FIELDS`, `code` (header or headers of the columns that hold codes, or header ->
-        the coder whose column it is) and `further`.
-        A header that holds codes by the caller's word is no field of the reader's own. `roles`: speaker -> role, or the
-        path of a table (see `roles.read_roles`).
+        the coder whose column it is) and `further`. A header that holds codes by the caller's word is no field of the
+        reader's own. `roles`: speaker -> role, or the path of a table (see `roles.read_roles`).
 
         Raises:
             SettingsError: an unknown field or a value of another shape.

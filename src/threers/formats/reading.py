@@ -43,38 +43,44 @@ def read_files(paths: Iterable[Path], reader: Reader, codebook: Codebook, reject
     )
     found: list[Bound] = []
     held: dict[str, tuple[str, list[str]]] = {}
-    unread = 0
+    misfit = ""
     for path in paths:
-        before = len(found)
         try:
-            file = File(path)
-            known = recognise(file)
-            if known is None:
-                table = read_table(file, reader.records)
-                notes = table.notes
-                unread += 1
-                found.append(bind(table, reader, codebook))
-                unread -= 1
-            else:
-                documents = known.read(file, context)
-                notes = [note for document in documents for note in document.notes] + list(file.notes)
-                found += [_bound(document, file, reader, held) for document in documents]
+            bound, notes = _read_file(File(path), reader, codebook, context, held)
         except InputError as error:
             if len(paths) == 1:
                 raise InputError(f"{path}: {error}") from error
-            begins = "" if str(error).startswith(("wrong columns", "wrong file name")) else "file not read: "
-            rejects.add(names[path], None, f"{begins}{error}")
-            last = f"{names[path]}: {error}"
+            if str(error).startswith(("wrong columns", "wrong file name")):
+                misfit = f"{names[path]}: {error}"
+                rejects.add(names[path], None, str(error))
+            else:
+                rejects.add(names[path], None, f"file not read: {error}")
             continue
         for row, reason in notes:
             rejects.add(names[path], row, reason)
-        for one in found[before:]:
+        for one in bound:
             one.rows["file"] = names[path]
+        found += bound
+    if misfit and not found:
+        raise InputError(f"none of {len(paths)} files fits reader {reader.name}; {misfit}")
     if not found:
-        if unread:
-            raise InputError(f"none of {len(paths)} files fits reader {reader.name}; {last}")
         raise InputError(f"none of {len(paths)} files could be read; {rejects.most_common()}")
     return found
+
+
+def _read_file(
+    file: File, reader: Reader, codebook: Codebook, context: Context, held: dict[str, tuple[str, list[str]]]
+) -> tuple[list[Bound], list[tuple[int | None, str]]]:
+    """The rows of one file, and notes (row or None, reason) on it; `held`: session -> the file with its utterances,
+    and their texts.
+    """
+    known = recognise(file)
+    if known is None:
+        table = read_table(file, reader.records)
+        return [bind(table, reader, codebook)], table.notes
+    documents = known.read(file, context)
+    notes = [note for document in documents for note in document.notes] + list(file.notes)
+    return [_bound(document, file, reader, held) for document in documents], notes
 
 
 def headers_of(path: Path) -> list[str]:

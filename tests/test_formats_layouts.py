@@ -266,6 +266,18 @@ def test_minutes_that_a_spreadsheet_took_for_hours(first, last, divided_by, tmp_
     assert any(f"minutes typed as hours: {last} is beyond 4" in why for _, why in reasons(corpus)) is (divided_by == 60)
 
 
+def test_names_that_a_mac_stored_in_another_way_are_the_same_names(tmp_path):
+    apart = unicodedata.normalize("NFD", "Jürgen")
+    files = {
+        "a.csv": f"session,patient,order,who,text,coder,code\n1,Jürgen,1,P,a,Jürgen,W1\n2,{apart},1,P,a,{apart},\n",
+        "codes.csv": f"session,order,coder,code\n{apart},1,Zoë,W1\n",
+        "b.csv": "session,patient,order,who,text\nJürgen,Zoë,1,P,a\n",
+    }
+    corpus = load(tmp_path, files)
+    assert corpus.sessions["group_id"].tolist() == ["Jürgen", "Jürgen", "Zoë"]
+    assert marks(corpus) == [("1", 0, "Jürgen", "W1", 1), ("2", 0, "Jürgen", "", 0), ("Jürgen", 0, "Zoë", "W1", 1)]
+
+
 def test_starts_in_whole_minutes_beside_ends_in_seconds_are_hours(tmp_path):
     corpus = load(tmp_path, {"a.csv": "start,end,text\n00:05:00,00:05:07,a\n04:23:00,04:23:10,b\n"}, "wide")
     assert corpus.utterances["start"].tolist() == [300, 4 * 3600 + 23 * 60]

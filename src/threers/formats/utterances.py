@@ -16,8 +16,15 @@ from threers.formats.roles import map_roles
 from threers.formats.times import clock, seconds
 
 _KEY = ["session", "order_number"]
+#: What joins rows of several files.
+_NAMES = ("session", "coder", "group", "patient", "therapist")
 #: Numbers, but not such as 007, which is a name, nor those of more digits than a float keeps apart.
 _NUMBER = r"-?(0|[1-9][0-9]{0,14})([.,][0-9]+)?"
+
+
+def compose_names(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows whose names are stored alike: lists made on a Mac may hold an ä as two letters, which made two patients."""
+    return rows.assign(**{name: rows[name].str.normalize("NFC") for name in _NAMES})
 
 
 def keep_usable(rows: pd.DataFrame, reader: Reader, rejects: Rejects) -> pd.DataFrame:
@@ -32,6 +39,7 @@ def keep_usable(rows: pd.DataFrame, reader: Reader, rejects: Rejects) -> pd.Data
         The rest, with `order_number` (float, null without an order) and `is_utterance`: this row makes the utterance.
 
     """
+    rows = compose_names(rows)
     rows = _drop(rows, rows["session"] == "", "no session: the cell is empty", rejects)
     rows = rows.assign(order_number=read_numbers(rows["order"]), spoken=rows["has_text"] & (rows["text"] != ""))
     bad = (rows["spoken"] | (rows["order"] != "")) & rows["order_number"].isna()

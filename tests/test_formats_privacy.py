@@ -239,7 +239,7 @@ def test_the_list_of_names_is_read(tmp_path):
     with pytest.raises(InputError, match=r"names=.*nowhere\.txt: No such file"):
         read_names(tmp_path / "nowhere.txt")
     (tmp_path / "empty.txt").write_text("")
-    with pytest.raises(InputError, match=r"names=.*empty\.txt: the file is empty"):
+    with pytest.raises(InputError, match=r"names=.*empty\.txt: the file is empty; expected a text file with"):
         read_names(tmp_path / "empty.txt")
 
 

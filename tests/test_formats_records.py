@@ -115,6 +115,13 @@ def test_prodigy_leaves_out_what_was_rejected_as_a_whole_and_names_options_by_th
     ]
 
 
+def test_prodigy_labels_that_are_numbers_are_codes():
+    label = {"text": "hm", "label": 3, "answer": "accept"}
+    span = {"text": "no", "spans": [{"start": 0, "end": 2, "label": 4}], "answer": "accept"}
+    [document] = read(prodigy, Path("s.jsonl"), records(label, span))
+    assert [(mark.code, mark.lines) for mark in document.marks] == [("3", (0, 0)), ("4", (1, 1))]
+
+
 def test_equal_utterances_of_one_coder_stay_two():
     twice = [{"text": "hm", "label": code, "answer": "accept", "_annotator_id": "a"} for code in ("W1", "W1")]
     [document] = read(prodigy, Path("s.jsonl"), records(*twice))

@@ -34,7 +34,6 @@ LAYOUTS = ("wide", "rater_rows", "long")
 READ = ("rows", "sessions", "marks")
 #: How a stretch of time finds utterances: see `formats.by_time`.
 TIME_MATCHES = ("half", "any", "start")
-_SEPARATORS = (";", "|", ",", "\n")
 _KEYS = (
     *("name", "codebook", "layout", "records", "file_name", "columns", "optional", "further"),
     *("roles", "codes", "coder", "missing", "unmarked", "separators", "read", "longest_hours"),
@@ -84,7 +83,7 @@ class Reader:
     coder: str = "coder"
     missing: tuple[str, ...] = ()
     unmarked: tuple[str, ...] = ()
-    separators: tuple[str, ...] = _SEPARATORS
+    separators: tuple[str, ...] = (";", "|", ",", "\n")
     read: str = "rows"
     longest_hours: float = 4.0
     speaker_pattern: re.Pattern[str] | None = None
@@ -121,10 +120,10 @@ class Reader:
         optional = check_words(raw.get("optional", []), f"{where}: optional")
         for name in optional:
             check_choice(name, tuple(columns), f"{where}: optional")
-        layout, read = str(raw["layout"]), str(raw.get("read", "rows"))
+        layout, read = str(raw["layout"]), str(raw.get("read", cls.read))
         check_choice(layout, LAYOUTS, f"{where}: layout")
         check_choice(read, READ, f"{where}: read")
-        match = str(raw.get("time_match", "half"))
+        match = str(raw.get("time_match", cls.time_match))
         check_choice(match, TIME_MATCHES, f"{where}: time_match")
         return cls(
             name=str(raw["name"]),
@@ -137,17 +136,17 @@ class Reader:
             optional=optional,
             further=_further(raw.get("further", []), f"{where}: further"),
             roles=check_pairs(raw.get("roles", {}), f"{where}: roles"),
-            coder=check_word(raw, "coder", where) or "coder",
+            coder=check_word(raw, "coder", where) or cls.coder,
             missing=check_words(raw.get("missing", []), f"{where}: missing"),
             unmarked=check_words(raw.get("unmarked", []), f"{where}: unmarked"),
-            separators=check_words(raw.get("separators", list(_SEPARATORS)), f"{where}: separators"),
+            separators=check_words(raw.get("separators", cls.separators), f"{where}: separators"),
             read=read,
-            longest_hours=check_number(raw, "longest_hours", 4.0, where),
+            longest_hours=check_number(raw, "longest_hours", cls.longest_hours, where),
             speaker_pattern=check_pattern(raw.get("speaker_pattern"), f"{where}: speaker_pattern"),
             code_tiers=check_words(raw.get("code_tiers", []), f"{where}: code_tiers"),
             speech_tiers=check_words(raw.get("speech_tiers", []), f"{where}: speech_tiers"),
             time_match=match,
-            segment_minutes=check_number(raw, "segment_minutes", 5.0, where),
+            segment_minutes=check_number(raw, "segment_minutes", cls.segment_minutes, where),
         )
 
     @property

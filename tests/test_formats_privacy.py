@@ -1,3 +1,5 @@
+"""What may identify a person in a transcript: found by kind, and no text of it leaves."""
+
 import time
 from dataclasses import replace
 from datetime import date

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.annotations import zipped
 from threers.codebook import Codebook
 from threers.errors import InputError
 from threers.formats.documents import Context, Document, Line, Mark, Output
@@ -34,14 +35,6 @@ def project(inside: str, texts: dict[str, bytes] | None = None, origin: str = "N
         f"<CodeBook><Codes>{codes}</Codes></CodeBook>{inside}</Project>"
     )
     return zipped({"project.qde": xml.encode(), **{f"Sources/{name}": text for name, text in (texts or {}).items()}})
-
-
-def zipped(members: dict[str, bytes]) -> bytes:
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as archive:
-        for name, member in members.items():
-            archive.writestr(name, member)
-    return content.getvalue()
 
 
 def source(*selections: tuple[int, int, str], attributes: str = 'plainTextPath="internal://A.txt"') -> str:

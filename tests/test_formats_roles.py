@@ -1,3 +1,5 @@
+"""Who has which role: for all files, for some, and never by a guess."""
+
 import pytest
 
 from tests.lab_tables import load

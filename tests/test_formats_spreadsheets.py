@@ -135,10 +135,7 @@ def test_every_cell_of_an_xlsx_file_is_a_text_or_a_number():
     assert sheet.freeze_panes == "A2"
     assert {cell.data_type for row in rows for cell in row} <= {"s", "inlineStr", "n"}
     assert [cell.value for cell in first[:9]] == ["-1", 0, "P", 0, None, "=1+1", "coder", "W1", 2.5]
-    texts = corpus_of("xlsx", content).utterances["text"]
-    assert list(map(unescape, texts)) == [text.strip() for text in HOSTILE] or list(texts) == [
-        a.strip() for a in HOSTILE
-    ]
+    assert corpus_of("xlsx", content).utterances["text"].tolist() == [text.strip() for text in HOSTILE]
 
 
 @given(st.text(st.sampled_from("'=+-@a \t\r\n\uff1d"), max_size=6) | st.text())

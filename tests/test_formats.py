@@ -268,6 +268,8 @@ SMALL = {"name": "mine", "layout": "wide", "columns": {"text": "words"}}
         ({"roles": ["T"]}, "roles: expected a mapping such as {A: b}, found list"),
         ({"roles": {"T": None}}, "roles: T: found None; expected a word"),
         ({"further": ["text"]}, "further: 'text' is a column of every corpus; give it another name"),
+        ({"file_name": "{patient_id}_{session_number}"}, "file_name: 'patient_id' is a column of every corpus"),
+        ({"file_name": "{source_file}"}, "file_name: 'source_file' is a column of every corpus; give it another name"),
         ({"longest_hours": 0}, "longest_hours: found 0; expected a number above 0"),
         ({"segment_minutes": float("nan")}, "segment_minutes: found nan; expected a number above 0"),
     ],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +34,6 @@ LAYOUTS = ("wide", "rater_rows", "long")
 READ = ("rows", "sessions", "marks")
 #: How a stretch of time finds utterances: see `formats.by_time`.
 TIME_MATCHES = ("half", "any", "start")
-_KEYS = (
-    *("name", "codebook", "layout", "records", "file_name", "columns", "optional", "further"),
-    *("roles", "codes", "coder", "missing", "unmarked", "separators", "read", "longest_hours"),
-    *("speaker_pattern", "code_tiers", "speech_tiers", "time_match", "segment_minutes"),
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +107,7 @@ class Reader:
 
         """
         where = f"reader {where}"
-        raw = check_mapping(raw, where, _KEYS)
+        raw = check_mapping(raw, where, tuple(key.name for key in fields(cls) if key.name != "file_roles"))
         for key in ("name", "layout", "columns"):
             if key not in raw:
                 raise SettingsError(f"{where}: key {key!r} is missing")
@@ -132,7 +127,7 @@ class Reader:
             codes=_codes(raw.get("codes", []), f"{where}: codes"),
             codebook=check_word(raw, "codebook", where),
             records=check_word(raw, "records", where),
-            file_name=check_word(raw, "file_name", where),
+            file_name=_file_name(raw, where),
             optional=optional,
             further=_further(raw.get("further", []), f"{where}: further"),
             roles=check_pairs(raw.get("roles", {}), f"{where}: roles"),
@@ -290,7 +285,21 @@ def _further(raw: Any, where: str) -> dict[str, tuple[str, ...]]:
         found = {str(key): check_words(value, f"{where}: {key}") for key, value in raw.items()}
     else:
         found = {header: (header,) for header in check_words(raw, where)}
-    for name in found:
-        if name in TABLES["sessions"] or name in FIELDS:
-            raise SettingsError(f"{where}: {name!r} is a column of every corpus; give it another name")
+    _require_further(found, where)
     return found
+
+
+def _file_name(raw: Mapping[str, Any], where: str) -> str | None:
+    written = check_word(raw, "file_name", where)
+    _require_further([name for name in template(written or "").groupindex if name not in FIELDS], f"{where}: file_name")
+    return written
+
+
+def _require_further(names: Iterable[str], where: str) -> None:
+    """Refuse a further column that would stand in for one of the corpus, as `patient_id` for what `patient` gives."""
+    for name in names:
+        if name in TABLES["sessions"] or name in FIELDS:
+            raise SettingsError(
+                f"{where}: {name!r} is a column of every corpus; give it another name, or say the field that it means "
+                f"({', '.join(SESSION_FIELDS)})"
+            )

@@ -244,6 +244,10 @@ def test_templates_take_names_apart():
         "group": "Smith",
     }
     assert template("a.c").fullmatch("abc") is None
+    assert template("Q{1}").fullmatch("q{1}").groupdict() == {}
+    twice = template("{session}_{session}")
+    assert twice.fullmatch("s1_s1")["session"] == "s1"
+    assert twice.fullmatch("s1_s2") is None
 
 
 SMALL = {"name": "mine", "layout": "wide", "columns": {"text": "words"}}
@@ -263,8 +267,12 @@ SMALL = {"name": "mine", "layout": "wide", "columns": {"text": "words"}}
         ({"codes": {"column": "x"}}, "codes: expected a list of columns, found dict"),
         ({"codes": [{"column": "{rater}"}]}, "part in braces: found 'rater'; known: coder, code"),
         ({"roles": ["T"]}, "roles: expected a mapping such as {A: b}, found list"),
+        ({"roles": {"T": None}}, "roles: T: found None; expected a word"),
         ({"further": ["text"]}, "further: 'text' is a column of every corpus; give it another name"),
+        ({"file_name": "{patient_id}_{session_number}"}, "file_name: 'patient_id' is a column of every corpus"),
+        ({"file_name": "{source_file}"}, "file_name: 'source_file' is a column of every corpus; give it another name"),
         ({"longest_hours": 0}, "longest_hours: found 0; expected a number above 0"),
+        ({"segment_minutes": float("nan")}, "segment_minutes: found nan; expected a number above 0"),
     ],
 )
 def test_a_fault_in_a_reader_names_file_and_key(change, message):

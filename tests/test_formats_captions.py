@@ -139,6 +139,11 @@ def test_untidy_subtitles_are_read_and_every_repair_is_noted():
     ]
 
 
+def test_a_brace_that_is_never_closed_takes_no_cue_with_it():
+    text = "1\n00:00:01,000 --> 00:00:02,000\nT: {\\an8 a\n\n2\n00:00:03,000 --> 00:00:04,000\nP: b} c\n"
+    assert said(read("x.srt", text)) == [("T", "{\\an8 a", 1.0, 2.0), ("P", "b} c", 3.0, 4.0)]
+
+
 def test_backward_times_are_kept_with_a_note_and_end_an_utterance():
     text = "WEBVTT\n\n00:05.000 --> 00:06.000\n<v A>late\n\n00:01.000 --> 00:02.000\n<v A>early\n"
     session = read("x.vtt", text)

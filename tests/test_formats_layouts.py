@@ -15,6 +15,7 @@ from threers.formats.times import seconds
 from threers.screen import show_import
 
 EXAMPLES = Path("tests/formats")
+NUMBERED = {"session": "session", "speaker": "who", "text": "said", "session_number": "session_number"}
 
 
 def test_long_rows_of_several_coders_are_read(tmp_path):
@@ -263,6 +264,36 @@ def test_minutes_that_a_spreadsheet_took_for_hours_are_minutes_again(first, last
     corpus = load(tmp_path, {"a.csv": f"time,text\n{first},a\n{last},b\n"}, "wide")
     assert corpus.utterances["start"].tolist() == [seconds(first) / divided_by, seconds(last) / divided_by]
     assert any(f"minutes typed as hours: {last} is beyond 4" in why for _, why in reasons(corpus)) is (divided_by == 60)
+
+
+def test_names_that_a_mac_stored_in_another_way_are_the_same_names(tmp_path):
+    apart = unicodedata.normalize("NFD", "Jürgen")
+    files = {
+        "a.csv": f"session,patient,order,who,text,coder,code\n1,Jürgen,1,P,a,Jürgen,W1\n2,{apart},1,P,a,{apart},\n",
+        "codes.csv": f"session,order,coder,code\n{apart},1,Zoë,W1\n",
+        "b.csv": "session,patient,order,who,text\nJürgen,Zoë,1,P,a\n",
+    }
+    corpus = load(tmp_path, files)
+    assert corpus.sessions["group_id"].tolist() == ["Jürgen", "Jürgen", "Zoë"]
+    assert marks(corpus) == [("1", 0, "Jürgen", "W1", 1), ("2", 0, "Jürgen", "", 0), ("Jürgen", 0, "Zoë", "W1", 1)]
+
+
+def test_starts_in_whole_minutes_beside_ends_in_seconds_are_hours(tmp_path):
+    corpus = load(tmp_path, {"a.csv": "start,end,text\n00:05:00,00:05:07,a\n04:23:00,04:23:10,b\n"}, "wide")
+    assert corpus.utterances["start"].tolist() == [300, 4 * 3600 + 23 * 60]
+    assert reasons(corpus) == []
+
+
+def test_numbers_of_many_digits_are_names_and_no_number_of_a_session(tmp_path):
+    long = ["9007199254740993", "99999999999999999999"]
+    rows = "".join(f"s{n},T,hello,{number},{number}\n" for n, number in enumerate(long))
+    text = f"session,who,said,case,session_number\n{rows}"
+    corpus = load(tmp_path, {"a.csv": text}, columns={"further": "case"}, reader=lab(columns=NUMBERED))
+    assert corpus.sessions["case"].tolist() == long
+    assert corpus.sessions["session_number"].isna().all()
+    assert [why for _, why in reasons(corpus)] == [
+        f"session number not readable: {number!r}; left out" for number in long
+    ]
 
 
 def test_roles_by_name_by_pattern_and_by_the_filled_column(tmp_path):

@@ -1,3 +1,5 @@
+"""What may identify a person in a transcript: found by kind, and no text of it leaves."""
+
 import time
 from dataclasses import replace
 from datetime import date
@@ -239,7 +241,7 @@ def test_the_list_of_names_is_read(tmp_path):
     with pytest.raises(InputError, match=r"names=.*nowhere\.txt: No such file"):
         read_names(tmp_path / "nowhere.txt")
     (tmp_path / "empty.txt").write_text("")
-    with pytest.raises(InputError, match=r"names=.*empty\.txt: the file is empty"):
+    with pytest.raises(InputError, match=r"names=.*empty\.txt: the file is empty; expected a text file with"):
         read_names(tmp_path / "empty.txt")
 
 

@@ -115,6 +115,21 @@ def test_prodigy_leaves_out_what_was_rejected_as_a_whole_and_names_options_by_th
     ]
 
 
+def test_prodigy_labels_that_are_numbers_are_codes():
+    label = {"text": "hm", "label": 3, "answer": "accept"}
+    span = {"text": "no", "spans": [{"start": 0, "end": 2, "label": 4}], "answer": "accept"}
+    [document] = read(prodigy, Path("s.jsonl"), records(label, span))
+    assert [(mark.code, mark.lines) for mark in document.marks] == [("3", (0, 0)), ("4", (1, 1))]
+
+
+def test_times_that_are_none_are_a_note():
+    times = [{"start": "soon", "end": 2}, {"start": "00:00:03", "end": "4,5"}, {"start": -1, "end": ""}]
+    rows = [{"text": f"a {n}", "label": "W1", "answer": "accept", "meta": meta} for n, meta in enumerate(times)]
+    [document] = read(prodigy, Path("s.jsonl"), records(*rows))
+    assert [(line.start, line.end) for line in document.lines] == [(None, 2.0), (3.0, 4.5), (None, None)]
+    assert document.notes == [(1, "time not readable (2 such in this session); utterance kept without it")]
+
+
 def test_equal_utterances_of_one_coder_stay_two():
     twice = [{"text": "hm", "label": code, "answer": "accept", "_annotator_id": "a"} for code in ("W1", "W1")]
     [document] = read(prodigy, Path("s.jsonl"), records(*twice))

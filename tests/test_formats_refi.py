@@ -177,6 +177,13 @@ def test_texts_and_selections_that_cannot_be_used_are_told():
     ]
 
 
+def test_a_case_without_an_id_says_nothing_of_sources_without_one():
+    text = "<PlainTextContent>T: a\nP: b</PlainTextContent>"
+    sources = f'<TextSource name="s1">{text}</TextSource><TextSource guid="t" name="s2">{text}</TextSource>'
+    case = '<Cases><Case name="Patient 7"><SourceRef targetGUID="t"/></Case></Cases>'
+    assert [one.facts for one in read(project(f"{case}<Sources>{sources}</Sources>"))] == [{}, {"patient": "Patient 7"}]
+
+
 def test_what_stands_before_the_first_speaker_is_told_and_users_of_one_name_are_one():
     users = '<Users><User guid="a" name="anna"/><User guid="b" name="anna"/></Users>'
     text = b"Interview of 3 May\n\nT: One.\nP: Two.\nT: Three.\nP: Four.\n"
@@ -288,6 +295,13 @@ def test_characters_that_no_xml_holds_are_left_out():
     (session,) = read(FORMAT.write([Document(session="s\x01", lines=[line], marks=[mark])], OUTPUT))
     assert (session.session, session.lines) == ("s", [Line(row=1, text="a b", speaker="T")])
     assert session.marks == [Mark(row=1, code="W1", coder="anna", lines=(0, 0))]
+
+
+def test_an_utterance_of_nothing_but_such_characters_keeps_its_place():
+    lines = [Line(row=row, text=text, speaker="T") for row, text in enumerate(("a", "\x07", "b"), start=1)]
+    (session,) = read(FORMAT.write([Document(lines=lines, marks=[Mark(row=1, code="W1", lines=(2, 2))])], OUTPUT))
+    assert [line.text for line in session.lines] == ["a", "…", "b"]
+    assert session.marks == [Mark(row=1, code="W1", lines=(2, 2))]
 
 
 def test_what_cannot_be_written_is_an_error():

@@ -12,7 +12,7 @@ from threers.formats import brat, prodigy, webanno
 from threers.formats.documents import Line
 from threers.formats.files import File
 from threers.formats.selections import Selection, from_utf16, marked
-from threers.formats.speech import Spoken, find_speech
+from threers.formats.speech import Spoken, read_speech
 
 TEXT = "P: I had a long week.\nT: Tell me.\nP: No, I would rather not.\n"
 
@@ -27,7 +27,7 @@ def lines_of(start: int, end: int, *places: tuple[int, int]) -> list[tuple[int, 
 
 def test_a_selection_keeps_coder_code_value_and_row():
     chosen = Selection(row=7, code="W1", coder="anna", value="3", start=TEXT.index("No"), end=len(TEXT))
-    document = marked(find_speech(TEXT), [chosen], session="s1")
+    document = marked(read_speech(TEXT).spoken, [chosen], session="s1")
     assert document.session == "s1"
     assert [line.text for line in document.lines] == ["I had a long week.", "Tell me.", "No, I would rather not."]
     [mark] = document.marks
@@ -61,7 +61,7 @@ def test_a_selection_of_a_speakers_name_or_of_nothing_is_a_note_with_the_nearest
         Selection(row=3, code="W1", start=5, end=5),
         Selection(row=4, code="W1", start=9, end=5),
     ]
-    document = marked(find_speech(TEXT), chosen)
+    document = marked(read_speech(TEXT).spoken, chosen)
     assert document.marks == []
     assert [row for row, _ in document.notes] == [1, 2, 3, 4]
     assert document.notes[0][1] == (

@@ -13,7 +13,7 @@ from threers.errors import InputError
 from threers.formats import html, odt, plain, rtf, srt
 from threers.formats.documents import Context
 from threers.formats.files import File
-from threers.formats.speech import find_speech, read_speech
+from threers.formats.speech import read_speech
 
 EXAMPLES = Path(__file__).parent / "formats"
 CONTEXT = Context(find=Codebook.load("3rs-2015").find)
@@ -49,11 +49,11 @@ def said(session):
 
 
 def spoken(text, pattern=None):
-    return [(one.line.speaker, one.line.text) for one in find_speech(text, pattern)]
+    return [(one.line.speaker, one.line.text) for one in read_speech(text, pattern).spoken]
 
 
 def timed(text):
-    return [(one.line.speaker, one.line.text, one.line.start, one.line.end) for one in find_speech(text)]
+    return [(one.line.speaker, one.line.text, one.line.start, one.line.end) for one in read_speech(text).spoken]
 
 
 @pytest.mark.parametrize(
@@ -144,13 +144,13 @@ def test_a_text_without_speakers_is_an_utterance_a_line():
 
 
 def test_one_line_like_a_speakers_among_many_does_not_swallow_the_text():
-    assert len(find_speech("just words\n" * 50 + "Patient: 12\n" + "just words\n" * 50)) == 101
+    assert len(read_speech("just words\n" * 50 + "Patient: 12\n" + "just words\n" * 50).spoken) == 101
 
 
 def test_words_that_come_back_with_a_colon_are_no_speaker_by_themselves():
     text = "I said: no\nSo we talked\nand more\n" * 30
-    assert len(find_speech(text)) == 90
-    assert len(find_speech(text + "mother: a\nfather: b\n" * 99)) > 190
+    assert len(read_speech(text).spoken) == 90
+    assert len(read_speech(text + "mother: a\nfather: b\n" * 99).spoken) > 190
 
 
 def test_a_form_above_the_speech_is_a_header():
@@ -182,7 +182,7 @@ def test_an_empty_cell_of_a_table_is_a_speaker_who_says_nothing():
 
 def test_a_labs_own_pattern_goes_before_evidence():
     pattern = re.compile(r"^(?P<speaker>[A-Z]{1,3})(?P<start>\d\d:\d\d)(?:-(?P<end>\d\d:\d\d))? ")
-    [first, second] = find_speech("Title: x\nMW01:02-01:03 a\nT: b\nP01:05 c\n", pattern)
+    [first, second] = read_speech("Title: x\nMW01:02-01:03 a\nT: b\nP01:05 c\n", pattern).spoken
     assert (first.line.speaker, first.line.text, first.line.start, first.line.end) == ("MW", "a T: b", 62.0, 63.0)
     assert (second.line.row, second.line.start) == (4, 65.0)
     assert read_speech("T: a\n", pattern).notes[0][1].startswith("no speakers: no line fits speaker_pattern")
@@ -212,7 +212,7 @@ SPEECH = st.lists(
 def test_places_are_those_of_the_text(lines, ending):
     text = ending.join(lines)
     at = 0
-    for one in find_speech(text):
+    for one in read_speech(text).spoken:
         assert at <= one.start < one.end <= len(text)
         at = one.end
         assert not text[one.start].isspace() and not text[one.end - 1].isspace()
@@ -230,13 +230,13 @@ def test_every_line_of_any_text_is_speech_or_noted(text):
 @pytest.mark.parametrize("piece", [" ", "a ", "a", "\t", "[00:01 ", "(", "T: x: ", "a.b-", ":", "#", "12 ", "*"])
 def test_a_line_of_two_million_characters_takes_no_time(piece):
     began = time.process_time()
-    find_speech("T: a\n" + piece * (2_000_000 // len(piece)))
+    read_speech("T: a\n" + piece * (2_000_000 // len(piece)))
     assert time.process_time() - began < 1
 
 
 def test_ten_thousand_lines_go_on_quickly():
     began = time.process_time()
-    one, *_ = find_speech(("T: a\n" + "b\n" * 10_000) * 2, re.compile(r"(?P<speaker>T): "))
+    one, *_ = read_speech(("T: a\n" + "b\n" * 10_000) * 2, re.compile(r"(?P<speaker>T): ")).spoken
     assert len(one.line.text) == 20_001
     assert time.process_time() - began < 2
 
@@ -429,6 +429,15 @@ def test_rtf_knows_code_pages_fonts_and_unicode():
 def test_bullets_and_numbers_of_an_rtf_list_hide_no_speaker():
     content = rb"{\rtf1{\listtext\'b7\tab}T: a\par{\listtext 2.\tab}P: b\par{\pntext\'b7\tab}T: c\par}"
     assert said(read("a.rtf", content)) == [("T", "a"), ("P", "b"), ("T", "c")]
+
+
+@pytest.mark.parametrize("paragraph", [r"\pard\intbl ", r"\pard "])
+def test_rows_of_an_rtf_table_that_are_laid_out_as_the_first_are_lines_of_their_own(paragraph):
+    rows = (("T", "Hello", ""), ("P", "Hm", "W2"), ("T", "Well", ""))
+    cells = [paragraph + "".join(rf"{cell}\cell " for cell in row) + r"\row " for row in rows]
+    session = read("a.rtf", r"{\rtf1 \trowd\cellx1\cellx2\cellx3 " + "".join(cells) + r"\pard T\tab Bye\par}")
+    coded = "" if "intbl" in paragraph else " W2"
+    assert said(session) == [("T", "Hello"), ("P", f"Hm{coded}"), ("T", "Well"), ("T", "Bye")]
 
 
 def test_a_cut_rtf_file_is_read_up_to_there():

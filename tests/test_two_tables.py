@@ -158,6 +158,8 @@ def test_coders_are_called_by_their_column_or_their_file(tmp_path):
     assert read_two_tables(a, b).coders == ["Anna", "t"]
     assert read_two_tables(b, b).coders == ["a", "b"]
     assert read_two_tables(a, a).coders == ["a", "b"]
+    alike = [lines(tmp_path / f"{n}.csv", "turn,code,coder", f"1,x,{n}") for n in ("Zoë", "Zoe\u0308")]
+    assert read_two_tables(*alike).coders == ["a", "b"]
     shifts = lines(tmp_path / "first.csv", "turn,code,coder", "1,x,Anna", "2,y,Carl")
     assert read_two_tables(shifts, b).coders == ["first", "t"]
 

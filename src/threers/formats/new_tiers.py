@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from threers.codebook_checks import spelling
 from threers.errors import InputError
 from threers.formats.documents import Context, Document, Line, Mark
 from threers.formats.tiers import NOBODY, Interval, Places, Span, Tier, clean, document_of, milliseconds, own_coder
@@ -124,12 +125,8 @@ def _span(mark: Mark, places: Places) -> Span | None:
 
 
 def _finder(titles: Mapping[str, str]) -> Callable[[str], str | None]:
-    words = {_plain(word): code for code, title in titles.items() for word in (title, code)}
-    return lambda word: words.get(_plain(word))
-
-
-def _plain(word: str) -> str:
-    return "".join(word.split()).casefold()
+    words = {spelling(word): code for code, title in titles.items() for word in (title, code)}
+    return lambda word: words.get(spelling(word))
 
 
 def _identity(mark: Mark, places: Places, find: Callable[[str], str | None]) -> tuple[str, str, str, Span | None]:

@@ -117,10 +117,10 @@ class Page:
 
     def notes(self) -> list[tuple[int | None, str]]:
         """Say what was left out of the text."""
+        if not self.coded_cells:
+            return []
         advice = "left out; save the table as XLSX or CSV to have its codes read"
-        return [(None, f"codes in a table: {self.coded_cells} cells hold only codes; {advice}")] * bool(
-            self.coded_cells
-        )
+        return [(None, f"codes in a table: {self.coded_cells} cells hold only codes; {advice}")]
 
 
 def document_of(page: Page, context: Context) -> Document:

@@ -101,7 +101,8 @@ def read_names(path: str | Path) -> list[str]:
     try:
         lines = [line.strip() for line in File(path).text.splitlines()]
     except InputError as error:
-        raise InputError(f"names={path}: {error}; expected a text file with a name per line") from error
+        what = str(error).partition(";")[0]
+        raise InputError(f"names={path}: {what}; expected a text file with a name per line") from error
     names = [line for line in lines if _WORD.search(line) and not line.startswith("#")]
     if not names:
         raise InputError(f"names={path}: holds no name; expected one per line")

@@ -67,8 +67,8 @@ def _codes(task: dict[str, Any], context: Context) -> tuple[list[tuple[int, int,
     # Where options are chosen, stretches are what the coder was shown.
     for span in [] if task.get("_view_id") == "choice" and "accept" in task else _list(task.get("spans")):
         match span:
-            case {"start": int(start), "end": int(end), "label": str(code)}:
-                spans.append((start, end, clean(code)))
+            case {"start": int(start), "end": int(end), "label": str() | int() as code}:
+                spans.append((start, end, clean(str(code))))
     if "accept" in task:
         shown = {
             str(one.get("id")): str(one.get("text") or "")
@@ -79,7 +79,7 @@ def _codes(task: dict[str, Any], context: Context) -> tuple[list[tuple[int, int,
         return spans, [
             one if context.find(one) or not context.find(shown.get(one, "")) else shown[one] for one in chosen
         ]
-    return spans, [clean(task["label"])] if isinstance(task.get("label"), str) and not spans else []
+    return spans, [clean(str(task["label"]))] if isinstance(task.get("label"), (str, int)) and not spans else []
 
 
 def _list(value: Any) -> list[Any]:

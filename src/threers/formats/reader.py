@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from threers.formats.reader_checks import (
     check_word,
     check_words,
 )
-from threers.formats.roles import Role, read_roles
+from threers.formats.roles import Role, compared, read_roles
 from threers.formats.sheets import SHEET
 from threers.formats.tables import composed
 from threers.shipped import read_yaml, shipped_names
@@ -35,12 +35,6 @@ LAYOUTS = ("wide", "rater_rows", "long")
 READ = ("rows", "sessions", "marks")
 #: How a stretch of time finds utterances: see `formats.by_time`.
 TIME_MATCHES = ("half", "any", "start")
-_SEPARATORS = (";", "|", ",", "\n")
-_KEYS = (
-    *("name", "codebook", "layout", "records", "file_name", "columns", "optional", "further"),
-    *("roles", "codes", "coder", "missing", "unmarked", "separators", "read", "longest_hours"),
-    *("speaker_pattern", "code_tiers", "speech_tiers", "time_match", "segment_minutes"),
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +79,7 @@ class Reader:
     coder: str = "coder"
     missing: tuple[str, ...] = ()
     unmarked: tuple[str, ...] = ()
-    separators: tuple[str, ...] = _SEPARATORS
+    separators: tuple[str, ...] = (";", "|", ",", "\n")
     read: str = "rows"
     longest_hours: float = 4.0
     speaker_pattern: re.Pattern[str] | None = None
@@ -114,7 +108,7 @@ class Reader:
 
         """
         where = f"reader {where}"
-        raw = check_mapping(raw, where, _KEYS)
+        raw = check_mapping(raw, where, tuple(key.name for key in fields(cls) if key.name != "file_roles"))
         for key in ("name", "layout", "columns"):
             if key not in raw:
                 raise SettingsError(f"{where}: key {key!r} is missing")
@@ -122,10 +116,10 @@ class Reader:
         optional = check_words(raw.get("optional", []), f"{where}: optional")
         for name in optional:
             check_choice(name, tuple(columns), f"{where}: optional")
-        layout, read = str(raw["layout"]), str(raw.get("read", "rows"))
+        layout, read = str(raw["layout"]), str(raw.get("read", cls.read))
         check_choice(layout, LAYOUTS, f"{where}: layout")
         check_choice(read, READ, f"{where}: read")
-        match = str(raw.get("time_match", "half"))
+        match = str(raw.get("time_match", cls.time_match))
         check_choice(match, TIME_MATCHES, f"{where}: time_match")
         return cls(
             name=str(raw["name"]),
@@ -134,21 +128,21 @@ class Reader:
             codes=_codes(raw.get("codes", []), f"{where}: codes"),
             codebook=check_word(raw, "codebook", where),
             records=check_word(raw, "records", where),
-            file_name=check_word(raw, "file_name", where),
+            file_name=_file_name(raw, where),
             optional=optional,
             further=_further(raw.get("further", []), f"{where}: further"),
             roles=check_pairs(raw.get("roles", {}), f"{where}: roles"),
-            coder=check_word(raw, "coder", where) or "coder",
+            coder=check_word(raw, "coder", where) or cls.coder,
             missing=check_words(raw.get("missing", []), f"{where}: missing"),
             unmarked=check_words(raw.get("unmarked", []), f"{where}: unmarked"),
-            separators=check_words(raw.get("separators", list(_SEPARATORS)), f"{where}: separators"),
+            separators=check_words(raw.get("separators", cls.separators), f"{where}: separators"),
             read=read,
-            longest_hours=check_number(raw, "longest_hours", 4.0, where),
+            longest_hours=check_number(raw, "longest_hours", cls.longest_hours, where),
             speaker_pattern=check_pattern(raw.get("speaker_pattern"), f"{where}: speaker_pattern"),
             code_tiers=check_words(raw.get("code_tiers", []), f"{where}: code_tiers"),
             speech_tiers=check_words(raw.get("speech_tiers", []), f"{where}: speech_tiers"),
             time_match=match,
-            segment_minutes=check_number(raw, "segment_minutes", 5.0, where),
+            segment_minutes=check_number(raw, "segment_minutes", cls.segment_minutes, where),
         )
 
     @property
@@ -168,9 +162,8 @@ class Reader:
         """Return the reader with a caller's own columns and roles in front of its own.
 
         `columns` takes the fields of `FIELDS`, `code` (header or headers of the columns that hold codes, or header ->
-        the coder whose column it is) and `further`.
-        A header that holds codes by the caller's word is no field of the reader's own. `roles`: speaker -> role, or the
-        path of a table (see `roles.read_roles`).
+        the coder whose column it is) and `further`. A header that holds codes by the caller's word is no field of the
+        reader's own. `roles`: speaker -> role, or the path of a table (see `roles.read_roles`).
 
         Raises:
             SettingsError: an unknown field or a value of another shape.
@@ -186,8 +179,8 @@ class Reader:
         own = _columns(given, "columns")
         told = read_roles(roles) if isinstance(roles, str | Path) and str(roles) else ()
         roles = {} if isinstance(roles, str | Path) else roles or {}
-        mine = {_plain(name) for name in roles}
-        kept = {name: role for name, role in self.roles.items() if _plain(name) not in mine}
+        mine = {compared(name) for name in roles}
+        kept = {name: role for name, role in self.roles.items() if compared(name) not in mine}
         return replace(
             self,
             columns={**known, **own},
@@ -232,11 +225,20 @@ def shipped_readers() -> list[str]:
 
 
 def template(pattern: str) -> re.Pattern[str]:
-    """Compile a header or file name in which `{name}` stands for any text; case does not count."""
-    parts = re.split(r"\{(\w+)\}", composed(pattern.strip()))
-    literal = [re.escape(part) for part in parts[::2]]
-    named = [f"(?P<{name}>.+?)" for name in parts[1::2]]
-    return re.compile("".join(a + b for a, b in zip(literal, [*named, ""], strict=True)), re.IGNORECASE)
+    """Compile a header or file name in which `{name}` stands for any text, each time for the same; case does not count.
+
+    What is no name, as in `Q{1}`, stands for itself.
+    """
+    compiled = ""
+    for part in re.split(r"(\{\w+\})", composed(pattern.strip())):
+        name = part[1:-1]
+        if not (part.startswith("{") and name.isidentifier()):
+            compiled += re.escape(part)
+        elif f"(?P<{name}>" in compiled:
+            compiled += f"(?P={name})"
+        else:
+            compiled += f"(?P<{name}>.+?)"
+    return re.compile(compiled, re.IGNORECASE)
 
 
 def first_header(alternatives: Iterable[str], headers: Iterable[str]) -> str | None:
@@ -245,13 +247,9 @@ def first_header(alternatives: Iterable[str], headers: Iterable[str]) -> str | N
     return next((known[_heading(name)] for name in alternatives if _heading(name) in known), None)
 
 
-def _plain(written: str) -> str:
-    return composed(written.strip()).casefold()
-
-
 def _heading(written: str) -> str:
     """A header, so that *No.* is *no* and *Session ID* is *session_id*."""
-    return re.sub(r"[\s_]+", "_", _plain(written).rstrip(".:"))
+    return re.sub(r"[\s_]+", "_", compared(written).rstrip(".:"))
 
 
 def _codes(raw: Any, where: str) -> tuple[CodeColumn, ...]:
@@ -294,7 +292,21 @@ def _further(raw: Any, where: str) -> dict[str, tuple[str, ...]]:
         found = {str(key): check_words(value, f"{where}: {key}") for key, value in raw.items()}
     else:
         found = {header: (header,) for header in check_words(raw, where)}
-    for name in found:
-        if name in TABLES["sessions"] or name in FIELDS:
-            raise SettingsError(f"{where}: {name!r} is a column of every corpus; give it another name")
+    _require_further(found, where)
     return found
+
+
+def _file_name(raw: Mapping[str, Any], where: str) -> str | None:
+    written = check_word(raw, "file_name", where)
+    _require_further([name for name in template(written or "").groupindex if name not in FIELDS], f"{where}: file_name")
+    return written
+
+
+def _require_further(names: Iterable[str], where: str) -> None:
+    """Refuse a further column that would stand in for one of the corpus, as `patient_id` for what `patient` gives."""
+    for name in names:
+        if name in TABLES["sessions"] or name in FIELDS:
+            raise SettingsError(
+                f"{where}: {name!r} is a column of every corpus; give it another name, or say the field that it means "
+                f"({', '.join(SESSION_FIELDS)})"
+            )

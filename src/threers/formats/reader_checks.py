@@ -13,7 +13,7 @@ from threers.errors import SettingsError
 def check_number(raw: Mapping[str, Any], key: str, default: float, where: str) -> float:
     """A number above 0 under a key, or the default."""
     value = raw.get(key, default)
-    if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
         raise SettingsError(f"{where}: {key}: found {value!r}; expected a number above 0")
     return float(value)
 
@@ -60,6 +60,9 @@ def check_pairs(raw: Any, where: str) -> dict[str, str]:
     """A mapping of words to words."""
     if not isinstance(raw, Mapping):
         raise SettingsError(f"{where}: expected a mapping such as {{A: b}}, found {type(raw).__name__}")
+    for key, value in raw.items():
+        if not isinstance(value, str | int | float):
+            raise SettingsError(f"{where}: {key}: found {value!r}; expected a word")
     return {str(key): str(value) for key, value in raw.items()}
 
 

@@ -44,46 +44,50 @@ def read_files(paths: Iterable[Path], reader: Reader, codebook: Codebook, reject
     )
     found: list[Bound] = []
     held: dict[str, tuple[str, list[str]]] = {}
-    unread = 0
+    misfit = ""
     for path in paths:
         try:
-            file = File(path)
-            known = recognise(file)
-            if known is None:
-                tables = read_sheets(file, reader.records) if reader.by_sheet else [read_table(file, reader.records)]
-                notes = [(table.sheet, *note) for table in tables for note in table.notes]
-                unread += 1
-                found += [_named(bind(table, reader, codebook), names[path], table.sheet) for table in tables]
-                unread -= 1
-            else:
-                documents = known.read(file, context)
-                told = [note for document in documents for note in document.notes] + list(file.notes)
-                notes = [("", *note) for note in told]
-                found += [_named(_bound(document, file, reader, held), names[path]) for document in documents]
+            bound, notes = _read_file(File(path), reader, codebook, context, held)
         except InputError as error:
             if len(paths) == 1:
                 raise InputError(f"{path}: {error}") from error
-            begins = "" if str(error).startswith(("wrong columns", "wrong file name")) else "file not read: "
-            rejects.add(names[path], None, f"{begins}{error}")
-            last = f"{names[path]}: {error}"
+            if str(error).startswith(("wrong columns", "wrong file name")):
+                misfit = f"{names[path]}: {error}"
+                rejects.add(names[path], None, str(error))
+            else:
+                rejects.add(names[path], None, f"file not read: {error}")
             continue
         for sheet, row, reason in notes:
             rejects.add(_name(names[path], sheet if row else ""), row, reason)
+        for sheet, one in bound:
+            one.rows["file"] = _name(names[path], sheet)
+            found.append(one)
+    if misfit and not found:
+        raise InputError(f"none of {len(paths)} files fits reader {reader.name}; {misfit}")
     if not found:
-        if unread:
-            raise InputError(f"none of {len(paths)} files fits reader {reader.name}; {last}")
         raise InputError(f"none of {len(paths)} files could be read; {rejects.most_common()}")
     return found
 
 
-def _named(bound: Bound, file: str, sheet: str = "") -> Bound:
-    bound.rows["file"] = _name(file, sheet)
-    return bound
-
-
 def _name(file: str, sheet: str) -> str:
-    """How the rows of a file, or of one of its sheets, are called in what the user reads; see `roles.roles_of` too."""
+    """How the rows of a file, or of one of its sheets, are called in what the user reads; see `roles.map_roles` too."""
     return f"{file} [{sheet}]" if sheet else file
+
+
+def _read_file(
+    file: File, reader: Reader, codebook: Codebook, context: Context, held: dict[str, tuple[str, list[str]]]
+) -> tuple[list[tuple[str, Bound]], list[tuple[str, int | None, str]]]:
+    """The rows of one file, and notes (row or None, reason) on it, each with its sheet; `held`: session -> the file
+    with its utterances, and their texts.
+    """
+    known = recognise(file)
+    if known is None:
+        tables = read_sheets(file, reader.records) if reader.by_sheet else [read_table(file, reader.records)]
+        notes = [(table.sheet, *note) for table in tables for note in table.notes]
+        return [(table.sheet, bind(table, reader, codebook)) for table in tables], notes
+    documents = known.read(file, context)
+    told = [note for document in documents for note in document.notes] + list(file.notes)
+    return [("", _bound(document, file, reader, held)) for document in documents], [("", *note) for note in told]
 
 
 def headers_of(path: Path) -> list[str]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from threers.formats.cues import counted_note
 from threers.formats.documents import Context, Document, Line, Mark
 from threers.formats.files import File
 from threers.formats.selections import Selection, clean, find_lines, marked
@@ -134,11 +135,14 @@ def _utterances(group: Sequence[Record], session: str, context: Context) -> Docu
             given.setdefault("", record.row)
         for code in (*(code for *_, code in record.spans), *record.codes):
             given.setdefault(code, record.row)
+    times = [(one, end) for one in group for end in ("start", "end")]
+    unread = [one.row for one, end in times if said(one.beside, end) and time(one.beside, end) is None]
     return Document(
         session=session,
         lines=list(lines.values()),
         marks=list(_marks(codes, {identity: number for number, identity in enumerate(lines)})),
-        facts=facts(group[0].beside) if group else {},
+        notes=counted_note(unread, "time not readable", "utterance kept without it"),
+        facts=facts(group[0].beside),
     )
 
 

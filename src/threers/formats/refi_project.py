@@ -94,8 +94,9 @@ def _facts(root: Element) -> dict[str, dict[str, str]]:
             text = next((child.text for name, child in said.items() if name.endswith("Value")), None)
             if fact and text and text.strip():
                 known[fact] = text.strip()
-        for guid in [owner.get("guid"), *(ref.get("targetGUID") for ref in children(owner, "SourceRef"))]:
-            facts[key(guid)] = {**facts.get(key(guid), {}), **known}
+        ids = [key(owner.get("guid")), *(key(ref.get("targetGUID")) for ref in children(owner, "SourceRef"))]
+        for guid in filter(None, ids):  # else a case without an id would speak of all sources without one
+            facts[guid] = {**facts.get(guid, {}), **known}
     return facts
 
 

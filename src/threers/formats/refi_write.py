@@ -180,7 +180,8 @@ def _paragraphs(lines: Sequence[Line], layout: Layout) -> tuple[str, list[Spoken
     written, spoken, at = [], [], 0
     for line in lines:
         prefix = layout.prefix(line)
-        paragraph = prefix + _plain(line.text)
+        # A line of nothing but control characters stays a line.
+        paragraph = prefix + (_plain(line.text) or "…")
         found = pattern.match(paragraph)
         if found is None or found.end() != len(prefix):
             raise InputError("a speaker's name with a colon cannot be told from the text; give that speaker another")

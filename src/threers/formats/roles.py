@@ -13,13 +13,14 @@ import pandas as pd
 from threers.codebook import EXTRA_ROLES, Codebook
 from threers.errors import InputError, SettingsError
 from threers.formats.files import File
+from threers.formats.rejects import list_headers
 from threers.formats.tables import composed, read_table
 
 
 @dataclass(frozen=True, slots=True)
 class Role:
     """A speaker as written (or a pattern with `*`), the role, and the files that it holds for: a name or a pattern of
-    `name` or `folder/name`.
+    `name`, `folder/name`, or the name by which a message tells the file from others.
     """
 
     speaker: str
@@ -44,12 +45,17 @@ def read_roles(path: str | Path) -> tuple[Role, ...]:
     """
     path = Path(path).expanduser()
     try:
-        frame = read_table(File(path)).frame
+        table = read_table(File(path))
     except InputError as error:
         raise SettingsError(f"roles={path}: {error}; expected a table with columns file, speaker, role") from error
+    for row, reason in table.notes:
+        if row is not None:
+            raise SettingsError(f"roles={path}: row {row}: {reason.partition(';')[0]}; correct that row")
+    frame = table.frame
     frame.columns = frame.columns.str.strip().str.casefold()
-    if not {"speaker", "role"} <= set(frame.columns):
-        found = ", ".join(frame.columns)
+    times = frame.columns.value_counts()
+    if times.get("speaker") != 1 or times.get("role") != 1 or times.get("file", 1) != 1:
+        found = list_headers(frame.columns)
         raise SettingsError(f"roles={path}: found columns {found}; expected file, speaker, role")
     files = frame["file"].str.strip() if "file" in frame else pd.Series("", index=frame.index)
     rows = zip(frame["speaker"].str.strip(), frame["role"].str.strip(), files.replace("", "*"), strict=True)
@@ -80,8 +86,9 @@ def map_roles(rows: pd.DataFrame, roles: Iterable[Role], codebook: Codebook) -> 
             )
     found = pd.Series("", index=rows.index, dtype="str")
     for (folder, file), part in rows.groupby(["folder", "file"], sort=False):
-        name = composed(str(file)).rpartition("/")[2]  # folders stand in front of a name that two files have
-        names = (name, f"{composed(folder)}/{name}")
+        whole = composed(str(file))
+        name = whole.rpartition("/")[2]  # folders stand in front of a name that two files have
+        names = (name, f"{composed(folder)}/{name}", whole)
         own = [one for one in roles if any(_means(one.files, each) for each in names)]
         role_of = _lookup(sorted(own, key=lambda one: one.files == "*"), known)
         found[part.index] = part["speaker"].map({name: role_of(name) for name in part["speaker"].unique()})
@@ -90,7 +97,7 @@ def map_roles(rows: pd.DataFrame, roles: Iterable[Role], codebook: Codebook) -> 
 
 def _means(pattern: str, name: str) -> bool:
     """Does the pattern mean this file, or the workbook of which this is a sheet?"""
-    return fnmatch(name, pattern) or fnmatch(name, f"{pattern} [[]*]")
+    return name == pattern or any(fnmatch(name, one) for one in (pattern, f"{pattern} [[]*]"))
 
 
 def known_names(roles: Iterable[Role], codebook: Codebook) -> Callable[[str], bool]:
@@ -142,17 +149,22 @@ def require_roles(utterances: pd.DataFrame, rows: pd.DataFrame, roles: Iterable[
     )
 
 
+def compared(name: str) -> str:
+    """A speaker's name, or a header, as they are compared: case, outer spaces and how an ä is stored do not count."""
+    return composed(name.strip()).casefold()
+
+
 def _lookup(roles: list[Role], known: tuple[str, ...]) -> Callable[[str], str]:
     exact = {role.casefold(): role for role in known}
-    exact |= {composed(one.speaker).casefold(): one.role for one in reversed(roles) if "*" not in one.speaker}
+    exact |= {compared(one.speaker): one.role for one in reversed(roles) if "*" not in one.speaker}
     patterns = [
-        (re.compile(".*".join(map(re.escape, composed(one.speaker).casefold().split("*"))), re.DOTALL), one.role)
+        (re.compile(".*".join(map(re.escape, compared(one.speaker).split("*"))), re.DOTALL), one.role)
         for one in roles
         if "*" in one.speaker
     ]
 
     def role_of(speaker: str) -> str:
-        name = composed(speaker.strip()).casefold()
+        name = compared(speaker)
         return exact.get(name) or next((role for pattern, role in patterns if pattern.fullmatch(name)), "")
 
     return role_of

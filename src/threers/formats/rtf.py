@@ -166,7 +166,7 @@ def _take_place(reading: _Reading, word: bytes) -> None:
     """Take a word that ends a line, or parts a table."""
     if word in (b"par", b"line", b"sect", b"page"):
         _end_line(reading)
-    elif word == b"trowd" and not reading.in_row:
+    elif word in (b"trowd", b"intbl") and not reading.in_row:  # a row laid out as the one before has no trowd
         _flush(reading)
         reading.page.begin_row()
         reading.page.begin_cell()
@@ -174,9 +174,9 @@ def _take_place(reading: _Reading, word: bytes) -> None:
     elif word in (b"cell", b"nestcell"):
         _flush(reading)
         reading.page.begin_cell()
-    elif word == b"row" and reading.in_row:
+    elif word == b"row":
         _flush(reading)
-        reading.page.end_row()
+        (reading.page.end_row if reading.in_row else reading.page.end_line)()
         reading.in_row = False
 
 

@@ -12,11 +12,12 @@ from threers.formats.times import seconds
 #: Characters of a line in which its prefix must end. It keeps the search linear, however long a line is.
 REACH = 200
 
-_CLOCK = r"(?:\d{1,3}:)?\d{1,2}:\d{2}(?:[.,-]\d{1,3})?"
+#: A time in front of or behind speech.
+CLOCK = r"(?:\d{1,3}:)?\d{1,2}:\d{2}(?:[.,-]\d{1,3})?"
 # Marks of writing direction, which stand in front of Hebrew and Arabic names; bold letters and lists of Markdown.
 _BEFORE = r"[\s\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]*(?:[-*>]{1,3}\s?)?(?:\(?\d{1,5}[.)]?\s+)?"
 _DASH, _APOSTROPHE, _COLON = r"\u2013\u2014-", r"'\u2019", r":\uff1a"
-_BETWEEN = rf"(?:\s?[{_DASH}]+>?\s?(?P<end>{_CLOCK}))?"
+_BETWEEN = rf"(?:\s?[{_DASH}]+>?\s?(?P<end>{CLOCK}))?"
 # With pronouns, as in Zoom, or with a guest's house, as in Teams.
 _ASIDE = r"(?:\s\(\w{1,9}/\w{1,9}(?:/\w{1,9})?\)|\s\[[\w ]{1,30}\])?"
 _NAME = rf"[^\W\d_](?:[\w .,&/{_APOSTROPHE}-]{{0,38}}?[\w.])??{_ASIDE}"
@@ -24,12 +25,12 @@ _NAME = rf"[^\W\d_](?:[\w .,&/{_APOSTROPHE}-]{{0,38}}?[\w.])??{_ASIDE}"
 #: `T:`, `Patient 2:`, `Therapist -`, `Th.`, `[00:01:02] P:`, `T [00:01:02]:`, `12 T:`, `T (quietly):`, a name before a
 #: tab, or a name and a time on a line of their own.
 SPEAKER = re.compile(
-    rf"{_BEFORE}(?:[\[({{#]?(?P<start>{_CLOCK}){_BETWEEN}[\])}}#]?[\s{_DASH}]{{0,3}})?"
+    rf"{_BEFORE}(?:[\[({{#]?(?P<start>{CLOCK}){_BETWEEN}[\])}}#]?[\s{_DASH}]{{0,3}})?"
     rf"\[?(?P<speaker>{_NAME})\]?\*{{0,2}}"
-    rf"\s{{0,9}}(?:[\[(#]?(?P<later>{_CLOCK})[\])#]?\s{{0,9}}|(?P<comment>\([^()]{{1,60}}\))\s?)?"
+    rf"\s{{0,9}}(?:[\[(#]?(?P<later>{CLOCK})[\])#]?\s{{0,9}}|(?P<comment>\([^()]{{1,60}}\))\s?)?"
     rf"(?:(?P<colon>(?<!\d)[{_COLON}]|[{_COLON}](?![\d/]))(?!//)\*{{0,2}}|(?P<dash>(?<=\s)[{_DASH}](?=\s))"
     r"|(?P<tab>\t(?=\s*\S|$))|(?P<alone>(?(later)|(?(start)|(?!)))$))"
-    rf"(?:\s*[\[#](?P<last>{_CLOCK})[\]#])?\s*"
+    rf"(?:\s*[\[#](?P<last>{CLOCK})[\]#])?\s*"
 )
 #: Letters of a name on a line of its own.
 _LONGEST = 60

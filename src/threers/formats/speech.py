@@ -11,17 +11,14 @@ from itertools import pairwise
 from threers.formats.captions import GAP
 from threers.formats.cues import counted_note, read_timing
 from threers.formats.documents import Line
-from threers.formats.speakers import SPEAKER, Prefix, find_names, find_prefix, find_speakers, is_like_a_name, time_of
+from threers.formats.speakers import CLOCK, Prefix, find_names, find_prefix, find_speakers, is_like_a_name, time_of
 from threers.formats.times import with_thousandths
 
-__all__ = ["SPEAKER", "Speech", "Spoken", "begins_with_speakers", "find_speech", "read_speech"]
-
-_TIME = r"(?:\d{1,3}:)?\d{1,2}:\d{2}(?:[.,-]\d{1,3})?"
 #: f4 puts the time at which a paragraph ends behind it.
-_BEHIND = re.compile(rf"\s*#(?P<end>{_TIME})#\s*$")
+_BEHIND = re.compile(rf"\s*#(?P<end>{CLOCK})#\s*$")
 #: A time in front of speech that names nobody.
 _FRONT = re.compile(
-    rf"\s*(?:[\[(#]\s?(?P<in>{_TIME})\s?[\])#]|(?P<bare>\d{{1,3}}:\d{{2}}:\d{{2}}(?:[.,]\d{{1,3}})?)(?=\s|$))\s*"
+    rf"\s*(?:[\[(#]\s?(?P<in>{CLOCK})\s?[\])#]|(?P<bare>\d{{1,3}}:\d{{2}}:\d{{2}}(?:[.,]\d{{1,3}})?)(?=\s|$))\s*"
 )
 _BEHIND_REACH = 30
 #: Of a name below a line of times, and letters of such a line.
@@ -70,17 +67,13 @@ class _Row:
     behind: str
 
 
-def find_speech(text: str, pattern: re.Pattern[str] | None = None) -> list[Spoken]:
+def read_speech(text: str, pattern: re.Pattern[str] | None = None) -> Speech:
     """Lines of speech in a text; a line without a speaker goes on with what the speaker before said.
 
     What stands before the first speaker is no speech. Where no line has a speaker, every line is one of its own.
-    `pattern`: what stands in front of speech, in place of SPEAKER, with the group `speaker` and perhaps `start`, `end`.
+    `pattern`: what stands in front of speech, in place of `speakers.SPEAKER`, with the group `speaker` and perhaps
+    `start`, `end`.
     """
-    return read_speech(text, pattern).spoken
-
-
-def read_speech(text: str, pattern: re.Pattern[str] | None = None) -> Speech:
-    """Read the lines of speech with notes; see `find_speech`."""
     rows = list(_rows(text, pattern))
     speech = Speech()
     if pattern is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -46,10 +45,8 @@ def read_sav(content: bytes) -> pd.DataFrame:
     columns = {}
     for variable in _variables(content):
         labels = {value: str(label).strip() for value, label in variable["labels"]}
-        kind = re.match("[A-Z]*", variable["format"])
-        columns[variable["name"]] = _cells(
-            variable["values"], kind[0] if kind else "", labels if variable["measure"] == "nominal" else {}
-        )
+        kind = variable["format"].rstrip("0123456789.")
+        columns[variable["name"]] = _cells(variable["values"], kind, labels if variable["measure"] == "nominal" else {})
     return pd.DataFrame(columns, dtype="str")
 
 

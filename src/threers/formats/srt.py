@@ -11,7 +11,7 @@ from threers.formats.documents import Context, Document, Format
 from threers.formats.files import File
 
 #: Where on the screen a text stands, or how it looks: `{\an8}`.
-_POSITION = re.compile(r"\{\\[^{}]*\}")
+_POSITION = re.compile(r"\{\\[^{}\n]*\}")
 
 
 def fits(file: File) -> bool:

@@ -272,7 +272,7 @@ def _add_marks(
         start, end = milliseconds(one.start), milliseconds(one.end)
         lines = _around(above, start, end) or places.find(start, end)
         if named is not None:
-            if named[0] <= named[1] < len(places.spans) and places.hull(*named) == (start, end):
+            if 0 <= named[0] <= named[1] < len(places.spans) and places.hull(*named) == (start, end):
                 lines = named
             else:
                 problem = "lines moved: the lines named here have other times than the coding; it was kept by time"

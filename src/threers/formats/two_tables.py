@@ -29,7 +29,8 @@ from threers.formats.found_codes import UNMARKED, codebook_of, count_codes, requ
 from threers.formats.reader import Reader
 from threers.formats.rejects import Rejects, list_headers
 from threers.formats.same_units import KEY, OTHER_UNITS, require_common, require_keys
-from threers.formats.utterances import read_numbers, sessions_table, utterances_table
+from threers.formats.tables import composed
+from threers.formats.utterances import compose_names, read_numbers, sessions_table, utterances_table
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +75,7 @@ def read_two_tables(
     bound = [bind(one.table, one.reader, book) for one in tables]
     require_somewhere(reader, {field: names for field, names in (columns or {}).items() if field != "text"}, bound)
     rows, marks = stack_marks(bound, reader, book)
-    rows = _prepare(rows, bound, tables)
+    rows = _prepare(compose_names(rows), bound, tables)
     require_keys(rows, marks.loc[marks["code"].notna(), "at"], ["session" in one.have for one in bound])
     require_common(rows, [one.name for one in tables])
 
@@ -154,7 +155,7 @@ def _coders(bound: list[Bound], tables: list[CoderTable]) -> list[str]:
     names = []
     for one, coded in zip(bound, tables, strict=True):
         said = [name for name in one.rows["coder"].unique() if name]
-        names.append(said[0] if len(said) == 1 else coded.table.path.stem)
+        names.append(composed(said[0] if len(said) == 1 else coded.table.path.stem))
     return names if names[0] != names[1] else ["a", "b"]
 
 

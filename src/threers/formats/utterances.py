@@ -16,8 +16,15 @@ from threers.formats.roles import map_roles
 from threers.formats.times import clock, seconds
 
 _KEY = ["session", "order_number"]
-#: Numbers, but not such as 007, which is a name.
-_NUMBER = r"-?(0|[1-9]\d*)([.,]\d+)?"
+#: What joins rows of several files.
+_NAMES = ("session", "coder", "group", "patient", "therapist")
+#: Numbers, but not such as 007, which is a name, nor those of more digits than a float keeps apart.
+_NUMBER = r"-?(0|[1-9][0-9]{0,14})([.,][0-9]+)?"
+
+
+def compose_names(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows whose names are stored alike: lists made on a Mac may hold an ä as two letters, which made two patients."""
+    return rows.assign(**{name: rows[name].str.normalize("NFC") for name in _NAMES})
 
 
 def keep_usable(rows: pd.DataFrame, reader: Reader, rejects: Rejects) -> pd.DataFrame:
@@ -32,6 +39,7 @@ def keep_usable(rows: pd.DataFrame, reader: Reader, rejects: Rejects) -> pd.Data
         The rest, with `order_number` (float, null without an order) and `is_utterance`: this row makes the utterance.
 
     """
+    rows = compose_names(rows)
     rows = _drop(rows, rows["session"] == "", "no session: the cell is empty", rejects)
     rows = rows.assign(order_number=read_numbers(rows["order"]), spoken=rows["has_text"] & (rows["text"] != ""))
     bad = (rows["spoken"] | (rows["order"] != "")) & rows["order_number"].isna()
@@ -99,7 +107,7 @@ def sessions_table(rows: pd.DataFrame, session_ids: Iterable[str], rejects: Reje
         alone = source[group.isna().to_numpy()]
         rejects.add_rows(alone, ["no group: no patient or group is named; session counts as its own"] * len(alone))
     number = read_numbers(facts["session_number"].fillna(""))
-    number = number.where(number % 1 == 0)
+    number = number.where((number % 1 == 0) & (number.abs() < 10**15))
     lost = facts["session_number"].notna() & number.isna()
     reasons = [f"session number not readable: {quote(n)}; left out" for n in facts["session_number"][lost]]
     rejects.add_rows(source[lost.to_numpy()], reasons)
@@ -172,7 +180,7 @@ def _times(rows: pd.DataFrame, column: str, rejects: Rejects) -> pd.Series:
 def _minutes_typed_as_hours(rows: pd.DataFrame, longest_hours: float, rejects: Rejects) -> pd.DataFrame:
     longest = longest_hours * 3600
     earliest, latest = (rows.groupby("session")["start"].transform(which) for which in ("min", "max"))
-    whole = (rows["start"].fillna(0) % 60 == 0).groupby(rows["session"]).transform("all")
+    whole = (rows[["start", "end"]].fillna(0) % 60 == 0).all(axis=1).groupby(rows["session"]).transform("all")
     typed = whole & (latest > longest) & ((earliest <= longest) | (latest >= 24 * 3600))
     first = rows[typed & (rows["start"] == latest)].drop_duplicates("session")
     what = f"is beyond {longest_hours:g} hours; session read as minutes and seconds"

@@ -111,7 +111,7 @@ def _text(sentences: list[_Sentence], longest: int) -> tuple[str, list[tuple[int
     """The text, and where in it sentences stand, counted as Java does.
 
     The file doesn't say what stood between sentences. They are taken for lines, since a speaker's name only begins a
-    line; find_speech joins a sentence without a speaker to the one before.
+    line; read_speech joins a sentence without a speaker to the one before.
     """
     pieces: list[str] = []
     places = []

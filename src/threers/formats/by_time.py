@@ -104,7 +104,5 @@ def _places(table: pd.DataFrame, start: float, end: float, rule: str) -> tuple[n
 
 
 def _nearest(table: pd.DataFrame, start: float) -> str:
-    if table.empty:
-        return "its session has no times"
     near = table.iloc[int((table["start"] - start).abs().argmin())]
     return f"nearest: utterance {near['utterance_id']} at {clock(near['start'])}"

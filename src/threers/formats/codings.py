@@ -15,6 +15,8 @@ from threers.formats.times import clock
 
 _UNIT = ["session_id", "unit", "unit_id", "coder_id"]
 _KEY = ["session", "order_number"]
+#: Numbers of segments beyond are none: no table could hold them exactly.
+_MOST_SEGMENTS = 2**53
 
 
 def column_roles(marks: pd.DataFrame, rows: pd.DataFrame) -> pd.Series:
@@ -131,7 +133,7 @@ def _add_unit(marks: pd.DataFrame, utterances: pd.DataFrame, codebook: Codebook)
     place = place.get_indexer(pd.MultiIndex.from_frame(marks[_KEY]))
     place[unit != "utterance"] = -1
     segment = pd.to_numeric(marks["unit_id_cell"], errors="coerce")
-    segment = segment.where((segment >= 0) & (segment % 1 == 0))
+    segment = segment.where((segment >= 0) & (segment < _MOST_SEGMENTS) & (segment % 1 == 0))
     exists = marks["session"].isin(utterances["session_id"].unique())
     utterance_id = pd.Series(np.append(utterances["utterance_id"], np.nan)[place], index=marks.index)
     unit_id = utterance_id.where(unit == "utterance", segment.where(unit == "segment", 0.0).where(exists))
@@ -159,6 +161,7 @@ def _late_segments(marks: pd.DataFrame, utterances: pd.DataFrame, minutes: float
     number = pd.to_numeric(marks["unit_id_cell"], errors="coerce")
     begins, ends = number * minutes * 60, marks["session"].map(spoken).astype("float64")
     late = (marks["unit"] == "segment") & (marks["start_cell"] == "") & (begins >= ends)
+    late &= marks["unit_id"].notna() & (marks["problem"] == "")
     marks = marks.assign(number=number, begins=begins, ends=ends)[late].drop_duplicates("session")
     reasons = [
         f"segment after the end: number {row.number:g} begins at {clock(row.begins)}, the last word is at "

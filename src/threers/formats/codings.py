@@ -12,6 +12,7 @@ from threers.formats.numbering import count_from_zero
 from threers.formats.reader import Reader
 from threers.formats.rejects import Rejects, quote
 from threers.formats.times import clock
+from threers.formats.utterances import read_numbers
 
 _UNIT = ["session_id", "unit", "unit_id", "coder_id"]
 _KEY = ["session", "order_number"]
@@ -99,7 +100,7 @@ def _add_value(marks: pd.DataFrame, codebook: Codebook) -> pd.DataFrame:
     high = marks["code"].map({name: f.scale[1] for name, f in families.items() if f.scale}).astype("float64")
     coded, rating = marks["code"].notna(), low.notna()
     cell = marks["value_cell"].where(coded & marks["value"].isna(), "")
-    value = pd.to_numeric(cell.str.replace(",", "."), errors="coerce").where(cell != "", marks["value"])
+    value = read_numbers(cell).where(cell != "", marks["value"])
     value = value.where((cell != "") | value.notna() | rating | ~coded, 1.0)
     # Of no marks at all, pandas would keep the type that they had before they were written out.
     low_written, high_written, found = (numbers.map("{:g}".format).astype("str") for numbers in (low, high, value))
@@ -132,7 +133,7 @@ def _add_unit(marks: pd.DataFrame, utterances: pd.DataFrame, codebook: Codebook)
     place = pd.MultiIndex.from_frame(utterances[["session_id", "order_number"]])
     place = place.get_indexer(pd.MultiIndex.from_frame(marks[_KEY]))
     place[unit != "utterance"] = -1
-    segment = pd.to_numeric(marks["unit_id_cell"], errors="coerce")
+    segment = read_numbers(marks["unit_id_cell"])
     segment = segment.where((segment >= 0) & (segment < _MOST_SEGMENTS) & (segment % 1 == 0))
     exists = marks["session"].isin(utterances["session_id"].unique())
     utterance_id = pd.Series(np.append(utterances["utterance_id"], np.nan)[place], index=marks.index)
@@ -158,7 +159,7 @@ def _late_segments(marks: pd.DataFrame, utterances: pd.DataFrame, minutes: float
     `row`, `reason`.
     """
     spoken = utterances.groupby("session_id")[["start", "end"]].max().max(axis=1)
-    number = pd.to_numeric(marks["unit_id_cell"], errors="coerce")
+    number = read_numbers(marks["unit_id_cell"])
     begins, ends = number * minutes * 60, marks["session"].map(spoken).astype("float64")
     late = (marks["unit"] == "segment") & (marks["start_cell"] == "") & (begins >= ends)
     late &= marks["unit_id"].notna() & (marks["problem"] == "")

@@ -64,9 +64,8 @@ def codings_table(
     marks = _add_value(marks, codebook)
     placed = utterances.join(rows[["order_number", "has_order"]])
     marks = count_from_zero(marks, placed, codebook, rejects)
-    marks, crossed = place_by_time(marks, placed, reader, codebook)
-    crosses = "crosses utterances: given to those that share half with it, else to the one that shares most"
-    rejects.add_rows(crossed, [crosses] * len(crossed))
+    marks, notes = place_by_time(marks, placed, reader, codebook)
+    rejects.add_rows(notes, notes["reason"])
     marks = _add_unit(marks, placed, codebook)
     late = _late_segments(marks, placed, reader.segment_minutes)
     rejects.add_rows(late, late["reason"])

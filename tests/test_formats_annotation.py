@@ -88,6 +88,16 @@ def test_brat_without_its_text_says_where_to_put_it(tmp_path):
         read(brat, tmp_path / "brat.ann")
 
 
+def test_brat_says_of_the_text_what_is_wrong_with_it(tmp_path):
+    (tmp_path / "s.ann").write_bytes(b"T1\tW1 3 5\tn\xc3\xa9\n")
+    (tmp_path / "s.txt").write_bytes("P: né\nT: très bien, j'espère\n".encode("cp1252"))
+    [document] = read(brat, tmp_path / "s.ann")
+    assert document.notes == [(None, "encoding: not UTF-8; read as cp1252, in the .txt file")]
+    (tmp_path / "s.txt").write_bytes(b"")
+    with pytest.raises(InputError, match=r"the \.txt file beside the \.ann file: the file is empty"):
+        read(brat, tmp_path / "s.ann")
+
+
 STACKED = [
     ("", "W2", "", (1, 1)),
     ("", "C2", "", (3, 3)),
@@ -203,6 +213,13 @@ def test_a_zip_of_tables_is_one_document_per_session_with_all_its_coders():
     first, second = read(webanno, Path("p.zip"), archive)
     assert (first.session, second.session) == ("s1", "s2")
     assert [mark.coder for mark in first.marks] == ["anna"] * 5 + ["ben"] * 5
+
+
+def test_a_damaged_file_in_an_archive_is_named():
+    content = (EXAMPLES / "webanno.tsv").read_bytes()
+    members = {"annotation/s1.txt/anna.tsv": content, "annotation/s2.txt/ben.tsv": b"#FORMAT=WebAnno TSV 3.3\n"}
+    with pytest.raises(InputError, match=r"^s2\.txt/ben\.tsv in the archive: no text with tokens"):
+        read(webanno, Path("p.zip"), zipped(members))
 
 
 def test_a_json_cas_says_who_annotated_which_document():

@@ -106,9 +106,15 @@ def test_a_list_of_segments_is_read_and_a_silence_parts_utterances():
         {"start": 2.5, "end": 3, "text": "Three."},
         {"start": 5.1, "end": 6, "speaker": "A", "text": "Four."},
         {"start": 5.0, "end": 6, "speaker": 1, "text": "Five."},
+        {"start": 9.0, "end": 9.5, "speaker": 2.0, "text": "Six."},
     ]
     session = read("x.json", segments)
-    assert said(session) == [("A", "One two. Three.", 0, 3), ("A", "Four.", 5.1, 6), ("1", "Five.", 5.0, 6)]
+    assert said(session) == [
+        ("A", "One two. Three.", 0, 3),
+        ("A", "Four.", 5.1, 6),
+        ("1", "Five.", 5.0, 6),
+        ("2", "Six.", 9, 9.5),
+    ]
     assert [note.partition(":")[0] for _, note in session.notes] == ["time goes backwards"]
 
 

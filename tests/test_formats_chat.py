@@ -50,7 +50,7 @@ def test_roles_times_text_and_codes_are_read(name, patient, therapist, rows):
         (r6, "anna", "C1", "", (3, 3)),
     ]
     assert session.notes == [
-        (None, "tiers that hold no codes: %com (1), %xsev (1); left out"),
+        (None, "tiers without codes or without an utterance: %com (1), %xsev (1); left out"),
         (8, "header not needed: a comment, a place, a date or the like (1 such in this session); left out"),
     ]
 
@@ -70,7 +70,7 @@ def test_what_talkbanks_own_library_writes_is_read():
         (15, "", "C1", "", (3, 3)),
     ]
     assert session.notes == [
-        (None, "tiers that hold no codes: %com (1); left out"),
+        (None, "tiers without codes or without an utterance: %com (1); left out"),
         (8, "header not needed: a comment, a place, a date or the like (1 such in this session); left out"),
     ]
 
@@ -93,6 +93,9 @@ def test_what_talkbanks_own_library_writes_is_read():
         ('+" come here . [+ q]', "come here."),
         ("++ of me .", "of me."),
         ("xxx yyy www 0 .", "xxx yyy www 0."),
+        ("0 [=! laughs] .", "[laughs]."),
+        ("0 &=sighs .", "[sighs]."),
+        ("0.5 hours .", "0.5 hours."),
         ("he 0is home@s:eng x@l lala@si .", "he home x lala."),
         ("ice+cream Mister_X no:o:: rhi^no \u2191yes\u2193 \u2021 oh .", "ice cream Mister X noo rhino yes, oh."),
         ("at 3:20 , 5+5 me@home.org a & b .", "at 3:20, 5+5 me@home.org a & b."),
@@ -135,7 +138,7 @@ def test_tiers_of_nothing_but_codes_hold_codes():
         (5, "", "W4", "", (0, 0)),
         (9, "", "C1", "", (1, 1)),
     ]
-    assert session.notes == [(None, "tiers that hold no codes: %com (2), %xeva (1); left out")]
+    assert session.notes == [(None, "tiers without codes or without an utterance: %com (2), %xeva (1); left out")]
 
 
 def test_a_lab_names_its_tiers_of_codes_and_their_coders():
@@ -158,9 +161,14 @@ def test_untidy_files_are_read_and_every_repair_is_noted():
     assert session.notes == [
         (5, "line not readable: it begins with none of @ * % (2 such in this session); added to the one above"),
         (6, "no text: an utterance has no words (1 such in this session); left out with its codes"),
-        (None, "tiers that hold no codes: %cod (2), [+ ] (1); left out"),
+        (None, "tiers without codes or without an utterance: %cod (2), [+ ] (1); left out"),
         (None, "file cut off: it has no @End; read as far as it goes"),
     ]
+
+
+def test_who_says_nothing_has_no_utterance():
+    text = "@Begin\n*PAT:\tyes .\n*THE:\t0 .\n%cod:\tR1\n*PAT:\t0 [=! laughs] .\n@End\n"
+    assert [line.text for line in read("x.cha", text).lines] == ["yes.", "[laughs]."]
 
 
 def test_a_file_in_which_nobody_speaks_is_an_error():

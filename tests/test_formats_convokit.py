@@ -62,6 +62,11 @@ def test_timestamps_that_are_no_seconds_of_a_session_are_left_out(stamps):
     assert session.notes == [(1, DATES)]
 
 
+def test_a_number_is_the_same_name_as_pandas_writes_it_where_one_is_missing():
+    sessions = read(utterance("a", conversation_id=7.0, speaker=2.0), utterance("b", conversation_id=7, speaker=2))
+    assert [(one.session, [line.speaker for line in one.lines]) for one in sessions] == [("7", ["2", "2"])]
+
+
 def test_lines_that_are_no_utterances_are_noted():
     (session,) = read(
         utterance("a"), b"{", b"[1]", utterance(" "), utterance("b", conversation_id=None), utterance("c \ud800")

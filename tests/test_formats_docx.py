@@ -129,6 +129,16 @@ def test_a_comment_on_a_name_or_on_a_point_means_the_line():
     assert session.notes == [(None, "comments without a place: 1 in this file; left out")]
 
 
+def test_a_comment_on_the_point_where_a_line_begins_means_that_line():
+    point = '<w:r><w:commentReference w:id="1"/></w:r>'
+    for before in (point, f'<w:commentRangeStart w:id="1"/><w:commentRangeEnd w:id="1"/>{point}'):
+        body = paragraph("T: so?") + paragraph("P: no", before=before) + paragraph("T: well")
+        session = read("a.docx", zipped(body, comment(1, "W1")))
+        assert [(mark.row, mark.lines) for mark in session.marks] == [(2, (1, 1))] and session.notes == []
+        below = read("a.docx", zipped(paragraph("T: so?") + f"<w:p/><w:p>{before}</w:p><w:p/>", comment(1, "W1")))
+        assert [mark.lines for mark in below.marks] == [(0, 0)]
+
+
 def test_tracked_changes_tabs_and_breaks():
     said = "<w:r><w:t>T:</w:t><w:tab/><w:t>a</w:t></w:r>"
     changes = (

@@ -67,6 +67,22 @@ def test_label_studio_places_of_older_versions_are_told_by_the_quoted_words():
     assert marks(document) == [("a@b.c", "R1", "", (1, 1)), ("a@b.c", "W1", "", (1, 1))]
 
 
+def test_label_studio_regions_of_a_web_page_are_listed_and_their_coder_is_not_taken_for_one_who_marked_nothing():
+    web = {"start": "/p[1]/text()[1]", "end": "/p[1]/text()[1]", "startOffset": 0, "endOffset": 2}
+    result = [{"id": "a", "type": "hypertextlabels", "value": {**web, "hypertextlabels": ["W1"]}}]
+    coded = [{"completed_by": 1, "result": result}, {"completed_by": 2, "result": []}]
+    [document] = read(label_studio, Path("s.json"), tasks({"data": {"text": "P: no\nT: why"}, "annotations": coded}))
+    assert marks(document) == [("2", "", "", (0, 1))]
+    why = "place not readable: 1 regions have no numbers for it, as those of the tag HyperText; codings dropped"
+    assert document.notes == [(1, why)]
+
+
+def test_label_studio_tasks_without_a_number_stay_apart():
+    short = {"id": None, "annotation_id": 1, "annotator": 1, "label": [{"start": 3, "end": 5, "labels": ["W1"]}]}
+    [document] = read(label_studio, Path("s.json"), tasks(short | {"text": "P: a b"}, short | {"text": "P: c d"}))
+    assert said(document) == [("P", "a b"), ("P", "c d")]
+
+
 def test_label_studio_reads_choices_for_a_region_taxonomies_and_models_of_ours_only():
     region = {"id": "x", "type": "paragraphlabels", "value": {"start": "1", "end": "1", "paragraphlabels": ["C2"]}}
     choice = {"id": "x", "type": "choices", "value": {"choices": ["C1"]}}

@@ -399,6 +399,18 @@ def test_segments_counted_from_one_are_noticed(tmp_path):
     assert reasons(load(tmp_path, files, "wide")) == [(3, why + "Segments count from 0 and last 5 minutes")]
 
 
+@pytest.mark.parametrize("number", ["99999999999999999999", "-1", "0.5"])
+def test_a_number_that_no_segment_can_have_is_listed(number, tmp_path):
+    files = {
+        "s1.csv": "speaker,text,start,end\nT,hello,0:02,0:04\nP,hm,6:10,6:20\n",
+        "sheet.csv": f"session,coder,unit,segment,W1,C1\ns1,anna,segment,{number},,\ns1,anna,segment,{number},x,\n",
+    }
+    corpus = load(tmp_path, files, "wide")
+    assert corpus.codings.empty
+    why = "no such segment: nothing was imported that this coding could belong to; coding dropped"
+    assert reasons(corpus) == [(3, why)]
+
+
 def test_letters_of_two_characters_are_those_of_one(tmp_path):
     apart = unicodedata.normalize("NFD", "Fußgänger")
     (tmp_path / f"{apart}_1.csv").write_text(f"{apart},text\n{apart},hm\n")

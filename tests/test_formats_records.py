@@ -54,6 +54,20 @@ def test_doccano_records_without_any_label_were_read_by_nobody_and_odd_ones_are_
     ]
 
 
+def test_a_session_in_one_long_line_is_told_by_the_whole_line():
+    text = "".join(f"{'PT'[number % 2]}: utterance {number}\n" for number in range(5000))
+    found = [{"id": number, "text": f"{text}P: {number}", "label": [[3, 5, "W1"]]} for number in (7, 8)]
+    file = File(Path("s.jsonl"), records(*found))
+    assert len(file.head) < len(text) and doccano.FORMAT.fits(file)
+    assert [len(document.lines) for document in doccano.FORMAT.read(file, CONTEXT)] == [5001, 5001]
+
+
+def test_equal_utterances_without_a_number_stay_apart():
+    found = [{"id": None, "text": "P: hm", "label": ["W1"]}, {"id": None, "text": "P: hm", "label": ["W1"]}]
+    [document] = read(doccano, Path("s.jsonl"), records(*found))
+    assert said(document) == [("P", "hm")] * 2 and len(document.marks) == 2
+
+
 def test_several_sessions_without_a_name_take_the_tools_number():
     two = [{"id": number, "text": f"P: a{number}\nT: b", "label": [[3, 5, "W1"]]} for number in (7, 8)]
     first, second = read(doccano, Path("s.jsonl"), records(*two))

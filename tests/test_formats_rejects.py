@@ -46,6 +46,14 @@ def test_every_kind_of_bad_row_is_listed_and_nothing_else_is_lost(tmp_path):
     assert "secret" not in corpus.rejects.to_csv()
 
 
+def test_a_list_of_codes_in_json_may_have_gaps_and_one_nested_beyond_reading_is_listed(tmp_path):
+    text = 'session,order,speaker,text,coder,code\n1,1,P,hm,anna,"[""W1"", null]"\n1,2,P,hm,anna,' + "[" * 200_000
+    corpus = load(tmp_path, {"a.csv": text})
+    assert marks(corpus) == [("1", 0, "anna", "W1", 1)]
+    why = "unknown code: a text of 200000 characters is not in codebook 3rs-2015; coding dropped"
+    assert reasons(corpus) == [(3, why)]
+
+
 def test_files_of_one_name_are_told_apart_by_their_folders(tmp_path):
     for coder in ("anna", "ben"):
         (tmp_path / "lab" / coder).mkdir(parents=True)

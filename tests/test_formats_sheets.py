@@ -109,6 +109,17 @@ def test_a_moment_in_whole_seconds_means_the_utterance_that_begins_in_it(tmp_pat
     assert coded(corpus) == [RIGHT[0], RIGHT[2]]
 
 
+def test_a_coded_time_that_lost_its_end_is_kept_as_a_moment_and_listed(tmp_path):
+    said = "WEBVTT\n\n00:02.000 --> 00:04.000\n<v P>so\n\n00:07.000 --> 00:09.000\n<v P>hm\n"
+    sheet = "session,coder,start,end,code\ns1,anna,0:08,0:03,W1; C1\ns1,anna,0:03,later,W2\ns1,anna,0:02,0:04,W3\n"
+    corpus = load(tmp_path, {"s1.vtt": said, "codes.csv": sheet}, "auto")
+    assert [(place, code) for _, place, _, code, _ in coded(corpus)] == [(0, "W2"), (0, "W3"), (1, "C1"), (1, "W1")]
+    assert reasons(corpus) == [
+        (2, "time goes backwards: the coding ends before it begins; kept as the moment of its start"),
+        (3, "time not readable: end 'later'; kept as the moment of its start"),
+    ]
+
+
 def test_codes_without_a_number_stop_the_import_rather_than_go_unread(tmp_path):
     sheet = "session,Place,speaker,text,coder,code\ns1,1,P,Fine.,anna,W2\n"
     with pytest.raises(

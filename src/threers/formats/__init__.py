@@ -161,7 +161,7 @@ def choose_reader(
 
 def _detect(files: list[Path], columns: Mapping[str, Any] | None) -> str:
     """Name the reader that fits a file: a shipped corpus's, else `long` where codes stand beside whose or on what they
-    are, else `wide`.
+    are, else `wide`; `transcript` where no file is a table.
     """
     readers = {name: Reader.load(name).override(columns) for name in shipped_readers()}
     long = readers["long"]

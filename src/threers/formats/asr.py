@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby, pairwise
@@ -13,6 +12,7 @@ from threers.formats.captions import merged
 from threers.formats.cues import Cue, counted_note
 from threers.formats.documents import Context, Document, Format
 from threers.formats.files import File
+from threers.formats.json_values import name, number
 
 #: What a segment in a plain list may have. With any other field the list is a table, whose columns may be codes.
 _FIELDS = {"id", "start", "end", "speaker", "text", "words", "confidence", "score", "duration", "language", "channel"}
@@ -116,13 +116,13 @@ def _cues(row: int, segment: dict[str, Any]) -> list[Cue]:
     whole = Cue(
         row=row,
         text=text if isinstance(text, str) else "",
-        speaker=_name(segment.get("speaker")),
+        speaker=name(segment.get("speaker")),
         start=_time(segment.get("start")),
         end=_time(segment.get("end")),
     )
     listed = segment.get("words")
     words = [word for word in listed if isinstance(word, dict)] if isinstance(listed, list) else []
-    speakers = _filled([_name(word.get("speaker")) for word in words], whole.speaker)
+    speakers = _filled([name(word.get("speaker")) for word in words], whole.speaker)
     if len(set(speakers)) < 2:
         return [whole]
     parts: list[Cue] = []
@@ -165,19 +165,10 @@ def _word_texts(words: Sequence[dict[str, Any]], text: str) -> list[str]:
     return [text[begin:end] for begin, end in pairwise(borders)]
 
 
-def _name(speaker: object) -> str:
-    return str(speaker) if isinstance(speaker, str | int) and not isinstance(speaker, bool) else ""
-
-
 def _time(value: object, unit: int = 1) -> float | None:
     """Seconds of a number, also one written as text; `unit`: how many of it are a second; None: not a time."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        time = float(value) / unit
-    except (ValueError, OverflowError):
-        return None
-    return time if math.isfinite(time) and 0 <= time < _LONGEST else None
+    found = number(value)
+    return None if found is None or not 0 <= found / unit < _LONGEST else found / unit
 
 
 FORMAT = Format(name="asr", title="speech recognition (JSON)", suffixes=(".json",), fits=fits, read=read)

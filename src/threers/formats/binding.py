@@ -63,6 +63,7 @@ def bind(table: Table, reader: Reader, codebook: Codebook) -> Bound:
         InputError: a column is missing, or the file's name does not fit; the columns that exist are listed.
 
     """
+    # A second empty header has a number and no name: " (2)".
     headers = [header for header in table.frame.columns if header.strip() and not header.startswith(" ")]
     named = from_file_name(table.path, reader)
     alternatives = {**reader.columns, **{f"further:{name}": names for name, names in reader.further.items()}}

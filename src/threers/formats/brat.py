@@ -49,7 +49,7 @@ def _fits(file: File) -> bool:
     lines = [line for line in file.head.splitlines()[:20] if line.strip()]
     if not lines:
         return file.suffix == ".ann" and not file.content.strip()
-    return bool(lines) and all(_ANY.match(line) for line in lines) and any(_SPAN.match(line) for line in lines)
+    return all(_ANY.match(line) for line in lines) and any(_SPAN.match(line) for line in lines)
 
 
 def _read(file: File, context: Context) -> list[Document]:
@@ -57,7 +57,12 @@ def _read(file: File, context: Context) -> list[Document]:
     if not beside:
         raise InputError("annotations without their text; expected a .txt file of the same name beside the .ann file")
     spans, notes = _spans(file.text)
-    text, lost = _as_annotated(File(beside[0]).text, spans)
+    try:
+        annotated = File(beside[0])
+        text, lost = _as_annotated(annotated.text, spans)
+    except InputError as error:
+        raise InputError(f"the .txt file beside the .ann file: {error}") from error
+    notes += [(None, f"{reason}, in the .txt file") for _, reason in annotated.notes]
     if lost:
         reason = (
             f"the text differs from what {lost} of {len(spans)} annotations say it is; they are kept by their place"

@@ -7,10 +7,12 @@ import pandas as pd
 
 from threers.codebook import Codebook
 from threers.formats.reader import Reader
+from threers.formats.rejects import quote
 from threers.formats.times import clock, seconds
 
 #: Share of an utterance, or of the stretch, that both must have in common.
 HALF = 0.5
+_CROSSES = "crosses utterances: given to those that share half with it, else to the one that shares most"
 
 
 def place_by_time(
@@ -26,21 +28,23 @@ def place_by_time(
     middle lies.
 
     Args:
-        marks: with `session`, `order_number`, `code`, `unit_cell`, `unit_id_cell`, `start_cell`, `end_cell`, `problem`.
+        marks: with `file`, `row`, `said`, `session`, `order_number`, `code`, `unit_cell`, `unit_id_cell`, `start_cell`,
+            `end_cell`, `problem`.
         utterances: the utterances table with `order_number`.
         reader: says how.
         codebook: says on which unit a code is given.
 
     Returns:
-        The marks, and those rows of it that crossed the border of an utterance that they were not given to.
+        The marks, and `file`, `row`, `reason` of those that lost an end, or crossed the border of an utterance that
+        they were not given to.
 
     """
-    start = marks["start_cell"].map({cell: seconds(cell) for cell in marks["start_cell"].unique()}).astype("float64")
-    end = marks["end_cell"].map({cell: seconds(cell) for cell in marks["end_cell"].unique()}).astype("float64")
-    end = end.where(end >= start, start)
+    start, written_end = _read(marks["start_cell"]), _read(marks["end_cell"])
+    end = written_end.where(written_end >= start, start)
     timed = marks["order_number"].isna() & start.notna() & (marks["problem"] == "") & (marks["unit_id_cell"] == "")
+    notes = _lost_ends(marks[timed & marks["said"]], start, written_end)
     if not timed.any():
-        return marks, marks[:0]
+        return marks, notes
     units = {code.name: codebook.family(code.family).unit for code in codebook.codes.values()}
     unit = marks["unit_cell"].where(marks["unit_cell"] != "", marks["code"].map(units).fillna("utterance"))
     marks = _to_segments(marks, timed & (unit == "segment"), start, end, reader.segment_minutes * 60)
@@ -58,13 +62,27 @@ def place_by_time(
             crossing += [at] if crossed else []
         else:
             problems[at] = f"no such utterance: nobody speaks at {clock(start[at])}; {_nearest(table, start[at])}"
-    crossed_rows = marks.loc[crossing]
+    notes = pd.concat([notes, marks.loc[crossing, ["file", "row"]].assign(reason=_CROSSES)])
     marks = marks.assign(
         order_number=[spread.get(at, [own]) for at, own in marks["order_number"].items()],
         problem=[problems.get(at, own) for at, own in marks["problem"].items()],
     )
     marks = marks.explode("order_number", ignore_index=True)
-    return marks.astype({"order_number": "float64", "problem": "str"}), crossed_rows
+    return marks.astype({"order_number": "float64", "problem": "str"}), notes
+
+
+def _read(cells: pd.Series) -> pd.Series:
+    return cells.map({cell: seconds(cell) for cell in cells.unique()}).astype("float64")
+
+
+def _lost_ends(marks: pd.DataFrame, start: pd.Series, end: pd.Series) -> pd.DataFrame:
+    """Those marks, one a row of the file, that have an end in writing and none that can be meant."""
+    start, end = start[marks.index], end[marks.index]
+    unread = "time not readable: end " + marks["end_cell"].map(quote).astype("str")
+    reason = unread.where(end.isna(), "time goes backwards: the coding ends before it begins")
+    lost = (marks["end_cell"] != "") & ~(end >= start)
+    notes = marks[["file", "row"]].assign(reason=reason + "; kept as the moment of its start")
+    return notes[lost].drop_duplicates(["file", "row"])
 
 
 def _to_segments(
@@ -104,7 +122,5 @@ def _places(table: pd.DataFrame, start: float, end: float, rule: str) -> tuple[n
 
 
 def _nearest(table: pd.DataFrame, start: float) -> str:
-    if table.empty:
-        return "its session has no times"
     near = table.iloc[int((table["start"] - start).abs().argmin())]
     return f"nearest: utterance {near['utterance_id']} at {clock(near['start'])}"

@@ -134,7 +134,7 @@ def _from_json(file: File) -> Iterator[_Structure]:
     for row, one in enumerate(objects, start=1):
         if not isinstance(one, dict):
             continue
-        features = {str(name): _plain(value) for name, value in one.items() if not name.startswith(("@", "%"))}
+        features = {name: _plain(value) for name, value in one.items() if not name.startswith(("@", "%"))}
         # A reference stands for the plain values of an array, else it is a link and no value.
         links = {name[1:]: to for name, to in one.items() if name.startswith("@") and isinstance(to, (int, str))}
         features |= {name: _plain(arrays[to]) for name, to in links.items() if to in arrays}

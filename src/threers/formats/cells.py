@@ -136,10 +136,11 @@ def _parts(cell: str, separators: tuple[str, ...]) -> list[str]:
     if cell.startswith("["):
         try:
             listed = json.loads(cell)
-        except ValueError:
+        except (ValueError, RecursionError):
             listed = None
         if isinstance(listed, list):
-            return [str(part).strip() for part in listed if str(part).strip()]
+            written = [str(part).strip() for part in listed if part is not None]
+            return [part for part in written if part]
     parts = re.split("|".join(map(re.escape, separators)), cell) if separators else [cell]
     return [part.strip() for part in parts if part.strip()]
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from threers.errors import InputError
@@ -49,6 +49,7 @@ _SIGNS = [
         (r"(?<!\S)&\*(\w{1,10})[:=](\S+)", "\x02\\1: \\2\x03"),
         (r"(?<!\S)&=(\S+)", lambda found: f"\x02{found[1].replace(':', ' ')}\x03"),
         (r"(?<!\S)&[{}]\S*", ""),
+        (r"^\s*0(?=\s*(?:\x02|[.?!]?\s*$))", ""),
         (r"(?<!\S)&[-~+]?(?=\w)", ""),
         (r"(?<!\S)0[^\W\d_]\S*", ""),
         (r"\(([^\W\d_]+)\)(?=[^\W\d_])", r"\1"),
@@ -124,7 +125,7 @@ def read(file: File, context: Context) -> list[Document]:
     session.notes += counted_note(silent, "no text: an utterance has no words", "left out with its codes")
     if +unread:
         listed = ", ".join(f"{name} ({count})" for name, count in sorted((+unread).items()))
-        session.notes.append((None, f"tiers that hold no codes: {listed}; left out"))
+        session.notes.append((None, f"tiers without codes or without an utterance: {listed}; left out"))
     further = [record.row for record in headers if record.name.casefold() not in _USUAL]
     session.notes += counted_note(further, "header not needed: a comment, a place, a date or the like", "left out")
     if not any(record.name.casefold() == "end" for record in headers):
@@ -138,7 +139,8 @@ def readable(said: str) -> str:
     Repeats, fillers and fragments stay (`&-um` becomes `um`), and so do pauses, `xxx`, and in brackets what was heard
     beside words (`&=laughs` becomes `[laughs]`) and what another said meanwhile. `(be)cause` becomes `because`. An
     utterance that trails off ends with `...`, one broken off with `-`. Explanations, replacements, errors, marks
-    of overlap and of second languages, words that were left out (`0is`) and signs of intonation are taken away.
+    of overlap and of second languages, words that were left out (`0is`, or `0` for all of them) and signs of intonation
+    are taken away.
 
     >>> readable("<I want> [//] &-um I don't (.) wanna [: want to] (be)cause +/.")
     "I want um I don't (.) wanna because -"
@@ -216,9 +218,7 @@ def _codes(text: str, context: Context) -> Iterator[tuple[str, str]]:
             yield (code, value) if rated and code else (word, "")
 
 
-def _add_marks(
-    session: Document, row: int, codes: Iterator[tuple[str, str]] | list[tuple[str, str]], coder: str
-) -> None:
+def _add_marks(session: Document, row: int, codes: Iterable[tuple[str, str]], coder: str) -> None:
     place = len(session.lines) - 1
     session.marks += [Mark(row=row, code=code, value=value, coder=coder, lines=(place, place)) for code, value in codes]
 

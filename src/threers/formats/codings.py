@@ -12,9 +12,12 @@ from threers.formats.numbering import count_from_zero
 from threers.formats.reader import Reader
 from threers.formats.rejects import Rejects, quote
 from threers.formats.times import clock
+from threers.formats.utterances import read_numbers
 
 _UNIT = ["session_id", "unit", "unit_id", "coder_id"]
 _KEY = ["session", "order_number"]
+#: Numbers of segments beyond are none: no table could hold them exactly.
+_MOST_SEGMENTS = 2**53
 
 
 def column_roles(marks: pd.DataFrame, rows: pd.DataFrame) -> pd.Series:
@@ -61,9 +64,8 @@ def codings_table(
     marks = _add_value(marks, codebook)
     placed = utterances.join(rows[["order_number", "has_order"]])
     marks = count_from_zero(marks, placed, codebook, rejects)
-    marks, crossed = place_by_time(marks, placed, reader, codebook)
-    crosses = "crosses utterances: given to those that share half with it, else to the one that shares most"
-    rejects.add_rows(crossed, [crosses] * len(crossed))
+    marks, notes = place_by_time(marks, placed, reader, codebook)
+    rejects.add_rows(notes, notes["reason"])
     marks = _add_unit(marks, placed, codebook)
     late = _late_segments(marks, placed, reader.segment_minutes)
     rejects.add_rows(late, late["reason"])
@@ -97,7 +99,7 @@ def _add_value(marks: pd.DataFrame, codebook: Codebook) -> pd.DataFrame:
     high = marks["code"].map({name: f.scale[1] for name, f in families.items() if f.scale}).astype("float64")
     coded, rating = marks["code"].notna(), low.notna()
     cell = marks["value_cell"].where(coded & marks["value"].isna(), "")
-    value = pd.to_numeric(cell.str.replace(",", "."), errors="coerce").where(cell != "", marks["value"])
+    value = read_numbers(cell).where(cell != "", marks["value"])
     value = value.where((cell != "") | value.notna() | rating | ~coded, 1.0)
     # Of no marks at all, pandas would keep the type that they had before they were written out.
     low_written, high_written, found = (numbers.map("{:g}".format).astype("str") for numbers in (low, high, value))
@@ -130,8 +132,8 @@ def _add_unit(marks: pd.DataFrame, utterances: pd.DataFrame, codebook: Codebook)
     place = pd.MultiIndex.from_frame(utterances[["session_id", "order_number"]])
     place = place.get_indexer(pd.MultiIndex.from_frame(marks[_KEY]))
     place[unit != "utterance"] = -1
-    segment = pd.to_numeric(marks["unit_id_cell"], errors="coerce")
-    segment = segment.where((segment >= 0) & (segment % 1 == 0))
+    segment = read_numbers(marks["unit_id_cell"])
+    segment = segment.where((segment >= 0) & (segment < _MOST_SEGMENTS) & (segment % 1 == 0))
     exists = marks["session"].isin(utterances["session_id"].unique())
     utterance_id = pd.Series(np.append(utterances["utterance_id"], np.nan)[place], index=marks.index)
     unit_id = utterance_id.where(unit == "utterance", segment.where(unit == "segment", 0.0).where(exists))
@@ -156,9 +158,10 @@ def _late_segments(marks: pd.DataFrame, utterances: pd.DataFrame, minutes: float
     `row`, `reason`.
     """
     spoken = utterances.groupby("session_id")[["start", "end"]].max().max(axis=1)
-    number = pd.to_numeric(marks["unit_id_cell"], errors="coerce")
+    number = read_numbers(marks["unit_id_cell"])
     begins, ends = number * minutes * 60, marks["session"].map(spoken).astype("float64")
     late = (marks["unit"] == "segment") & (marks["start_cell"] == "") & (begins >= ends)
+    late &= marks["unit_id"].notna() & (marks["problem"] == "")
     marks = marks.assign(number=number, begins=begins, ends=ends)[late].drop_duplicates("session")
     reasons = [
         f"segment after the end: number {row.number:g} begins at {clock(row.begins)}, the last word is at "

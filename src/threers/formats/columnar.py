@@ -1,4 +1,4 @@
-"""Parquet files, and the Arrow files in a folder that Hugging Face's datasets wrote with `save_to_disk`. Layer 1."""
+"""Parquet files, and the Arrow files in a folder that Hugging Face's datasets wrote with `save_to_disk`."""
 
 from __future__ import annotations
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from threers.formats.documents import Mark
+from threers.formats.documents import Find, Mark
 from threers.formats.times import clock, seconds
-
-Find = Callable[[str], str | None]
 
 _TIMES = re.compile(r"\[(?P<start>[\d:.]{4,15})? ?\u2013 ?(?P<end>[\d:.]{4,15})?\] ?")
 _WITH_TITLE = re.compile(r"(?P<code>[^()]+?)\s*\((?P<title>[^()]*)\)")

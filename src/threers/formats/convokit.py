@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -12,6 +11,7 @@ from threers.errors import InputError
 from threers.formats.cues import counted_note, folded
 from threers.formats.documents import Context, Document, Format, Line
 from threers.formats.files import File
+from threers.formats.json_values import name, number
 
 #: Longest time of a session in seconds; larger stamps are dates.
 _LONGEST = 6 * 3600
@@ -70,17 +70,14 @@ def _utterances(file: File) -> Iterator[tuple[int, dict[str, Any]]]:
 
 def _first(utterance: dict[str, Any], names: Sequence[str]) -> str:
     """The first of the fields that is filled; of an object, its `id`."""
-    for name in names:
-        value = utterance.get(name)
-        value = value.get("id") if isinstance(value, dict) else value
-        if isinstance(value, str | int) and str(value).strip():
-            return folded(str(value))
-    return ""
+    values = (utterance.get(field) for field in names)
+    written = (folded(name(value.get("id") if isinstance(value, dict) else value)) for value in values)
+    return next(filter(None, written), "")
 
 
 def _session(conversation: str, utterances: Sequence[tuple[int, dict[str, Any]]]) -> Document:
     lines = [
-        Line(row=row, text=folded(one["text"]), speaker=_first(one, _SPEAKER), start=_number(one.get("timestamp")))
+        Line(row=row, text=folded(one["text"]), speaker=_first(one, _SPEAKER), start=number(one.get("timestamp")))
         for row, one in utterances
     ]
     stamps = [line.start for line in lines]
@@ -90,16 +87,6 @@ def _session(conversation: str, utterances: Sequence[tuple[int, dict[str, Any]]]
         return Document(session=conversation, lines=lines)
     note = (lines[0].row, "time not readable: timestamps are no seconds of a session; utterances kept without them")
     return Document(session=conversation, lines=[replace(line, start=None) for line in lines], notes=[note])
-
-
-def _number(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return number if math.isfinite(number) else None
 
 
 FORMAT = Format(name="convokit", title="ConvoKit corpus", suffixes=(".jsonl",), fits=fits, read=read)

@@ -38,7 +38,7 @@ def _read(file: File, context: Context) -> list[Document]:
             notes.append((row, "not a coding: relations between labels; left out"))
         meta = found.get("meta")
         beside = {**found, **meta} if isinstance(meta, dict) else found
-        key = str(found.get("id", ""))
+        key = "" if found.get("id") is None else str(found["id"])
         records.append(Record(row=row, text=clean(found["text"]), key=key, spans=spans, codes=codes, beside=beside))
     if not records:
         raise InputError("no texts; expected JSON lines with text and label, as doccano exports them")

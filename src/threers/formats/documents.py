@@ -12,6 +12,9 @@ from threers.codebook import UNITS
 if TYPE_CHECKING:
     from threers.formats.files import File
 
+#: The code that a word means, or None.
+Find = Callable[[str], str | None]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
@@ -66,13 +69,13 @@ class Context:
     """What a reader of documents may need to know.
 
     `find`: the codebook's code that a word means, or None. `knows`: has someone said which role this speaker has?
-    `speaker`: a lab's own pattern for the beginning of a line
-    of speech, with the group `speaker` and perhaps `start` and `end`; None: the usual ones. `code_tiers`: names of
-    tiers that hold codes, with `*` for any text and `{coder}` for the coder's name; empty: those that hold only codes.
-    `speech_tiers`: names of tiers of speech, with `*`; empty: those that hold words, but no codes, and hang below none.
+    `speaker`: a lab's own pattern for the beginning of a line of speech, with the group `speaker` and perhaps `start`
+    and `end`; None: the usual ones. `code_tiers`: names of tiers that hold codes, with `*` for any text and `{coder}`
+    for the coder's name; empty: those that hold only codes. `speech_tiers`: names of tiers of speech, with `*`; empty:
+    those that hold words, but no codes, and hang below none.
     """
 
-    find: Callable[[str], str | None]
+    find: Find
     knows: Callable[[str], bool] = lambda name: False
     speaker: re.Pattern[str] | None = None
     code_tiers: tuple[str, ...] = ()

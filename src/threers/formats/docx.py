@@ -154,9 +154,9 @@ def _take_layout(content: _Content, name: str, element: Element, opens: bool) ->
         content.anchors[_attribute(element, "id")] = page.place, page.place
     elif name == "commentRangeEnd":
         start, _ = content.anchors.get(_attribute(element, "id"), (page.length, 0))
-        content.anchors[_attribute(element, "id")] = start, page.length
+        content.anchors[_attribute(element, "id")] = start, max(start, page.length)
     elif name == "commentReference":
-        content.anchors.setdefault(_attribute(element, "id"), (page.length, page.length))
+        content.anchors.setdefault(_attribute(element, "id"), (page.place, page.place))
     elif name in _DELETED and any(local(one) in ("delText", "t") for one in element.iter()):
         content.left_out["tracked deletions"] += 1
     elif name in _DRAWINGS and any(local(one) == "txbxContent" for one in element.iter()):
@@ -223,7 +223,8 @@ def _with_marks(
         if codes and number not in content.anchors:
             content.left_out["comments without a place"] += 1
             continue
-        start, end = content.anchors.get(number, (0, 0))
+        # What lies below the last words lies on them.
+        start, end = (min(place, content.page.length) for place in content.anchors.get(number, (0, 0)))
         row = bisect_right(rows, start)
         is_on_heading = heading is not None and heading.start <= start and end <= heading.end
         start, end = _on_speech(start, end, spoken, rows)

@@ -134,7 +134,8 @@ class File:
         found = self.json
         if found is None and self.head.lstrip()[:1] == "{":
             try:
-                found = load_json(self.head.lstrip().split("\n", 1)[0])
+                # The whole text: a session in one line is longer than the head.
+                found = load_json(self.text.lstrip().partition("\n")[0])
             except (ValueError, RecursionError):
                 found = None
         if isinstance(found, list):
@@ -194,10 +195,8 @@ class File:
                 content = member.read(MEMBER_LIMIT + 1)
         except KeyError:
             raise InputError(f"the archive lacks {name}") from None
-        except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError) as error:
-            raise InputError(f"the archive is damaged or protected: {name} cannot be unpacked") from error
         except Exception as error:  # zlib and lzma have errors of their own
-            raise InputError(f"the archive is damaged: {name} cannot be unpacked") from error
+            raise InputError(f"the archive is damaged or protected: {name} cannot be unpacked") from error
         if len(content) > MEMBER_LIMIT:
             raise InputError(f"the archive unpacks to more than {MEMBER_LIMIT // 2**20} MB; not read")
         return content

@@ -110,14 +110,16 @@ def read_all(
     """The documents of a file, or of all members of a zip that fit; annotators of one text are one document."""
     if not file.members:
         return [read(file, file.path, context)]
-    documents: dict[tuple[str, int], Document] = {}
+    documents: list[Document] = []
     for path, member in _members(file):
         if fits(member):
-            one = read(member, path, context)
-            _add(documents, one)
+            try:
+                _add(documents, read(member, path, context))
+            except InputError as error:
+                raise InputError(f"{path.parent.name}/{path.name} in the archive: {error}") from error
     if not documents:
         raise InputError("an archive without annotations in this format; expected an export of INCEpTION")
-    return list(documents.values())
+    return documents
 
 
 def holds(file: File, suffixes: tuple[str, ...], fits: Callable[[File], bool]) -> bool:
@@ -137,14 +139,14 @@ def holds(file: File, suffixes: tuple[str, ...], fits: Callable[[File], bool]) -
     return False
 
 
-def _add(documents: dict[tuple[str, int], Document], one: Document) -> None:
+def _add(documents: list[Document], one: Document) -> None:
     """To the document of the same session and the same lines, if there is one."""
-    for (session, _), other in documents.items():
-        if session == one.session and other.lines == one.lines:
+    for other in documents:
+        if other.session == one.session and other.lines == one.lines:
             other.marks += one.marks
             other.notes += [note for note in one.notes if note not in other.notes]
             return
-    documents[one.session, len(documents)] = one
+    documents.append(one)
 
 
 def _members(file: File, suffixes: tuple[str, ...] = (".tsv", ".xmi", ".json")) -> Iterator[tuple[PurePath, File]]:

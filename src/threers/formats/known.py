@@ -58,5 +58,5 @@ def recognise(file: File) -> Format | None:
 def without_companions(paths: Iterable[Path]) -> list[Path]:
     """The files without those that are read together with another one, such as brat's text beside its codes."""
     paths = list(paths)
-    beside = {other for path in paths if path.suffix.lower() == ".ann" for other in brat.companions(path)}
+    beside = {other for path in paths for other in brat.companions(path)}
     return [path for path in paths if path not in beside]

@@ -84,7 +84,7 @@ def _tasks(file: File, context: Context, notes: list[tuple[int | None, str]]) ->
         if not isinstance(found, dict):
             notes.append((row, "not readable: no task of Label Studio; task dropped"))
         elif "annotation_id" in found:
-            key = str(found.get("id", row))
+            key = _key(found, row)
             task = small.setdefault(key, _Task(row, key, found))
             task.coded.append(
                 (_coder(found.get("annotator")), list(_regions(_results_of_small(found, context), context, row, notes)))
@@ -97,7 +97,7 @@ def _tasks(file: File, context: Context, notes: list[tuple[int | None, str]]) ->
 
 
 def _full_task(row: int, found: dict[str, Any], context: Context, notes: list[tuple[int | None, str]]) -> _Task:
-    task = _Task(row, str(found.get("id", row)), found["data"])
+    task = _Task(row, _key(found, row), found["data"])
     for annotation in _dicts(found.get("annotations")) + _dicts(found.get("completions")):
         if annotation.get("was_cancelled"):
             notes.append((row, "not a coding: the annotator skipped this task; left out"))
@@ -111,6 +111,11 @@ def _full_task(row: int, found: dict[str, Any], context: Context, notes: list[tu
         else:
             notes.append((row, "not a coding: a prediction of some model; left out"))
     return task
+
+
+def _key(task: dict[str, Any], row: int) -> str:
+    """The tool's number of a task; its place in the file where it has none."""
+    return str(row if task.get("id") is None else task["id"])
 
 
 def _results_of_small(record: dict[str, Any], context: Context) -> list[dict[str, Any]]:
@@ -226,31 +231,40 @@ def _records(task: _Task, text: str, notes: list[tuple[int | None, str]]) -> Ite
     for coder, regions in task.coded:
         if any(region.rating for region in regions):
             notes.append((task.row, "not a coding: ratings of stretches of a text; codes kept without them"))
+        spans, lost = _places(regions, text)
+        if lost:
+            what = f"place not readable: {lost} regions have no numbers for it, as those of the tag HyperText"
+            notes.append((task.row, f"{what}; codings dropped"))
         yield Record(
             row=task.row,
             text=text,
             coder=coder,
             key=task.key,
-            spans=_places(regions, text),
+            spans=spans,
             codes=[region.code for region in regions if region.place is None],
+            read=not lost,
             beside=task.data,
         )
 
 
-def _places(regions: Sequence[_Region], text: str) -> list[tuple[int, int, str]]:
-    """Places in a text. Versions before 1.6 counted as JavaScript does, later ones don't; the quoted text tells."""
+def _places(regions: Sequence[_Region], text: str) -> tuple[list[tuple[int, int, str]], int]:
+    """Places in a text, and how many could not be read.
+
+    Versions before 1.6 counted as JavaScript does, later ones don't; the quoted text tells.
+    """
     found = []
+    lost = 0
     unit = from_utf16(text)
-    for region in regions:
-        place = region.place or {}
+    for region, place in ((one, one.place) for one in regions if one.place is not None):
         start, end = _number(place.get("start")), _number(place.get("end"))
         if start is None or end is None:
+            lost += 1
             continue
         older = unit(start), unit(end)
         if place.get("text") not in (None, text[start:end]) and place["text"] == text[older[0] : older[1]]:
             start, end = older
         found.append((start, end, region.code))
-    return found
+    return found, lost
 
 
 def _text(data: dict[str, Any]) -> str:

@@ -73,9 +73,9 @@ def _completed_by(coder: str) -> dict[str, Any]:
 
 
 def _results(mark: Mark, key: str, lines: Sequence[Line]) -> list[dict[str, Any]]:
-    first, last = mark.lines or _lines_at(mark, lines)
     place: dict[str, Any] = {}
-    if first is not None and last is not None:
+    if on := mark.lines or _lines_at(mark, lines):
+        first, last = on
         place = {"start": str(first), "end": str(last), "startOffset": 0, "endOffset": _length(lines[last].text)}
     common = {"id": key, "to_name": "dialogue"}
     if place:
@@ -93,10 +93,10 @@ def _length(text: str) -> int:
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
-def _lines_at(mark: Mark, lines: Sequence[Line]) -> tuple[int | None, int | None]:
-    """The first and last line that a coded time touches; none for a mark on the whole session."""
+def _lines_at(mark: Mark, lines: Sequence[Line]) -> tuple[int, int] | None:
+    """The first and last line that a coded time touches; None for a mark on the whole session."""
     if mark.start is None:
-        return None, None
+        return None
     end = mark.start if mark.end is None else mark.end
     touched = [
         number

@@ -297,6 +297,13 @@ def test_difference_is_zero_for_equal_raters_and_equals_the_two_figures():
     assert found.low <= found.estimate <= found.high
 
 
+def test_a_difference_over_one_group_has_no_interval():
+    utterances = utterances_of(1)
+    args = (random_codings(utterances, ["a", "model:m", "floor:f"]), utterances, groups_of(utterances), TALK)
+    found = agreement.macro_f1_difference(*args, "model:m", "floor:f", resamples=10)
+    assert not np.isnan(found.estimate) and np.isnan([found.low, found.high]).all()
+
+
 @pytest.mark.parametrize(
     ("rows", "words"),
     [

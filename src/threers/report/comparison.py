@@ -76,11 +76,6 @@ class Comparison:
         """Kind of the intervals, one of `bootstrap.METHODS`."""
         return next(name for name in bootstrap.METHODS if name in self.table.attrs["interval"].split())
 
-    def bounds(self, samples: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Low and high of statistics (k, n) that rest on so many groups (k,); NaN over one group."""
-        low, high = self.plan.interval(samples, groups)
-        return np.where(groups < 2, np.nan, low), np.where(groups < 2, np.nan, high)
-
     @property
     def codebook(self) -> Codebook:
         """The codebook of the corpus."""

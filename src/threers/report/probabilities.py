@@ -96,7 +96,7 @@ def _bins(c: Comparison, found: Scored) -> list[plots.Bin]:
         for w in (np.ones(len(cell)), found.marked.astype(float), found.p)
     )
     frequency = ratio(bootstrap.resample(marked, c.plan.weights), bootstrap.resample(units, c.plan.weights)).T
-    low, high = c.bounds(frequency, (units > 0).sum(axis=0))
+    low, high = c.plan.interval(frequency, (units > 0).sum(axis=0))
     n, mean = units.sum(axis=0), ratio(p.sum(axis=0), units.sum(axis=0))
     return [
         plots.Bin(float(mean[b]), float(frequency[b, 0]), float(low[b]), float(high[b]), int(n[b]))

@@ -132,7 +132,7 @@ def _table(c: Comparison, frame: Frame) -> Table:
 
 def _said(c: Comparison, samples: np.ndarray, group: np.ndarray) -> str:
     """An estimate and its interval, from samples (n,) that rest on units of these groups."""
-    low, high = c.bounds(samples[None], np.array([len(np.unique(group))]))
+    low, high = c.plan.interval(samples[None], np.array([len(np.unique(group))]))
     return interval(float(samples[0]), float(low[0]), float(high[0]))
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from threers.agreement.bootstrap import FEWEST_GROUPS, too_few_groups
-from threers.agreement.frame import CODERS, CONSENSUS
+from threers.agreement.frame import CODERS, CONSENSUS, FLOOR, MODEL
 from threers.agreement.samples import ALL
 from threers.atomic import whole_file
 from threers.codebook import Codebook
@@ -59,7 +59,7 @@ def table_for_screen(table: pd.DataFrame, codebook: Codebook | None = None) -> l
     """
     main = _main_rows(table)
     against_consensus = main[main["comparison"] == "model-consensus"]
-    machines = sorted(against_consensus["rater_a"].unique(), key=lambda name: (not name.startswith("model:"), name))
+    machines = sorted(against_consensus["rater_a"].unique(), key=lambda name: (not name.startswith(MODEL), name))
     families = list(dict.fromkeys(table["family"]))
     rows = []
     for (family, code), part in main.groupby(["family", "code"], sort=False, dropna=False):
@@ -70,7 +70,7 @@ def table_for_screen(table: pd.DataFrame, codebook: Codebook | None = None) -> l
             row["coder-coder kappa"] = _figure(part, CODERS, kappa)
         for machine in machines:
             row[f"{machine} F1"] = _figure(part, machine, "macro_f1" if whole else "f1")
-            if machine.startswith("model:"):
+            if machine.startswith(MODEL):
                 row[f"{machine} kappa"] = _figure(part, machine, kappa)
         rows.append((families.index(family), not whole, row))
     return [row for *_, row in sorted(rows, key=lambda item: item[:2])]
@@ -90,7 +90,7 @@ def notes(table: pd.DataFrame) -> list[str]:
     if unused.any():
         found.append(f"Never used by a person, so that nothing can be said of it: {', '.join(unused[unused].index)}.")
     # A floor may well be constant: that is what it is for.
-    judged = by_code[~by_code["rater_a"].str.startswith("floor:")]
+    judged = by_code[~by_code["rater_a"].str.startswith(FLOOR)]
     undefined = judged[judged["estimate"].isna() & ~judged["code"].isin(unused[unused].index)]
     for (a, b), part in undefined.groupby(["rater_a", "rater_b"], sort=False):
         codes, statistics = ", ".join(part["code"].unique()), ", ".join(part["statistic"].unique())

@@ -11,13 +11,12 @@ import numpy as np
 import pandas as pd
 
 from threers.agreement import bootstrap
-from threers.agreement.frame import CODERS, CODERS_ON_SHARED_UNITS, CONSENSUS, Frame
+from threers.agreement.frame import CODERS, CODERS_ON_SHARED_UNITS, CONSENSUS, FLOOR, MODEL, Frame
 from threers.agreement.output import ABSENT, LABEL_LENGTH, UNDEFINED
 from threers.codebook import Codebook
 from threers.corpus import Corpus
 from threers.jobs import VerdictRules
 
-MODEL, FLOOR = "model:", "floor:"
 #: Up to this many codes each is drawn; above it, those without a parent.
 MOST_DRAWN = 8
 

@@ -13,6 +13,7 @@ from threers.agreement import bootstrap
 from threers.agreement import pairs as pair_statistics
 from threers.agreement.frame import Frame
 from threers.agreement.undefined import mean_defined
+from threers.codebook import EXTRA_ROLES
 from threers.report import plots
 from threers.report.blocks import Block, Figure, Key, Row, Section, Table, Text
 from threers.report.codes import style_of
@@ -140,7 +141,7 @@ def _strata(c: Comparison, frame: Frame) -> Iterator[Stratum]:
     utterances = c.corpus.utterances.set_index(["session_id", "utterance_id"]).reindex(frame.units)
     used = frame.read_by(frame.people) > 0
     yield Stratum("", "all", used)
-    roles = [role for role in (*c.codebook.roles, "other", "unknown") if (used & (utterances["role"] == role)).any()]
+    roles = [role for role in (*c.codebook.roles, *EXTRA_ROLES) if (used & (utterances["role"] == role)).any()]
     for role in roles if len(roles) > 1 else []:
         yield Stratum("Role", role, used & (utterances["role"] == role).to_numpy())
     place = utterances.groupby(level=0).cumcount().to_numpy()

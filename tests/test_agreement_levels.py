@@ -130,6 +130,19 @@ def test_without_times_there_are_counts_but_no_rates_and_no_segments():
     assert not any(name.startswith(("rate", "segments")) for name in names)
 
 
+def test_a_rate_counts_only_the_sessions_whose_length_is_known():
+    utterances = timed(4)
+    utterances.loc[utterances["session_id"] != "s0", ["start", "end"]] = np.nan
+    table = run(random_codings(utterances, ["a", "b"]), utterances)
+    keys = {"level": "session", "code": "W1", "rater_a": "a", "rater_b": "b"}
+    sizes = ["n_units", "n_groups"]
+    assert one(table, statistic="count_bias", **keys)[sizes].tolist() == [4, 4]
+    for quantity in ("rate", "segments"):
+        row = one(table, statistic=f"{quantity}_bias", **keys)
+        assert row[sizes].tolist() == [1, 1]
+        assert np.isnan(row["low"]), "one group has no interval"
+
+
 def test_ratings_of_sessions_are_compared():
     values = {"a": [1, 2, 3, 5], "b": [1, 3, 3, 4]}
     rows = [

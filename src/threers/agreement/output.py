@@ -65,7 +65,8 @@ def table_for_screen(table: pd.DataFrame, codebook: Codebook | None = None) -> l
     for (family, code), part in main.groupby(["family", "code"], sort=False, dropna=False):
         whole = pd.isna(code)
         kappa = "macro_kappa" if "macro_kappa" in set(part["statistic"]) else "kappa"
-        row = {"code": _title(family, None if whole else code, codebook), "n": _size(part, whole)}
+        title = title_of_family(family, codebook) if whole else f"  {title_of_code(code, codebook)}"
+        row = {"code": title, "n": _size(part, whole)}
         if (main["comparison"] == "coder-coder").any():
             row["coder-coder kappa"] = _figure(part, CODERS, kappa)
         for machine in machines:
@@ -105,13 +106,17 @@ def _main_rows(table: pd.DataFrame) -> pd.DataFrame:
     return table[against_consensus | (table["rater_a"] == CODERS) & (table["rater_b"] == CODERS)]
 
 
-def _title(family: str, code: str | None, codebook: Codebook | None) -> str:
-    if code is None:
-        if family == ALL:
-            return "All codes together"
-        return codebook.family(family).title if codebook else family
+def title_of_family(family: str, codebook: Codebook | None) -> str:
+    """What a family is called, or all of them."""
+    if family == ALL:
+        return "All codes together"
+    return codebook.family(family).title if codebook else family
+
+
+def title_of_code(code: str, codebook: Codebook | None) -> str:
+    """The title of a code, behind its name where coders know it by that."""
     title = codebook.codes[code].title if codebook else code
-    return f"  {code}: {title}" if len(code) <= LABEL_LENGTH and code != title else f"  {title}"
+    return f"{code}: {title}" if len(code) <= LABEL_LENGTH and code != title else title
 
 
 def _size(part: pd.DataFrame, whole: bool) -> str:
@@ -124,7 +129,11 @@ def _figure(part: pd.DataFrame, rater: str, statistic: str) -> str:
     found = part[(part["rater_a"] == rater) & (part["statistic"] == statistic)]
     if found.empty:
         return ABSENT
-    estimate, low, high = found.iloc[0][["estimate", "low", "high"]]
+    return in_words(*found.iloc[0][["estimate", "low", "high"]])
+
+
+def in_words(estimate: float, low: float, high: float) -> str:
+    """An estimate with its interval in brackets, where it has one."""
     if pd.isna(estimate):
         return UNDEFINED
     return f"{estimate:.2f}" if pd.isna(low) else f"{estimate:.2f} [{low:.2f}, {high:.2f}]"

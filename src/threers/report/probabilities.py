@@ -78,10 +78,9 @@ def _of_model(c: Comparison, model: str) -> list[Block]:
 
 def scored(c: Comparison, frame: Frame, model: str, code: str) -> Scored | None:
     """Units with a probability, a tag and a consensus; None: no probabilities of this code."""
-    table = c.probabilities[model].set_index(["session_id", "utterance_id"])
-    if f"p_{code}" not in table:
+    p = c.probability(frame, model, code)
+    if p is None:
         return None
-    p = table[f"p_{code}"].reindex(frame.units).to_numpy(dtype=float, na_value=np.nan)
     marks = frame.marks[frame.codes.index(code)]
     own, reference = marks[frame.raters.index(model)], marks[frame.consensus]
     used = (own >= 0) & (reference >= 0) & ~np.isnan(p)

@@ -130,9 +130,8 @@ def _ratings(session: ScoredSession, codebook: Codebook) -> dict[str, float]:
 
 
 def _mark_unusual(rows: Sequence[Row], own: Sequence[Lane]) -> None:
-    figures = {lane.title.lower(): [row.rates[number] for row in rows] for number, lane in enumerate(own)}
-    figures["length"] = [row.minutes for row in rows]
-    for name, values in figures.items():
+    figures = [(lane.title.lower(), [row.rates[number] for row in rows]) for number, lane in enumerate(own)]
+    for name, values in [*figures, ("length", [row.minutes for row in rows])]:
         for row, z in zip(rows, modified_z(np.array(values, dtype=float)), strict=True):
             if abs(z) > FAR:
                 row.unusual.append(f"{'▲' if z > 0 else '▼'} {name}")

@@ -222,6 +222,30 @@ def test_little_evidence_gets_no_verdict_but_the_numbers_that_are_needed():
     assert "at least 48 groups" in found["why"].iloc[0]
 
 
+def test_marks_of_a_coder_called_consensus_are_no_evidence_of_the_consensus():
+    utterances = timed(12, 8)
+    coders = ["consensus", "b", "c"]
+    rows = [
+        (session, unit, rater, "W1" if rater == "consensus" else None)
+        for session, unit, role in utterances[["session_id", "utterance_id", "role"]].itertuples(index=False)
+        if role == "patient"
+        for rater in [*coders, "model:m"]
+    ]
+    found = agreement.verdicts(run(codings_of(rows), utterances)).set_index("code")
+    assert found.loc["W1", "why"].startswith("0 marks in 12 groups")
+
+
+def test_a_kappa_that_is_undefined_is_not_said_to_have_a_wide_interval():
+    utterances = timed(12, 8)
+    patients = utterances[utterances["role"] == "patient"]
+    keys = patients[["session_id", "utterance_id"]].itertuples(index=False, name=None)
+    rows = [(*key, rater, "W1") for key in keys for rater in ("a", "model:m")]
+    found = agreement.verdicts(run(codings_of(rows), utterances)).set_index("code")
+    assert found.loc["W1", "why"] == (
+        "48 marks in 12 groups; kappa undefined: it has no interval; more groups with this code are needed"
+    )
+
+
 @pytest.mark.parametrize(("share", "marked"), [(0.0, [1, 1, 1, 0]), (0.5, [1, 1, 0, 0]), (1.0, [1, 0, 0, 0])])
 def test_the_consensus_takes_the_share_of_coders_that_it_is_told(share: float, marked: list[int]):
     counts = [3, 2, 1, 0]  # of three coders, in four utterances of one session each

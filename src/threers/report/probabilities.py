@@ -8,7 +8,7 @@ import numpy as np
 
 from threers.agreement import bootstrap
 from threers.agreement.frame import CONSENSUS, Frame
-from threers.agreement.probabilities import BINS
+from threers.agreement.probabilities import BINS, bins_of
 from threers.agreement.samples import BEFORE_TEMPERATURE
 from threers.agreement.undefined import ratio
 from threers.report import plots
@@ -89,7 +89,7 @@ def scored(c: Comparison, frame: Frame, model: str, code: str) -> Scored | None:
 
 def _bins(c: Comparison, found: Scored) -> list[plots.Bin]:
     groups = c.frames[0].groups
-    cell = np.minimum((found.p * BINS).astype(int), BINS - 1) + BINS * found.group
+    cell = bins_of(found.p) + BINS * found.group
     units, marked, p = (
         np.bincount(cell, weights=w, minlength=BINS * groups).reshape(groups, BINS)
         for w in (np.ones(len(cell)), found.marked.astype(float), found.p)

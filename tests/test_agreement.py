@@ -297,6 +297,13 @@ def test_difference_is_zero_for_equal_raters_and_equals_the_two_figures():
     assert found.low <= found.estimate <= found.high
 
 
+def test_a_difference_over_one_group_has_no_interval():
+    utterances = utterances_of(1)
+    args = (random_codings(utterances, ["a", "model:m", "floor:f"]), utterances, groups_of(utterances), TALK)
+    found = agreement.macro_f1_difference(*args, "model:m", "floor:f", resamples=10)
+    assert not np.isnan(found.estimate) and np.isnan([found.low, found.high]).all()
+
+
 @pytest.mark.parametrize(
     ("rows", "words"),
     [
@@ -306,12 +313,20 @@ def test_difference_is_zero_for_equal_raters_and_equals_the_two_figures():
         ([("s0", 1, "a", "up"), ("s0", 1, "a", "down"), ("s0", 1, "b", "up")], "only one code of family mood"),
         ([("s0", 99, "a", "up"), ("s0", 1, "b", "up")], "utterance 99"),
         ([("s0", 1, "coders", "up"), ("s0", 1, "b", "up")], "a coder is called 'coders'"),
+        ([("s0", 1, "other coders", "up"), ("s0", 1, "b", "up")], "a coder is called 'other coders'"),
         ([("s0", 1, "a", "sideways"), ("s0", 1, "b", "up")], "'sideways' is not in codebook talk"),
     ],
 )
 def test_bad_input_is_one_clear_line(rows, words):
     with pytest.raises(InputError, match=words):
         run(codings_of(rows))
+
+
+def test_an_unknown_code_of_a_segment_is_refused_as_well():
+    codings = random_codings(utterances_of(), ["a", "b"])
+    own = codings_of([("s0", 0, "b", "sideways")]).assign(unit="segment")
+    with pytest.raises(InputError, match="'sideways' is not in codebook talk"):
+        run(pd.concat([codings, own], ignore_index=True))
 
 
 def test_a_session_without_a_group_and_an_unknown_rater_are_refused():

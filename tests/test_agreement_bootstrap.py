@@ -71,6 +71,15 @@ def test_a_constant_statistic_has_a_point_interval(method):
     assert (low[0], high[0]) == (1, 1)
 
 
-def test_unknown_method_is_named():
+@pytest.mark.parametrize("method", bootstrap.METHODS)
+def test_one_group_has_no_interval(method):
+    plan = bootstrap.plan(5, 100, 1, method)
+    low, high = plan.interval(np.ones((2, len(plan.weights))), np.array([1, 2]))
+    assert np.isnan([low[0], high[0]]).all() and (low[1], high[1]) == (1, 1)
+
+
+def test_unknown_methods_and_no_resamples_are_named():
     with pytest.raises(SettingsError, match="'studentised'; expected one of expanded, percentile, bca"):
         bootstrap.plan(3, 10, 1, "studentised")
+    with pytest.raises(SettingsError, match="resamples: found 0; expected at least 1"):
+        bootstrap.plan(3, 0, 1)

@@ -131,6 +131,19 @@ def test_without_times_there_are_counts_but_no_rates_and_no_segments():
     assert not any(name.startswith(("rate", "segments")) for name in names)
 
 
+def test_a_rate_counts_only_the_sessions_whose_length_is_known():
+    utterances = timed(4)
+    utterances.loc[utterances["session_id"] != "s0", ["start", "end"]] = np.nan
+    table = run(random_codings(utterances, ["a", "b"]), utterances)
+    keys = {"level": "session", "code": "W1", "rater_a": "a", "rater_b": "b"}
+    sizes = ["n_units", "n_groups"]
+    assert one(table, statistic="count_bias", **keys)[sizes].tolist() == [4, 4]
+    for quantity in ("rate", "segments"):
+        row = one(table, statistic=f"{quantity}_bias", **keys)
+        assert row[sizes].tolist() == [1, 1]
+        assert np.isnan(row["low"]), "one group has no interval"
+
+
 def test_ratings_of_sessions_are_compared():
     values = {"a": [1, 2, 3, 5], "b": [1, 3, 3, 4]}
     rows = [
@@ -207,6 +220,30 @@ def test_little_evidence_gets_no_verdict_but_the_numbers_that_are_needed():
     wide.loc[wide["statistic"] == "kappa", ["low", "high"]] = (-0.4, 0.4)
     found = agreement.verdicts(wide)
     assert "at least 48 groups" in found["why"].iloc[0]
+
+
+def test_marks_of_a_coder_called_consensus_are_no_evidence_of_the_consensus():
+    utterances = timed(12, 8)
+    coders = ["consensus", "b", "c"]
+    rows = [
+        (session, unit, rater, "W1" if rater == "consensus" else None)
+        for session, unit, role in utterances[["session_id", "utterance_id", "role"]].itertuples(index=False)
+        if role == "patient"
+        for rater in [*coders, "model:m"]
+    ]
+    found = agreement.verdicts(run(codings_of(rows), utterances)).set_index("code")
+    assert found.loc["W1", "why"].startswith("0 marks in 12 groups")
+
+
+def test_a_kappa_that_is_undefined_is_not_said_to_have_a_wide_interval():
+    utterances = timed(12, 8)
+    patients = utterances[utterances["role"] == "patient"]
+    keys = patients[["session_id", "utterance_id"]].itertuples(index=False, name=None)
+    rows = [(*key, rater, "W1") for key in keys for rater in ("a", "model:m")]
+    found = agreement.verdicts(run(codings_of(rows), utterances)).set_index("code")
+    assert found.loc["W1", "why"] == (
+        "48 marks in 12 groups; kappa undefined: it has no interval; more groups with this code are needed"
+    )
 
 
 @pytest.mark.parametrize(("share", "marked"), [(0.0, [1, 1, 1, 0]), (0.5, [1, 1, 0, 0]), (1.0, [1, 0, 0, 0])])

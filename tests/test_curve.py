@@ -70,6 +70,17 @@ def test_points_and_gain_are_those_of_the_agreement_table():
         assert own.loc[("macro_f1_guessed", 2.0), "groups_learnt_from"] == 24
 
 
+def test_the_curve_counts_only_groups_whose_utterances_were_judged():
+    corpus = make_corpus()
+    own, group = corpus.codings, corpus.sessions.set_index("session_id")["group_id"]
+    in_segments = own["session_id"].map(group).isin(sorted(group.unique())[:3])
+    codings = own.assign(unit=own["unit"].mask(in_segments, "segment")).drop_duplicates()
+    tags = own[own["coder_id"] == "A"].drop_duplicates()
+    machines, learnt = {0.5: tags, 1.0: tags}, pd.Series({0.5: 3.0, 1.0: 6.0})
+    curve = learning_curve(codings, machines, learnt, corpus.utterances, group, corpus.codebook, 20)
+    assert (curve["n_groups"] == group.nunique() - 3).all()
+
+
 def _role(code):
     return "client" if code in ("change", "neutral", "sustain") else "therapist"
 

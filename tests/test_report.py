@@ -15,7 +15,7 @@ from threers.codebook import Codebook
 from threers.corpus import Corpus
 from threers.floors import FLOORS, floor_codings, floor_ratings, floor_tags
 from threers.jobs import AgreeRun
-from threers.report import agreement_report
+from threers.report import agreement_report, write_report
 from threers.report.blocks import Heading, Row, Section, Table, numbered
 from threers.report.codes import marks_and_f1_of_all
 from threers.report.comparison import Estimate, interval, number
@@ -312,6 +312,8 @@ def test_coders_of_segments_alone_have_a_page():
     found = report(corpus, ())
     assert "Segments: coders with each other" in found
     assert parts_of(found) == ["summary", "data", "codes", "sessions", "segments", "method"]
+    # Three coders of segments can be held against each other's consensus, but the test is made of utterances.
+    assert "alternative annotator" not in report(corpus)
 
 
 def lab() -> Corpus:
@@ -341,8 +343,16 @@ def test_agree_writes_the_page_beside_the_table(tmp_path):
     runs.agree(AgreeRun(corpus=str(tmp_path / "corpus"), out=str(tmp_path / "out"), resamples=100))
     page = tmp_path / "out" / "agreement.html"
     assert page.stat().st_mode & 0o077 == 0
-    assert not list((tmp_path / "out").glob("*.partial"))
+    assert not [path for path in (tmp_path / "out").iterdir() if path.suffix in (".tmp", ".partial")]
     assert "SYNTHETIC data." in page.read_text(encoding="utf-8")
+
+
+def test_a_page_that_cannot_be_written_leaves_the_old_one_and_nothing_beside_it(tmp_path):
+    page = tmp_path / "page.html"
+    write_report("old", page)
+    with pytest.raises(UnicodeEncodeError):
+        write_report("TEXTCANARY" * 10_000 + "\ud800", page)
+    assert [path.read_text(encoding="utf-8") for path in tmp_path.iterdir()] == ["old"]
 
 
 def test_two_tables_without_texts_have_a_page(tmp_path):

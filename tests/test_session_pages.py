@@ -17,8 +17,8 @@ from threers.corpus import Corpus, conform
 from threers.errors import InputError, OutputExistsError
 from threers.jobs import ReportRun
 from threers.report.html import file_stem, island
-from threers.report.lanes import lanes
-from threers.report.session_index import modified_z
+from threers.report.lanes import Lane, lanes
+from threers.report.session_index import Row, _mark_unusual, modified_z
 from threers.scores import scored_sessions, write_parquet
 
 
@@ -175,6 +175,15 @@ def test_unusual_is_what_lies_beyond_the_modified_z_score_and_nothing_among_few(
     z = modified_z(values)
     assert z[5] == pytest.approx(0.6745 * 97 / spread) and z[7] == 0
     assert not modified_z(values[:6]).any()
+
+
+def test_lanes_of_the_same_title_are_both_looked_at():
+    own = [Lane(title="Other", letter=letter, codes=(letter,), below=False) for letter in "OP"]
+    usual = {"facts": {}, "minutes": 50.0, "utterances": 9, "counts": [0, 0], "bins": [], "ruptures": 0, "repaired": 0}
+    rates = [[float(n % 4), 1.0 * (n % 3)] for n in range(9)] + [[90.0, 1.0]]
+    rows = [Row(session_id=str(n), rates=rate, ratings={}, **usual) for n, rate in enumerate(rates)]
+    _mark_unusual(rows, own)
+    assert [row.unusual for row in rows] == [[]] * 9 + [["▲ other"]]
 
 
 def test_what_does_not_fit_is_refused_in_one_line(tmp_path):

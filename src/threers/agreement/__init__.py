@@ -5,9 +5,10 @@ one's own arrays.
 """
 
 from threers.agreement.output import notes, table_for_screen, write
+from threers.agreement.ratings import Interval
 from threers.agreement.replacement import alternative_annotator_test
 from threers.agreement.rows import COLUMNS
-from threers.agreement.table import Interval, agree, macro_f1_difference
+from threers.agreement.table import agree, macro_f1_difference
 from threers.agreement.verdicts import verdicts
 
 __all__ = [

@@ -42,18 +42,23 @@ class Plan:
     def interval(self, samples: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Find the 95 % interval of each statistic: `samples` (k, rows of the weights) -> low and high, each (k,).
 
-        `groups`: (k,) how many groups each statistic rests on.
+        `groups`: (k,) how many groups each statistic rests on. Over one group there is no interval: every resample of
+        it is the same, so both ends are NaN.
         """
         drawn, jackknife = np.split(samples, [1 + self.resamples], axis=1)
         if self.method == "expanded":
-            return expanded_interval(drawn, groups)
-        return percentile_interval(drawn) if self.method == "percentile" else bca_interval(drawn, jackknife)
+            low, high = expanded_interval(drawn, groups)
+        else:
+            low, high = percentile_interval(drawn) if self.method == "percentile" else bca_interval(drawn, jackknife)
+        return np.where(groups < 2, np.nan, low), np.where(groups < 2, np.nan, high)
 
 
 def plan(groups: int, resamples: int, seed: int, method: str = METHODS[0]) -> Plan:
     """Draw the resamples that all statistics share; `method` is one of `METHODS`."""
     if method not in METHODS:
         raise SettingsError(f"interval: found {method!r}; expected one of {', '.join(METHODS)}")
+    if resamples < 1:
+        raise SettingsError(f"resamples: found {resamples}; expected at least 1, such as 2000")
     jackknife = 1.0 - np.eye(groups) if method == "bca" else np.empty((0, groups))
     return Plan(np.vstack([np.ones((1, groups)), draw(groups, resamples, seed), jackknife]), resamples, method)
 

@@ -87,8 +87,8 @@ def _spearman(a: np.ndarray, b: np.ndarray, drawn: np.ndarray) -> np.ndarray:
 
 def _midranks(x: np.ndarray, drawn: np.ndarray) -> np.ndarray:
     """Mean rank of each target in each resample, ties sharing theirs; (n, n_targets)."""
-    values, place = np.unique(x, return_inverse=True)
-    counts = drawn @ np.eye(len(values))[place]
+    _, place, times = np.unique(x, return_inverse=True, return_counts=True)
+    counts = np.add.reduceat(drawn[:, np.argsort(place)], np.cumsum(times) - times, axis=1)
     below = np.cumsum(counts, axis=1) - counts
     return (below + (counts + 1) / 2)[:, place]
 

@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 
 from threers.agreement import bootstrap
+from threers.agreement.comparisons import count_units
+from threers.agreement.frame import MODEL
 from threers.agreement.judgements import build_frames
 from threers.agreement.samples import ALL, Label, labels_of, of_pair
 from threers.codebook import Codebook
@@ -55,11 +57,11 @@ def learning_curve(
 
     """
     shares = sorted(machines)
-    named = [machines[share].assign(coder_id=f"model:{share}") for share in shares]
+    named = [machines[share].assign(coder_id=f"{MODEL}{share}") for share in shares]
     frames = build_frames(pd.concat([codings, *named], ignore_index=True), utterances, groups, codebook)
     plan = bootstrap.plan(frames[0].groups, resamples, seed)
     raters, labels = frames[0].raters, labels_of(frames)
-    found = [of_pair(frames, raters.index(f"model:{s}"), frames[0].consensus, plan.weights) for s in shares]
+    found = [of_pair(frames, raters.index(f"{MODEL}{s}"), frames[0].consensus, plan.weights) for s in shares]
     sizes = learnt_from[shares].to_numpy(dtype=float)
     rows = []
     for family in (*(frame.family.name for frame in frames), ALL):
@@ -68,9 +70,11 @@ def learning_curve(
         rows.append((family, GAIN, shares[-1], sizes[-1], points[-1] - points[-2]))
         rows.append((family, GUESS, FURTHER, FURTHER * sizes[-1], power_law(sizes, points, FURTHER * sizes[-1])))
     lines = np.stack([row[-1] for row in rows])
-    low, high = plan.interval(lines, np.full(len(rows), frames[0].groups))
+    counts = count_units(frames, [raters.index(f"{MODEL}{shares[-1]}")], [frames[0].consensus])
+    judged = np.array([counts[row[0], None][2] for row in rows])
+    low, high = plan.interval(lines, judged)
     table = pd.DataFrame([row[:-1] for row in rows], columns=list(COLUMNS[:4]))
-    return table.assign(estimate=lines[:, 0], low=low, high=high, n_groups=frames[0].groups)
+    return table.assign(estimate=lines[:, 0], low=low, high=high, n_groups=judged)
 
 
 def power_law(sizes: np.ndarray, figures: np.ndarray, at: float) -> np.ndarray:

@@ -15,7 +15,8 @@ import pandas as pd
 from threers.codebook import Family
 
 #: Raters whose name starts so are machines; all others are people.
-MACHINES = ("model:", "floor:")
+MODEL, FLOOR = "model:", "floor:"
+MACHINES = (MODEL, FLOOR)
 CONSENSUS = "consensus"
 #: Name of the consensus that leaves out the coder who is compared with it.
 CONSENSUS_OF_OTHERS = "consensus of the others"

@@ -13,6 +13,7 @@ from threers.agreement.frame import (
     CONSENSUS_OF_OTHERS,
     CONSENSUS_SHARE,
     MACHINES,
+    OTHER_CODERS,
     Frame,
     is_machine,
     with_consensus,
@@ -21,7 +22,7 @@ from threers.codebook import Codebook, Family
 from threers.errors import InputError
 
 #: Names that the table's own rows bear.
-RESERVED = (CODERS, CODERS_ON_SHARED_UNITS, CONSENSUS_OF_OTHERS)
+RESERVED = (CODERS, CODERS_ON_SHARED_UNITS, CONSENSUS_OF_OTHERS, OTHER_CODERS)
 
 
 def build_frames(
@@ -43,8 +44,9 @@ def build_frames(
         consensus_share: see `threers.agreement.frame.CONSENSUS_SHARE`.
 
     Raises:
-        InputError: nobody coded an utterance or a segment, a coding of an utterance that is not there, an unknown
-            code, a session without a group, two codes of an exclusive family on one unit, or no family for utterances.
+        InputError: nobody coded an utterance or a segment, a coding of an utterance that is not there, an utterance
+            that stands twice, an unknown code, a coder with one of the `RESERVED` names, a session without a group, two
+            codes of an exclusive family on one unit, or no family for utterances.
 
     """
     codings = codings[codings["unit"].isin(["utterance", "segment"])]
@@ -57,6 +59,7 @@ def build_frames(
     codings = codings[codings["session_id"].isin(by_people)]
     group, n_groups = _group_numbers(utterances["session_id"], groups)
     raters = _raters(codings)
+    _require_known(codings["code"], codebook)
     codings = codings[codings["unit"] == "utterance"]
     rows = pd.DataFrame(
         {
@@ -65,7 +68,6 @@ def build_frames(
             "code": codings["code"].where(codings["value"].ne(0) | codings["value"].isna(), None).to_numpy(),
         }
     )
-    _require_known(rows["code"], codebook)
     families = codebook.tag_families()
     if not families:
         raise InputError(f"agreement: codebook {codebook.name} has no family that utterances are tagged with")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from threers.agreement.bootstrap import FEWEST_GROUPS, too_few_groups
-from threers.agreement.frame import CODERS, CONSENSUS
+from threers.agreement.frame import CODERS, CONSENSUS, FLOOR, MODEL
 from threers.agreement.samples import ALL
 from threers.atomic import whole_file
 from threers.codebook import Codebook
@@ -59,18 +59,19 @@ def table_for_screen(table: pd.DataFrame, codebook: Codebook | None = None) -> l
     """
     main = _main_rows(table)
     against_consensus = main[main["comparison"] == "model-consensus"]
-    machines = sorted(against_consensus["rater_a"].unique(), key=lambda name: (not name.startswith("model:"), name))
+    machines = sorted(against_consensus["rater_a"].unique(), key=lambda name: (not name.startswith(MODEL), name))
     families = list(dict.fromkeys(table["family"]))
     rows = []
     for (family, code), part in main.groupby(["family", "code"], sort=False, dropna=False):
         whole = pd.isna(code)
         kappa = "macro_kappa" if "macro_kappa" in set(part["statistic"]) else "kappa"
-        row = {"code": _title(family, None if whole else code, codebook), "n": _size(part, whole)}
+        title = title_of_family(family, codebook) if whole else f"  {title_of_code(code, codebook)}"
+        row = {"code": title, "n": _size(part, whole)}
         if (main["comparison"] == "coder-coder").any():
             row["coder-coder kappa"] = _figure(part, CODERS, kappa)
         for machine in machines:
             row[f"{machine} F1"] = _figure(part, machine, "macro_f1" if whole else "f1")
-            if machine.startswith("model:"):
+            if machine.startswith(MODEL):
                 row[f"{machine} kappa"] = _figure(part, machine, kappa)
         rows.append((families.index(family), not whole, row))
     return [row for *_, row in sorted(rows, key=lambda item: item[:2])]
@@ -90,7 +91,7 @@ def notes(table: pd.DataFrame) -> list[str]:
     if unused.any():
         found.append(f"Never used by a person, so that nothing can be said of it: {', '.join(unused[unused].index)}.")
     # A floor may well be constant: that is what it is for.
-    judged = by_code[~by_code["rater_a"].str.startswith("floor:")]
+    judged = by_code[~by_code["rater_a"].str.startswith(FLOOR)]
     undefined = judged[judged["estimate"].isna() & ~judged["code"].isin(unused[unused].index)]
     for (a, b), part in undefined.groupby(["rater_a", "rater_b"], sort=False):
         codes, statistics = ", ".join(part["code"].unique()), ", ".join(part["statistic"].unique())
@@ -105,13 +106,17 @@ def _main_rows(table: pd.DataFrame) -> pd.DataFrame:
     return table[against_consensus | (table["rater_a"] == CODERS) & (table["rater_b"] == CODERS)]
 
 
-def _title(family: str, code: str | None, codebook: Codebook | None) -> str:
-    if code is None:
-        if family == ALL:
-            return "All codes together"
-        return codebook.family(family).title if codebook else family
+def title_of_family(family: str, codebook: Codebook | None) -> str:
+    """What a family is called, or all of them."""
+    if family == ALL:
+        return "All codes together"
+    return codebook.family(family).title if codebook else family
+
+
+def title_of_code(code: str, codebook: Codebook | None) -> str:
+    """The title of a code, behind its name where coders know it by that."""
     title = codebook.codes[code].title if codebook else code
-    return f"  {code}: {title}" if len(code) <= LABEL_LENGTH and code != title else f"  {title}"
+    return f"{code}: {title}" if len(code) <= LABEL_LENGTH and code != title else title
 
 
 def _size(part: pd.DataFrame, whole: bool) -> str:
@@ -124,7 +129,11 @@ def _figure(part: pd.DataFrame, rater: str, statistic: str) -> str:
     found = part[(part["rater_a"] == rater) & (part["statistic"] == statistic)]
     if found.empty:
         return ABSENT
-    estimate, low, high = found.iloc[0][["estimate", "low", "high"]]
+    return in_words(*found.iloc[0][["estimate", "low", "high"]])
+
+
+def in_words(estimate: float, low: float, high: float) -> str:
+    """An estimate with its interval in brackets, where it has one."""
     if pd.isna(estimate):
         return UNDEFINED
     return f"{estimate:.2f}" if pd.isna(low) else f"{estimate:.2f} [{low:.2f}, {high:.2f}]"

@@ -174,7 +174,7 @@ def matthews(tables: np.ndarray) -> np.ndarray:
     A rater who marks too often loses less here than in kappa.
     """
     n, r, c = _total(tables), tables.sum(-1), tables.sum(-2)
-    spread = np.sqrt((n**2 - (r**2).sum(-1)) * 1.0) * np.sqrt((n**2 - (c**2).sum(-1)) * 1.0)
+    spread = np.sqrt(n**2 - (r**2).sum(-1)) * np.sqrt(n**2 - (c**2).sum(-1))
     return ratio(n * _diagonal(tables) - (r * c).sum(-1), spread)
 
 

@@ -83,7 +83,7 @@ def panel_of(values: np.ndarray, group: np.ndarray, groups: int, weights: np.nda
         A Panel whose leading axes are (groups, rows).
 
     """
-    rows, raters, _ = values.shape
+    rows, raters, units = values.shape
     q = len(weights)
     votes = _votes(values, q)
     judged = votes.sum(axis=0)
@@ -94,7 +94,7 @@ def panel_of(values: np.ndarray, group: np.ndarray, groups: int, weights: np.nda
         return np.stack([np.bincount(group, weights=row, minlength=groups) for row in per_unit], axis=-1)
 
     shares = np.stack([add_up(votes[k] / np.maximum(judged, 1)) for k in range(q)], axis=-1)
-    by_rater = np.stack([add_up((values == k).reshape(rows * raters, -1)) for k in range(q)], axis=-1)
+    by_rater = np.stack([add_up((values == k).reshape(rows * raters, units)) for k in range(q)], axis=-1)
     return Panel(
         agreement=add_up(share),
         pairable=add_up(judged >= 2),

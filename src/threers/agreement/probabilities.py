@@ -81,7 +81,12 @@ def calibration_error(p: np.ndarray, y: np.ndarray, group: np.ndarray, weights: 
     It depends on the bins, is biased upwards in small samples (and more so in resamples, so that its interval can lie
     above the estimate), and is small for a rare code that is always given a small p.
     """
-    return _mean_gap(np.minimum((p * BINS).astype(int), BINS - 1), p, y, group, weights)
+    return _mean_gap(bins_of(p), p, y, group, weights)
+
+
+def bins_of(p: np.ndarray) -> np.ndarray:
+    """Which of the `BINS` bins of equal width each probability lies in, (n_units,); 1 lies in the last."""
+    return np.minimum((p * BINS).astype(int), BINS - 1)
 
 
 def equal_mass_error(p: np.ndarray, y: np.ndarray, group: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -14,8 +14,8 @@ from scipy import stats
 from threers.agreement.undefined import ratio
 
 
-class Estimate(NamedTuple):
-    """An estimate with its interval."""
+class Interval(NamedTuple):
+    """An estimate with its interval; of 95 %, unless another coverage is asked for."""
 
     estimate: float
     low: float
@@ -25,15 +25,15 @@ class Estimate(NamedTuple):
 class BlandAltman(NamedTuple):
     """Bias (mean of b - a) and the limits within which 95 % of the differences lie, with their intervals."""
 
-    bias: Estimate
-    lower_limit: Estimate
-    upper_limit: Estimate
+    bias: Interval
+    lower_limit: Interval
+    upper_limit: Interval
 
 
-UNDEFINED = Estimate(np.nan, np.nan, np.nan)
+UNDEFINED = Interval(np.nan, np.nan, np.nan)
 
 
-def intraclass_correlations(ratings: np.ndarray, coverage: float = 0.95) -> dict[str, Estimate]:
+def intraclass_correlations(ratings: np.ndarray, coverage: float = 0.95) -> dict[str, Interval]:
     """Six intraclass correlations with F intervals (Shrout & Fleiss 1979; McGraw & Wong 1996, tables 4 and 7).
 
     With mean squares between targets MSR, within targets MSW, between raters MSC and residual MSE:
@@ -78,35 +78,35 @@ def _complete(ratings: np.ndarray) -> np.ndarray:
     return x[~np.isnan(x).any(axis=1)]
 
 
-def _from_f(rows: float, rest: float, df_rows: int, df_rest: int, k: int, tail: float) -> Estimate:
+def _from_f(rows: float, rest: float, df_rows: int, df_rest: int, k: int, tail: float) -> Interval:
     if rest == 0:
-        return Estimate(1.0, 1.0, 1.0)
+        return Interval(1.0, 1.0, 1.0)
     f = rows / rest
     low, high = f / stats.f.ppf(tail, df_rows, df_rest), f * stats.f.ppf(tail, df_rest, df_rows)
-    return Estimate(*(float((value - 1) / (value + k - 1)) for value in (f, low, high)))
+    return Interval(*(float((value - 1) / (value + k - 1)) for value in (f, low, high)))
 
 
-def _absolute(rows: float, columns: float, error: float, n: int, k: int, tail: float) -> Estimate:
+def _absolute(rows: float, columns: float, error: float, n: int, k: int, tail: float) -> Interval:
     icc = float(ratio(rows - error, rows + (k - 1) * error + k * (columns - error) / n))
     if np.isnan(icc):
         return UNDEFINED
     if icc == 1:
-        return Estimate(1.0, 1.0, 1.0)
+        return Interval(1.0, 1.0, 1.0)
     a, b = k * icc / (n * (1 - icc)), 1 + k * icc * (n - 1) / (n * (1 - icc))
     v = (a * columns + b * error) ** 2 / ((a * columns) ** 2 / (k - 1) + (b * error) ** 2 / ((n - 1) * (k - 1)))
     spread = k * columns + (k * n - k - n) * error
     f_low, f_high = stats.f.ppf(tail, n - 1, v), stats.f.ppf(tail, v, n - 1)
     low = n * (rows - f_low * error) / (f_low * spread + n * rows)
     high = n * (f_high * rows - error) / (spread + n * f_high * rows)
-    return Estimate(float(icc), float(low), float(high))
+    return Interval(float(icc), float(low), float(high))
 
 
-def _of_mean(single: Estimate, k: int) -> Estimate:
+def _of_mean(single: Interval, k: int) -> Interval:
     """Reliability of the mean of k raters from that of one (Spearman-Brown), which is exact for all three forms.
 
     NaN where one rater's is at its least, -1 / (k - 1): the mean of the raters is the same for every target then.
     """
-    return Estimate(*(float(ratio(k * value, 1 + (k - 1) * value)) for value in np.array(single)))
+    return Interval(*(float(ratio(k * value, 1 + (k - 1) * value)) for value in np.array(single)))
 
 
 def bland_altman(a: np.ndarray, b: np.ndarray, coverage: float = 0.95) -> BlandAltman:
@@ -130,14 +130,14 @@ def bland_altman(a: np.ndarray, b: np.ndarray, coverage: float = 0.95) -> BlandA
     bias, sd = difference.mean(), difference.std(ddof=1)
     z, t = stats.norm.ppf(0.975), stats.t.ppf((1 + coverage) / 2, n - 1)
 
-    def around(value: float, error: float) -> Estimate:
-        return Estimate(float(value), float(value - t * error), float(value + t * error))
+    def around(value: float, error: float) -> Interval:
+        return Interval(float(value), float(value - t * error), float(value + t * error))
 
     of_limit = sd * np.sqrt(1 / n + z**2 / (2 * (n - 1)))
     return BlandAltman(around(bias, sd / np.sqrt(n)), around(bias - z * sd, of_limit), around(bias + z * sd, of_limit))
 
 
-def lin_concordance(a: np.ndarray, b: np.ndarray, coverage: float = 0.95) -> Estimate:
+def lin_concordance(a: np.ndarray, b: np.ndarray, coverage: float = 0.95) -> Interval:
     """Lin's concordance (Lin 1989): 2 s_ab / (s_a^2 + s_b^2 + (mean a - mean b)^2), moments divided by n.
 
     Interval by Fisher's z with Lin's variance as corrected in 2000, divisor n - 2. It mixes precision and bias in one
@@ -146,13 +146,15 @@ def lin_concordance(a: np.ndarray, b: np.ndarray, coverage: float = 0.95) -> Est
     """
     x = _complete(np.column_stack([a, b]))
     n = len(x)
-    (va, vab), (_, vb) = np.cov(x, rowvar=False, ddof=0) if n >= 3 else ((0.0, 0.0), (0.0, 0.0))
-    shift = x[:, 0].mean() - x[:, 1].mean() if n >= 3 else 0.0
+    if n < 3:
+        return UNDEFINED
+    (va, vab), (_, vb) = np.cov(x, rowvar=False, ddof=0)
+    shift = x[:, 0].mean() - x[:, 1].mean()
     if va + vb + shift**2 == 0:
         return UNDEFINED
     rho = 2 * vab / (va + vb + shift**2)
     if vab == 0 or abs(rho) >= 1:
-        return Estimate(float(rho), np.nan, np.nan)
+        return Interval(float(rho), np.nan, np.nan)
     r = vab / np.sqrt(va * vb)
     u = shift / (va * vb) ** 0.25
     variance = (
@@ -161,7 +163,7 @@ def lin_concordance(a: np.ndarray, b: np.ndarray, coverage: float = 0.95) -> Est
         - rho**4 * u**4 / (2 * r**2 * (1 - rho**2) ** 2)
     ) / (n - 2)
     half = stats.norm.ppf((1 + coverage) / 2) * np.sqrt(max(variance, 0.0))
-    return Estimate(float(rho), float(np.tanh(np.arctanh(rho) - half)), float(np.tanh(np.arctanh(rho) + half)))
+    return Interval(float(rho), float(np.tanh(np.arctanh(rho) - half)), float(np.tanh(np.arctanh(rho) + half)))
 
 
 def spearman(a: np.ndarray, b: np.ndarray) -> float:

@@ -16,14 +16,8 @@ COLUMNS = (
 
 
 def rows(samples: np.ndarray, plan: Plan, named: Mapping[str, object]) -> pd.DataFrame:
-    """One row per statistic; `samples` is (k, n), `named` gives the other columns, each one value or k values.
-
-    Over one group there is no interval.
-    """
+    """One row per statistic; `samples` is (k, n), `named` gives the other columns, each one value or k values."""
     table = pd.DataFrame(dict(named) | {"estimate": samples[:, 0]})
-    groups = table["n_groups"].to_numpy(dtype=float)
-    low, high = plan.interval(samples, groups)
-    few = groups < 2
-    table = table.assign(low=np.where(few, np.nan, low), high=np.where(few, np.nan, high))
+    low, high = plan.interval(samples, table["n_groups"].to_numpy(dtype=float))
     counts = {name: table[name].astype("Int64") for name in ("n_units", "n_positive", "n_groups")}
-    return table.assign(**counts)[list(COLUMNS)]
+    return table.assign(low=low, high=high, **counts)[list(COLUMNS)]

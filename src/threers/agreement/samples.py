@@ -170,9 +170,8 @@ def of_probabilities(
                 found[Label(frame.family.name, code, name)] = statistic(p[judged], *given)
             if f"before_{code}" in aligned:
                 before = aligned[f"before_{code}"].to_numpy(dtype=float, na_value=np.nan)[judged]
-                found[Label(frame.family.name, code, BEFORE_TEMPERATURE)] = probabilities.equal_mass_error(
-                    before, *given
-                )
+                error = probabilities.equal_mass_error(before, *given)
+                found[Label(frame.family.name, code, BEFORE_TEMPERATURE)] = error
         for name in ("ece_equal_mass", BEFORE_TEMPERATURE):
             known = [found[key] for code in frame.codes if (key := Label(frame.family.name, code, name)) in found]
             if known:

@@ -42,9 +42,7 @@ def segment_frames(
     sessions = frames[0].units.get_level_values(0)
     number = segment_numbers(start, minutes)
     timed = number >= 0
-    keys = pd.MultiIndex.from_arrays([sessions[timed], number[timed]])
-    member, units = pd.factorize(keys)
-    units = pd.MultiIndex.from_tuples(list(units), names=["session_id", "utterance_id"]) if len(units) else keys[:0]
+    member, units = pd.MultiIndex.from_arrays([sessions[timed], number[timed]]).factorize()
     group = np.zeros(len(units), dtype=int)
     group[member] = frames[0].group[timed]
     # A rating says nothing of the codes.

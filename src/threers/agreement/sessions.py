@@ -45,6 +45,7 @@ class Pair(NamedTuple):
     b: np.ndarray
     group: np.ndarray
     positive: int
+    """Sessions in which b marked the code; of ratings all."""
 
 
 class Compared(NamedTuple):
@@ -75,19 +76,18 @@ def count_rows(
     """Rows of the counts, the rates per five minutes and the share of segments of each code.
 
     Counts are of the utterances that both raters judged. Statistics are called QUANTITY_FIGURE, as count_icc_a1 or
-    segments_bias, with the figures of `counts.of_targets`. The row of `coders` is the mean over pairs of coders.
+    segments_bias, with the figures of `counts.of_targets`. The row of `coders` is the mean over pairs of coders. Units
+    are the sessions of which the quantity is known.
     """
     of_utterances, of_segments = sessions.of_units(frames[0]), sessions.of_units(segments[0])
     for one in compared_pairs(frames[0]):
         for frame, by_segment in zip(frames, segments, strict=True):
             for place, code in enumerate(frame.codes):
-                made: dict[str, list[Pair]] = {}
                 for quantity in QUANTITIES:
-                    units = (by_segment, of_segments) if quantity == "segments" else (frame, of_utterances)
-                    pairs_made = [counted(units[0], place, a, b, sessions, units[1], quantity) for a, b in one.pairs]
-                    made[quantity] = [pair for pair in pairs_made if len(pair.a)]
-                found = {quantity: [_figures(pair, plan) for pair in own] for quantity, own in made.items()}
-                yield _rows(frame.family.name, code, one, found, made["count"], plan)
+                    units, session = (by_segment, of_segments) if quantity == "segments" else (frame, of_utterances)
+                    found = [counted(units, place, a, b, sessions, session, quantity) for a, b in one.pairs]
+                    used = [pair for pair in found if len(pair.a)]
+                    yield _rows("session", frame.family.name, code, one, quantity, used, plan)
 
 
 def rating_rows(
@@ -115,9 +115,8 @@ def rating_rows(
         steps = np.unique(table[people].to_numpy()[table[people].notna().to_numpy()])
         for one, values in _compared_ratings(table, people):
             used = [pair for a, b in one.pairs if len((pair := _rated(values[a], values[b], group)).a)]
-            found = {"rating": [_figures(pair, plan) for pair in used]}
             further = _of_scale(values, one, used, steps, group, plan) if used else {}
-            yield _rows(codebook.codes[code].family, code, one, found, used, plan, further, unit)
+            yield _rows(unit, codebook.codes[code].family, code, one, "rating", used, plan, further)
 
 
 def codes_rated(codebook: Codebook) -> list[tuple[str, str]]:
@@ -185,10 +184,6 @@ def _rated(a: np.ndarray, b: np.ndarray, group: np.ndarray) -> Pair:
     return Pair(a[used], b[used], group[used], int(used.sum()))
 
 
-def _figures(pair: Pair, plan: bootstrap.Plan) -> np.ndarray:
-    return of_targets(pair.a, pair.b, pair.group, plan.weights)
-
-
 def _of_scale(
     values: np.ndarray,
     one: Compared,
@@ -219,28 +214,26 @@ def _of_scale(
 
 
 def _rows(
+    level: str,
     family: str,
     code: str,
     one: Compared,
-    found: Mapping[str, Sequence[np.ndarray]],
+    quantity: str,
     used: Sequence[Pair],
     plan: bootstrap.Plan,
     further: Mapping[str, np.ndarray] | None = None,
-    level: str = "session",
 ) -> pd.DataFrame:
-    samples = dict(further or {})
-    for quantity, per_pair in found.items():
-        mean = RunningMean()
-        for figures in per_pair:
-            mean.add(figures)
-        if mean.defined is None:
-            continue
-        for name, row in zip(OF_TARGETS, mean.result(), strict=True):
-            # Between coders without a reference, who is taken from whom is chance.
-            if one.rater_a != CODERS or name not in DIRECTED:
-                samples[f"{quantity}_{name}"] = row
+    """The means over the pairs used, and what else is known of them; nothing without a pair."""
     if not used:
         return pd.DataFrame()
+    mean = RunningMean()
+    for pair in used:
+        mean.add(of_targets(pair.a, pair.b, pair.group, plan.weights))
+    samples = dict(further or {})
+    for name, row in zip(OF_TARGETS, mean.result(), strict=True):
+        # Between coders without a reference, who is taken from whom is chance.
+        if one.rater_a != CODERS or name not in DIRECTED:
+            samples[f"{quantity}_{name}"] = row
     named: dict[str, object] = {"level": level, "family": family, "code": code, "statistic": list(samples)}
     named |= {"comparison": one.comparison, "rater_a": one.rater_a, "rater_b": one.rater_b}
     named |= {"n_units": max(len(pair.a) for pair in used), "n_positive": max(pair.positive for pair in used)}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,6 +14,7 @@ from threers.agreement.comparisons import compare_all
 from threers.agreement.dropin import drop_in_rows
 from threers.agreement.frame import CONSENSUS_SHARE, Frame, consensus_rules
 from threers.agreement.judgements import build_frames
+from threers.agreement.ratings import Interval
 from threers.agreement.samples import ALL, Label, labels_of, of_pair
 from threers.agreement.segments import segment_frames
 from threers.agreement.sessions import count_rows, rating_rows, sessions_of
@@ -23,14 +23,6 @@ from threers.codebook import Codebook
 from threers.errors import InputError
 
 log = logging.getLogger(__name__)
-
-
-class Interval(NamedTuple):
-    """An estimate with its 95 % interval."""
-
-    estimate: float
-    low: float
-    high: float
 
 
 def agree(

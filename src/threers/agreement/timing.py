@@ -102,11 +102,13 @@ def _harmonic(precision: np.ndarray, recall: np.ndarray) -> np.ndarray:
 
 def _met(marks: np.ndarray, by: np.ndarray, session: np.ndarray, position: np.ndarray, tolerance: float) -> np.ndarray:
     """Which units have a mark of `by` within the tolerance in their session? Shape (n_units,) bool."""
+    known = ~np.isnan(position)
+    # On one line, the sessions one behind the other and further apart than the tolerance.
+    length = np.ceil(np.ptp(np.append(position[known], 0.0)) + tolerance) + 1
+    place = session * length + position
+    there, units = np.sort(place[by & known]), np.flatnonzero(marks & known)
+    first = np.searchsorted(there, place[units] - tolerance, side="left")
+    after = np.searchsorted(there, place[units] + tolerance, side="right")
     met = np.zeros(len(marks), dtype=bool)
-    for number in np.unique(session[marks]):
-        units = np.flatnonzero((session == number) & marks & ~np.isnan(position))
-        there = np.sort(position[(session == number) & by & ~np.isnan(position)])
-        first = np.searchsorted(there, position[units] - tolerance, side="left")
-        after = np.searchsorted(there, position[units] + tolerance, side="right")
-        met[units] = after > first
+    met[units] = after > first
     return met

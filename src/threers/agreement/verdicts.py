@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from threers.agreement.frame import CODERS_ON_SHARED_UNITS, CONSENSUS
+from threers.agreement.frame import CODERS_ON_SHARED_UNITS, CONSENSUS, MODEL
+from threers.agreement.output import in_words
 from threers.jobs import VerdictRules
 
 AS_GOOD = "as good as a coder"
@@ -51,9 +52,7 @@ def verdicts(table: pd.DataFrame, rules: VerdictRules | None = None) -> pd.DataF
     """
     rules = rules or VerdictRules()
     coded = table[table["code"].notna()]
-    models = coded.loc[
-        (coded["comparison"] == "model-consensus") & coded["rater_a"].str.startswith("model:"), "rater_a"
-    ]
+    models = coded.loc[(coded["comparison"] == "model-consensus") & coded["rater_a"].str.startswith(MODEL), "rater_a"]
     rows = []
     for model in models.unique():
         own = coded[coded["rater_a"] == model]
@@ -64,12 +63,13 @@ def verdicts(table: pd.DataFrame, rules: VerdictRules | None = None) -> pd.DataF
 
 
 def _evidence(part: pd.DataFrame) -> Evidence:
-    at = part["level"] == "utterance"
-    consensus = part[at & (part["rater_b"] == CONSENSUS)]
+    utterances = part["level"] == "utterance"
+    # By name alone it could be a coder.
+    with_consensus = (part["comparison"] == "model-consensus") & (part["rater_b"] == CONSENSUS)
+    consensus, sessions = part[utterances & with_consensus], part[(part["level"] == "session") & with_consensus]
     positives = int(consensus["n_positive"].max()) if len(consensus) else 0
     groups = int(consensus["n_groups"].max()) if len(consensus) else 0
-    shared = part[at & (part["rater_b"] == CODERS_ON_SHARED_UNITS)]
-    sessions = part[(part["level"] == "session") & (part["rater_b"] == CONSENSUS)]
+    shared = part[utterances & (part["rater_b"] == CODERS_ON_SHARED_UNITS)]
     shared_groups = int(shared["n_groups"].max()) if len(shared) else 0
     return Evidence(_figures(consensus), _figures(shared), _figures(sessions), positives, groups, shared_groups)
 
@@ -87,27 +87,23 @@ def _judge(found: Evidence, rules: VerdictRules) -> tuple[str, str]:
     if found.positives < rules.fewest_marks or found.groups < rules.fewest_groups:
         return UNKNOWN, f"{seen}; at least {rules.fewest_marks} marks in {rules.fewest_groups} groups are needed"
     if not high - low <= rules.widest:
-        wide = f"kappa {_said(kappa, low, high)}: its interval is wider than {rules.widest}"
-        return UNKNOWN, f"{seen}; {wide}; {_needed(found, rules)}"
+        lack = "it has no interval" if np.isnan(high - low) else f"its interval is wider than {rules.widest}"
+        return UNKNOWN, f"{seen}; kappa {in_words(kappa, low, high)}: {lack}; {_needed(found, high - low, rules)}"
     difference = found.shared.get("kappa_minus_coders")
     if difference is not None and difference[1] >= -rules.margin and found.shared_groups >= rules.fewest_groups:
-        return AS_GOOD, f"kappa minus the coders' own {_said(*difference)}: not more than {rules.margin} below them"
+        return AS_GOOD, f"kappa minus the coders' own {in_words(*difference)}: not more than {rules.margin} below them"
     icc = found.sessions.get("count_icc_a1")
     if icc is not None and icc[0] >= rules.group_icc and icc[1] >= rules.group_icc_low:
-        return GROUP, f"counts per session: ICC(A,1) {_said(*icc)}; kappa {_said(kappa, low, high)}"
-    ranking = found.consensus.get("auroc") or found.consensus.get("recall", (np.nan,) * 3)
-    name, limit = ("AUROC", rules.screening_auroc) if "auroc" in found.consensus else ("recall", rules.screening_recall)
-    others = f"{name} {_said(*ranking)}; kappa {_said(kappa, low, high)}"
+        return GROUP, f"counts per session: ICC(A,1) {in_words(*icc)}; kappa {in_words(kappa, low, high)}"
+    scored = "auroc" in found.consensus
+    name, limit = ("AUROC", rules.screening_auroc) if scored else ("recall", rules.screening_recall)
+    ranking = found.consensus.get(name.lower(), (np.nan,) * 3)
+    others = f"{name} {in_words(*ranking)}; kappa {in_words(kappa, low, high)}"
     return (SCREENING if ranking[1] >= limit else NOT), others
 
 
-def _needed(found: Evidence, rules: VerdictRules) -> str:
-    _, low, high = found.consensus.get("kappa", (np.nan,) * 3)
-    if np.isnan(high - low):
+def _needed(found: Evidence, width: float, rules: VerdictRules) -> str:
+    if np.isnan(width):
         return "more groups with this code are needed"
-    groups, marks = (int(np.ceil(n * ((high - low) / rules.widest) ** 2)) for n in (found.groups, found.positives))
+    groups, marks = (int(np.ceil(n * (width / rules.widest) ** 2)) for n in (found.groups, found.positives))
     return f"at least {groups} groups with {marks} marks are needed"
-
-
-def _said(estimate: float, low: float, high: float) -> str:
-    return "undefined" if np.isnan(estimate) else f"{estimate:.2f} [{low:.2f}, {high:.2f}]"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 
 from threers import agreement
-from threers.agreement.frame import Frame
+from threers.agreement.frame import MODEL, Frame
 from threers.report.blocks import Block, Heading, Items, Row, Section, Table
-from threers.report.comparison import MODEL, Comparison, count, share, whole_number
+from threers.report.comparison import Comparison, count, share, whole_number
 
 
 def audit(c: Comparison) -> Section:

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from threers.agreement.frame import CODERS, CODERS_ON_SHARED_UNITS, CONSENSUS, Frame
+from threers.agreement.frame import CODERS, CODERS_ON_SHARED_UNITS, CONSENSUS, FLOOR, Frame
 from threers.agreement.timing import TOLERANCE
 from threers.report import plots
 from threers.report.blocks import Block, Figure, Key, Row, Section, Table, Text
-from threers.report.comparison import ABSENT, FLOOR, Comparison, Estimate, number, short, whole_number
+from threers.report.comparison import ABSENT, Comparison, Estimate, number, short, whole_number
 
 #: Cells of the row of a code, or of a family's codes together (None); None: no such row.
 Cells = Callable[[Frame, str | None], list[str] | None]

@@ -11,13 +11,12 @@ import numpy as np
 import pandas as pd
 
 from threers.agreement import bootstrap
-from threers.agreement.frame import CODERS, CODERS_ON_SHARED_UNITS, CONSENSUS, Frame
-from threers.agreement.output import ABSENT, LABEL_LENGTH, UNDEFINED
+from threers.agreement.frame import CODERS, CODERS_ON_SHARED_UNITS, CONSENSUS, FLOOR, MODEL, Frame
+from threers.agreement.output import ABSENT, LABEL_LENGTH, UNDEFINED, title_of_code
 from threers.codebook import Codebook
 from threers.corpus import Corpus
 from threers.jobs import VerdictRules
 
-MODEL, FLOOR = "model:", "floor:"
 #: Up to this many codes each is drawn; above it, those without a parent.
 MOST_DRAWN = 8
 
@@ -75,11 +74,6 @@ class Comparison:
     def method(self) -> str:
         """Kind of the intervals, one of `bootstrap.METHODS`."""
         return next(name for name in bootstrap.METHODS if name in self.table.attrs["interval"].split())
-
-    def bounds(self, samples: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Low and high of statistics (k, n) that rest on so many groups (k,); NaN over one group."""
-        low, high = self.plan.interval(samples, groups)
-        return np.where(groups < 2, np.nan, low), np.where(groups < 2, np.nan, high)
 
     @property
     def codebook(self) -> Codebook:
@@ -147,6 +141,14 @@ class Comparison:
         found = self.find(a, b, statistic, family, code, level)
         return ABSENT if found is None else interval(found.estimate, found.low, found.high, signed)
 
+    def probability(self, frame: Frame, model: str, code: str) -> np.ndarray | None:
+        """A model's probability of a code, (units,), NaN where it gave none; None: it gives none of this code."""
+        scores = self.probabilities.get(model)
+        if scores is None or f"p_{code}" not in scores:
+            return None
+        by_unit = scores.set_index(["session_id", "utterance_id"])[f"p_{code}"]
+        return by_unit.reindex(frame.units).to_numpy(dtype=float, na_value=np.nan)
+
     def used(self, frame: Frame) -> list[str]:
         """Codes that a person gave at least once, to an utterance or a segment."""
         marked = (frame.marks[:, frame.people] == 1).any(axis=(1, 2))
@@ -157,8 +159,7 @@ class Comparison:
 
     def title(self, code: str) -> str:
         """Name and title of a code."""
-        title = self.codebook.codes[code].title
-        return f"{code}: {title}" if len(code) <= LABEL_LENGTH and code != title else title
+        return title_of_code(code, self.codebook)
 
     def label(self, code: str) -> str:
         """The short name that coders know a code by, where it has one."""
@@ -194,12 +195,12 @@ def short(rater: str) -> str:
 
 
 def number(value: float, signed: bool = False, digits: int = 2) -> str:
-    """Write a figure with two decimals."""
+    """Write a figure with so many decimals and a true minus."""
     if np.isnan(value):
         return UNDEFINED
-    # What rounds to 0 has no sign.
-    written = f"{round(value, digits) + 0.0:{'+' if signed else ''}.{digits}f}"
-    return ("0." + "0" * digits if not round(value, digits) else written).replace("-", "\N{MINUS SIGN}")
+    # What rounds to 0 has no sign, not even the minus of -0.0.
+    rounded = round(value, digits) + 0.0
+    return f"{rounded:{'+' if signed and rounded else ''}.{digits}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def interval(estimate: float, low: float, high: float, signed: bool = False) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from threers.agreement.curve import GAIN, GUESS, POINT
-from threers.agreement.samples import ALL
+from threers.agreement.output import title_of_family
 from threers.report import plots
 from threers.report.blocks import Block, Figure, Row, Section, Table, Text
 from threers.report.comparison import Comparison, interval
@@ -18,7 +18,7 @@ def learning_curve(c: Comparison) -> Section:
         return Section("curve", "Learning curve")
     drawings, rows = [], []
     for family, part in c.curve.groupby("family", sort=False):
-        title = "All codes together" if family == ALL else c.codebook.family(str(family)).title
+        title = title_of_family(str(family), c.codebook)
         rows.append(Row([title]))
         points = []
         for row in part.itertuples():

@@ -36,7 +36,8 @@ def disagreements(c: Comparison) -> Section:
 def _table(c: Comparison, frame: Frame, model: str, code: str) -> Table:
     marks = frame.marks[frame.codes.index(code)]
     own, reference, people = marks[frame.raters.index(model)], marks[frame.consensus], marks[frame.people]
-    p = _probability(c, frame, model, code)
+    known = c.probability(frame, model, code)
+    p = np.full(len(frame.units), np.nan) if known is None else known
     units = np.flatnonzero((own >= 0) & (reference >= 0) & (own != reference))
     sure = np.nan_to_num(np.where(own == 1, p, 1 - p))
     units = units[np.argsort(-sure[units], kind="stable")][:MOST_SHOWN]
@@ -51,11 +52,3 @@ def _table(c: Comparison, frame: Frame, model: str, code: str) -> Table:
     return Table(
         f"{c.title(code)}: disagreements of {short(model)} and the consensus.", head, rows, running_text=(0, 1)
     )
-
-
-def _probability(c: Comparison, frame: Frame, model: str, code: str) -> np.ndarray:
-    scores = c.probabilities.get(model)
-    if scores is None or f"p_{code}" not in scores:
-        return np.full(len(frame.units), np.nan)
-    by_unit = scores.set_index(["session_id", "utterance_id"])[f"p_{code}"]
-    return by_unit.reindex(frame.units).to_numpy(dtype=float, na_value=np.nan)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
 import re
 from collections.abc import Iterable
 from functools import cache
@@ -15,6 +14,8 @@ from typing import Any
 
 import jinja2
 from markupsafe import Markup
+
+from threers.atomic import whole_file
 
 
 @cache
@@ -62,8 +63,6 @@ def file_stem(session_id: str) -> str:
 
 def write_report(html: str, path: Path) -> None:
     """Write the file, readable by its owner only; it appears whole or not at all."""
-    partial = path.with_name(f"{path.name}.partial")
-    # As written here, or the hashes of the policy would not fit.
-    partial.write_text(html, encoding="utf-8", newline="\n")
-    partial.chmod(0o600)
-    os.replace(partial, path)
+    with whole_file(path) as scratch:
+        # As written here, or the hashes of the policy would not fit.
+        scratch.write_text(html, encoding="utf-8", newline="\n")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from threers.agreement.frame import CODERS, CONSENSUS
+from threers.agreement.frame import CONSENSUS_OF_OTHERS
 from threers.agreement.replacement import EPSILON
 from threers.doctor import versions
 from threers.report.blocks import Block, Heading, Items, Section, Text
@@ -206,8 +206,9 @@ def _kind(kind: str) -> str:
 
 
 def _replacement(c: Comparison) -> Iterator[str]:
-    at = (c.table["rater_b"] == f"{CONSENSUS} of the others") & (c.table["rater_a"] == CODERS)
-    if c.models and at.any():
+    """The alternative annotator test, where a model met utterances of three coders; of segments it is not made."""
+    met = (c.table["level"] == "utterance") & (c.table["rater_b"] == CONSENSUS_OF_OTHERS)
+    if (met & c.table["rater_a"].isin(c.models)).any():
         yield (
             "Where three coders had judged the same utterances, the alternative annotator test (Calderon et al., "
             f"2025; epsilon {EPSILON['expert']:g}) was made as a one-sided t-test over means of {c.group}s in place of "

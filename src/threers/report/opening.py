@@ -77,8 +77,9 @@ def meanings(c: Comparison) -> list[tuple[str, str]]:
         ),
         (
             AS_GOOD,
-            f"on utterances that two or more coders judged, kappa of model and coders is not more than {r.margin:g} "
-            "below that of the coders with each other, at the lower end of the interval of the difference.",
+            f"on utterances of at least {r.fewest_groups} {c.group}s that two or more coders judged, kappa of model "
+            f"and coders is not more than {r.margin:g} below that of the coders with each other, at the lower end of "
+            "the interval of the difference.",
         ),
         (
             GROUP,

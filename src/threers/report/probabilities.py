@@ -8,7 +8,7 @@ import numpy as np
 
 from threers.agreement import bootstrap
 from threers.agreement.frame import CONSENSUS, Frame
-from threers.agreement.probabilities import BINS
+from threers.agreement.probabilities import BINS, bins_of
 from threers.agreement.samples import BEFORE_TEMPERATURE
 from threers.agreement.undefined import ratio
 from threers.report import plots
@@ -78,10 +78,9 @@ def _of_model(c: Comparison, model: str) -> list[Block]:
 
 def scored(c: Comparison, frame: Frame, model: str, code: str) -> Scored | None:
     """Units with a probability, a tag and a consensus; None: no probabilities of this code."""
-    table = c.probabilities[model].set_index(["session_id", "utterance_id"])
-    if f"p_{code}" not in table:
+    p = c.probability(frame, model, code)
+    if p is None:
         return None
-    p = table[f"p_{code}"].reindex(frame.units).to_numpy(dtype=float, na_value=np.nan)
     marks = frame.marks[frame.codes.index(code)]
     own, reference = marks[frame.raters.index(model)], marks[frame.consensus]
     used = (own >= 0) & (reference >= 0) & ~np.isnan(p)
@@ -90,13 +89,13 @@ def scored(c: Comparison, frame: Frame, model: str, code: str) -> Scored | None:
 
 def _bins(c: Comparison, found: Scored) -> list[plots.Bin]:
     groups = c.frames[0].groups
-    cell = np.minimum((found.p * BINS).astype(int), BINS - 1) + BINS * found.group
+    cell = bins_of(found.p) + BINS * found.group
     units, marked, p = (
         np.bincount(cell, weights=w, minlength=BINS * groups).reshape(groups, BINS)
         for w in (np.ones(len(cell)), found.marked.astype(float), found.p)
     )
     frequency = ratio(bootstrap.resample(marked, c.plan.weights), bootstrap.resample(units, c.plan.weights)).T
-    low, high = c.bounds(frequency, (units > 0).sum(axis=0))
+    low, high = c.plan.interval(frequency, (units > 0).sum(axis=0))
     n, mean = units.sum(axis=0), ratio(p.sum(axis=0), units.sum(axis=0))
     return [
         plots.Bin(float(mean[b]), float(frequency[b, 0]), float(low[b]), float(high[b]), int(n[b]))

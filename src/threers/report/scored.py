@@ -65,10 +65,14 @@ class Batch:
             self._facts = read_table(folder / "sessions.parquet").set_index("session_id")
             if not self._facts.index.is_unique:
                 raise InputError(f"{folder / 'sessions.parquet'}: a session stands twice; {AGAIN}")
-        elif include_text and "text" not in open_parquet(self.parts[0], SCORE_AGAIN).schema_arrow.names:
+        elif include_text and not self._hold_text():
             raise InputError(
                 f"include_text=true: scores {self.scores} hold no text; give the corpus that was scored, as in corpus=…"
             )
+
+    def _hold_text(self) -> bool:
+        with open_parquet(self.parts[0], SCORE_AGAIN) as file:
+            return "text" in file.schema_arrow.names
 
     @property
     def hash(self) -> str:

@@ -15,7 +15,7 @@ from threers.report.courses import Course, patient_courses
 from threers.report.html import environment, file_stem, inline, policy
 from threers.report.lanes import Lane, lanes
 from threers.report.scored import FACTS, ScoredSession
-from threers.report.session_page import MACHINES, Settings
+from threers.report.session_page import Settings, by_people
 from threers.report.svg import Drawing
 
 #: A session is unusual in a figure whose modified z-score goes beyond this (Iglewicz & Hoaglin 1993), given so many.
@@ -120,8 +120,7 @@ def _ratings(session: ScoredSession, codebook: Codebook) -> dict[str, float]:
         for name, value in session.facts.items()
         if name not in FACTS and isinstance(value, int | float | np.number) and not pd.isna(value)
     }
-    codings = session.codings
-    own = codings[(codings["unit"] == "session") & ~codings["coder_id"].astype("str").str.startswith(MACHINES)]
+    own = by_people(session.codings, "session")
     for family in codebook.families_on("session"):
         for code in family.codes if family.kind == "rating" else ():
             given = own.loc[own["code"] == code, "value"]
@@ -131,9 +130,8 @@ def _ratings(session: ScoredSession, codebook: Codebook) -> dict[str, float]:
 
 
 def _mark_unusual(rows: Sequence[Row], own: Sequence[Lane]) -> None:
-    figures = {lane.title.lower(): [row.rates[number] for row in rows] for number, lane in enumerate(own)}
-    figures["length"] = [row.minutes for row in rows]
-    for name, values in figures.items():
+    figures = [(lane.title.lower(), [row.rates[number] for row in rows]) for number, lane in enumerate(own)]
+    for name, values in [*figures, ("length", [row.minutes for row in rows])]:
         for row, z in zip(rows, modified_z(np.array(values, dtype=float)), strict=True):
             if abs(z) > FAR:
                 row.unusual.append(f"{'▲' if z > 0 else '▼'} {name}")

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from threers.agreement.frame import CONSENSUS_SHARE, MACHINES
 from threers.agreement.segments import segment_numbers
-from threers.codebook import Codebook
+from threers.codebook import EXTRA_ROLES, Codebook
 from threers.corpus import table_hash
 from threers.episodes import definition, find_ruptures
 from threers.formats.spreadsheets import COLUMNS
@@ -19,12 +20,8 @@ from threers.report.html import environment, file_stem, inline, island, policy
 from threers.report.lanes import Lane, lanes
 from threers.report.scored import FACTS, ScoredSession
 
-#: Whose name in a corpus begins so is a machine; a page shows one model beside people.
-MACHINES = ("model:", "floor:")
 STYLES = ("style.css", "session.css")
 SCRIPTS = ("page.js", "decisions.js", "timeline.js", "transcript.js", "panel.js", "session.js")
-#: Share of the coders of an utterance who must have marked a code for them to have it together.
-CONSENSUS_SHARE = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +82,7 @@ def payload(session: ScoredSession, settings: Settings) -> dict[str, Any]:
     own = lanes(codebook)
     by, of_segments = (_people(session.codings, codebook, unit) for unit in ("utterance", "segment"))
     coders = sorted({coder for unit in (by, of_segments) for marks in unit.values() for coder in marks})
-    roles = sorted(scores["role"].unique(), key=lambda role: (*codebook.roles, "other", "unknown").index(role))
+    roles = sorted(scores["role"].unique(), key=lambda role: (*codebook.roles, *EXTRA_ROLES).index(role))
     legal = {role: [place[code] for code in codes if codebook.legal(code, role)] for role in roles}
     return {
         "session": session.session_id,
@@ -160,11 +157,16 @@ def _by(marks: Mapping[str, set[str]], place: Mapping[str, int], coders: list[st
     return [[coders.index(coder), sorted(place[code] for code in own)] for coder, own in marks.items()]
 
 
+def by_people(codings: pd.DataFrame, unit: str) -> pd.DataFrame:
+    """The codings of a unit by people; a page shows one model beside them, and no other machine."""
+    return codings[(codings["unit"] == unit) & ~codings["coder_id"].astype("str").str.startswith(MACHINES)]
+
+
 def _people(codings: pd.DataFrame, codebook: Codebook, unit: str) -> dict[int, dict[str, set[str]]]:
     """By utterance or segment, and coder, the codes that a person marked, parents too; empty where the coder marked
     nothing.
     """
-    own = codings[(codings["unit"] == unit) & ~codings["coder_id"].astype("str").str.startswith(MACHINES)]
+    own = by_people(codings, unit)
     taggable = set(codebook.tag_codes())
     found: dict[int, dict[str, set[str]]] = {}
     for row in own.itertuples():

@@ -13,6 +13,7 @@ from threers.agreement import bootstrap
 from threers.agreement import pairs as pair_statistics
 from threers.agreement.frame import Frame
 from threers.agreement.undefined import mean_defined
+from threers.codebook import EXTRA_ROLES
 from threers.report import plots
 from threers.report.blocks import Block, Figure, Key, Row, Section, Table, Text
 from threers.report.codes import style_of
@@ -89,12 +90,14 @@ def judged_of(c: Comparison, frame: Frame) -> Judged:
 def kappa(judged: Judged, frame: Frame, a: int, b: int, units: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Kappa of raters a and b on some units, shape (n,); of several codes the mean over those that b used."""
     values = judged.values[:, :, units]
-    tables = bootstrap.resample(
-        pair_statistics.contingency(values[:, a], values[:, b], frame.group[units], judged.q, frame.groups), weights
-    )
-    found = pair_statistics.cohen_kappa(tables)
-    used = True if len(values) == 1 else tables[..., 1].sum(-1) > 0
-    return mean_defined(found, used)
+    tables = pair_statistics.contingency(values[:, a], values[:, b], frame.group[units], judged.q, frame.groups)
+    return _mean_kappa(bootstrap.resample(tables, weights))
+
+
+def _mean_kappa(tables: np.ndarray) -> np.ndarray:
+    """Mean kappa of tables (n, codes, q, q) over the codes that the second rater used, shape (n,)."""
+    used = True if tables.shape[1] == 1 else tables[..., 1].sum(-1) > 0
+    return mean_defined(pair_statistics.cohen_kappa(tables), used)
 
 
 def _among_coders(judged: Judged, frame: Frame, units: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, int]:
@@ -132,7 +135,7 @@ def _table(c: Comparison, frame: Frame) -> Table:
 
 def _said(c: Comparison, samples: np.ndarray, group: np.ndarray) -> str:
     """An estimate and its interval, from samples (n,) that rest on units of these groups."""
-    low, high = c.bounds(samples[None], np.array([len(np.unique(group))]))
+    low, high = c.plan.interval(samples[None], np.array([len(np.unique(group))]))
     return interval(float(samples[0]), float(low[0]), float(high[0]))
 
 
@@ -140,7 +143,7 @@ def _strata(c: Comparison, frame: Frame) -> Iterator[Stratum]:
     utterances = c.corpus.utterances.set_index(["session_id", "utterance_id"]).reindex(frame.units)
     used = frame.read_by(frame.people) > 0
     yield Stratum("", "all", used)
-    roles = [role for role in (*c.codebook.roles, "other", "unknown") if (used & (utterances["role"] == role)).any()]
+    roles = [role for role in (*c.codebook.roles, *EXTRA_ROLES) if (used & (utterances["role"] == role)).any()]
     for role in roles if len(roles) > 1 else []:
         yield Stratum("Role", role, used & (utterances["role"] == role).to_numpy())
     place = utterances.groupby(level=0).cumcount().to_numpy()
@@ -165,25 +168,23 @@ def _by_length(words: np.ndarray, used: np.ndarray) -> Iterator[Stratum]:
 
 
 def _strip(c: Comparison, frame: Frame, rater: str) -> Drawing | None:
-    judged, weights = judged_of(c, frame), np.ones((1, frame.groups))
+    """Kappa of each session, of a model with the consensus, or of the coders with each other (no rater)."""
+    judged = judged_of(c, frame)
     session, names = pd.factorize(frame.units.get_level_values(0))
-    found = []
-    everywhere = np.ones(len(session), dtype=bool)
-    for n, name in enumerate(names):
-        figure, units = _one(judged, frame, rater, session == n, weights)
-        if not np.isnan(figure):
-            found.append((c.number_of[name], figure, units))
+    pairs = [(frame.raters.index(rater), frame.consensus)] if rater else list(combinations(frame.people, 2))
+    tables = [
+        pair_statistics.contingency(judged.values[:, a], judged.values[:, b], session, judged.q, len(names))
+        for a, b in pairs
+    ]
+    figures = mean_defined(np.stack([_mean_kappa(one) for one in tables], axis=-1))
+    whole = mean_defined(np.concatenate([_mean_kappa(one.sum(axis=0, keepdims=True)) for one in tables]))
+    if rater:
+        both = (judged.values[:, list(pairs[0])] >= 0).all(axis=1).any(axis=0)
+    else:
+        both = frame.read_by(frame.people) >= 2
+    units = np.bincount(session[both], minlength=len(names))
+    found = [(c.number_of[names[n]], float(figures[n]), int(units[n])) for n in np.flatnonzero(~np.isnan(figures))]
     if len(found) < FEWEST_SESSIONS:
         return None
-    whole, _ = _one(judged, frame, rater, everywhere, weights)
     style, who = (style_of(c, rater), short(rater)) if rater else ("coders", "coders")
-    return plots.strip(frame.family.title, found, whole, style, f"{c.whole_in_words(frame)}, {who}")
-
-
-def _one(judged: Judged, frame: Frame, rater: str, units: np.ndarray, weights: np.ndarray) -> tuple[float, int]:
-    if not rater:
-        figures, n = _among_coders(judged, frame, units, weights)
-        return float(figures[0]), n
-    a = frame.raters.index(rater)
-    both = units & (judged.values[:, [a, frame.consensus]] >= 0).all(axis=1).any(axis=0)
-    return float(kappa(judged, frame, a, frame.consensus, both, weights)[0]), int(both.sum())
+    return plots.strip(frame.family.title, found, float(whole), style, f"{c.whole_in_words(frame)}, {who}")

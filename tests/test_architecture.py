@@ -59,6 +59,7 @@ LAYERS = [
         "learner",
         "batches",
         "checkpoints",
+        "freezing",
         "masking",
         "adaptation",
         "epochs",

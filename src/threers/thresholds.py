@@ -9,7 +9,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_expit, log_softmax
 
 from threers.codebook import Codebook, Family
-from threers.decisions import Decisions, consensus, family_columns, of_family, probabilities
+from threers.decisions import EDGE, Decisions, consensus, family_columns, of_family, probabilities
 from threers.pooling import surprise
 from threers.segments import Segments
 from threers.targets import Targets
@@ -129,7 +129,7 @@ def _fit_offsets(p: np.ndarray, share: np.ndarray, frequency: np.ndarray) -> np.
     if not len(p):
         return -USUAL_POWER * np.log(frequency)
     truth = np.eye(share.shape[1], dtype=bool)[share.argmax(axis=1)]
-    log_p, log_frequency = np.log(np.maximum(p.astype(np.float64), 1e-30)), np.log(frequency)
+    log_p, log_frequency = np.log(np.maximum(p.astype(np.float64), EDGE)), np.log(frequency)
 
     def figure(power: float) -> float:
         chosen = np.eye(p.shape[1], dtype=bool)[(log_p - power * log_frequency).argmax(axis=1)]

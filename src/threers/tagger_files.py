@@ -47,10 +47,10 @@ def codebook_and_manifest(folder: Path) -> tuple[Codebook, dict[str, Any]]:
     if manifest["codebook_sha256"] != codebook.hash:
         raise InputError(f"tagger {folder}: codebook.yaml is not the one it was trained with; {RESTORE}")
     words, untrained = manifest["lexical_share"], manifest["pretrained_share"]
-    if not (words >= 0 and untrained >= 0 and words + untrained <= 1):  # none is true of what is no number
+    if not (0 <= words <= 1 and 0 <= untrained <= 1 - words):  # false of what is no number
         raise InputError(
-            f"tagger {folder}: manifest.json: lexical_share is {words!s:.9}, pretrained_share {untrained!s:.9}; expected "
-            f"0 or more, and together 1 at most; {RESTORE}"
+            f"tagger {folder}: manifest.json: lexical_share is {words!s:.9}, pretrained_share {untrained!s:.9}; "
+            f"expected 0 or more, and together 1 at most; {RESTORE}"
         )
     _require_same_files(folder, manifest.get("files", {}))
     return codebook, manifest

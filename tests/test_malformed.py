@@ -66,10 +66,14 @@ def test_a_finished_fold_that_lacks_utterances_is_found_before_the_others_are_tr
     given = [f"corpus={shelf.root / 'corpus'}", "backbone=local", f"backbone.path={shelf.root / 'backbone'}", *SETTINGS]
     scores = pd.read_parquet(file)
     write_parquet(scores[1:].reset_index(drop=True), file)
+    left = out / "folds" / "training-0"
+    left.mkdir()
     status, said, _ = malformed.call(["evaluate", *given, "folds=2", "resamples=100", f"out={out}"])
     trained = not (out / "folds" / "training-1").is_dir()
+    cleared = not left.is_dir()
     shelf.restore({"half"})
     assert status == 2
+    assert cleared, "what a finished fold's training left"
     assert f"its {len(scores) - 1} utterances are not the {len(scores)} of this fold" in said
     assert not trained
 

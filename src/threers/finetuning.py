@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import logging
 import math
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -21,7 +20,7 @@ from transformers import Trainer, get_linear_schedule_with_warmup
 from threers import adapters, ranks
 from threers.backbones import WEIGHTS, sha256
 from threers.batches import EpochBatches, Examples
-from threers.checkpoints import arguments, go_on
+from threers.checkpoints import arguments, clear, go_on
 from threers.coder_heads import FASTER, CoderHeads
 from threers.epochs import EpochEnd, Validation, in_words
 from threers.errors import InputError
@@ -145,8 +144,7 @@ def _keep(tagger: Tagger, found: Tuned, folder: Path) -> None:
     """Leave of a whole run its weights, and what came of it."""
     if not ranks.is_first():
         return
-    for path in folder.iterdir():
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    clear(folder)
     save_file(tagger.model.state_dict(), str(folder / WEIGHTS))
     write_json(asdict(found) | {"sha256": sha256(folder / WEIGHTS)}, folder / TUNED)
 

@@ -112,6 +112,14 @@ def test_frozen_layers_have_no_adapter_and_lower_layers_learn_less(kind, tmp_pat
 
 
 @needs_peft
+@pytest.mark.parametrize(("kind", "layers"), [("bert", 2), ("bert", 9), ("albert", 1)])
+def test_adapters_without_a_layer_to_stand_beside_are_refused(kind, layers, tmp_path):
+    encoder, _ = load_encoder(make_backbone(tmp_path, kind))
+    with pytest.raises(InputError, match=rf"backbone\.frozen_layers={layers}: leaves no layer"):
+        adapters.add(encoder, 4, layers)
+
+
+@needs_peft
 def test_adapters_that_were_cut_off_go_on_to_the_same_weights(
     tmp_path, tiny_folder, annomi_like, quick_training, monkeypatch
 ):

@@ -63,6 +63,7 @@ LAYERS = [
         "learner",
         "batches",
         "checkpoints",
+        "freezing",
         "masking",
         "adaptation",
         "epochs",

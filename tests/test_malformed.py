@@ -66,10 +66,14 @@ def test_a_finished_fold_that_lacks_utterances_is_found_before_the_others_are_tr
     given = [f"corpus={shelf.root / 'corpus'}", "backbone=local", f"backbone.path={shelf.root / 'backbone'}", *SETTINGS]
     scores = pd.read_parquet(file)
     write_parquet(scores[1:].reset_index(drop=True), file)
+    left = out / "folds" / "training-0"
+    left.mkdir()
     status, said, _ = malformed.call(["evaluate", *given, "folds=2", "resamples=100", f"out={out}"])
     trained = not (out / "folds" / "training-1").is_dir()
+    cleared = not left.is_dir()
     shelf.restore({"half"})
     assert status == 2
+    assert cleared, "what a finished fold's training left"
     assert f"its {len(scores) - 1} utterances are not the {len(scores)} of this fold" in said
     assert not trained
 
@@ -214,7 +218,9 @@ def test_a_session_in_two_parts_is_refused(tmp_path):
         read_scores(scores, BOOK)
 
 
-@pytest.mark.parametrize("changed", [{"temperature": 0}, {"temperature": np.nan}, {"threshold": np.inf}])
+@pytest.mark.parametrize(
+    "changed", [{"temperature": 0}, {"temperature": np.nan}, {"threshold": np.inf}, {"threshold": 10**400}]
+)
 def test_decisions_that_decide_nothing_are_refused(changed):
     raw = Decisions.neutral(BOOK).to_dict()
     for key, value in changed.items():
@@ -240,6 +246,12 @@ def test_a_tagger_whose_manifest_has_other_types_is_refused(tiny_tagger, tmp_pat
     write_json(manifest | {"lexical_share": None}, folder / "manifest.json")
     with pytest.raises(InputError, match="lexical_share is None; expected a number"):
         Tagger.load(folder)
+    for odd in (float("nan"), -0.1, 1.5, 10**400):
+        (folder / "manifest.json").write_text(json.dumps(manifest | {"pretrained_share": odd}))
+        with pytest.raises(
+            InputError, match=r"manifest\.json: lexical_share is 0.0, pretrained_share .*; expected 0 or"
+        ):
+            Tagger.load(folder)
 
 
 def test_a_backbone_that_lacks_weights_or_has_other_sizes_is_refused(tiny_folder, tmp_path):

@@ -47,7 +47,7 @@ def test_a_loss_is_that_of_scikit_learn(tiny_tagger):
     truth = np.random.default_rng(1).integers(3, size=40)
     share[np.arange(40), np.flatnonzero(legal[0])[truth]] = 1
     targets = Targets(share, (legal & (np.arange(40) < 39)[:, None]).astype(np.float32), np.ones_like(share))
-    found = utterance_losses(p, targets, tagger)
+    found = utterance_losses(p, targets, tagger.codebook)
     assert np.isnan(found[39])
     own = p[:39][:, legal[0]].astype(float)
     assert found[:39].mean() == pytest.approx(log_loss(truth[:39], own / own.sum(axis=1, keepdims=True)), abs=1e-5)

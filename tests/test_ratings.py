@@ -178,6 +178,15 @@ def test_sessions_that_were_rated_only_are_learnt_from_too(corpus, untaught):
     assert _fit_ratings(untaught, rated_only, TRAINING)["calm"]["units"] == 20
 
 
+def test_rated_segments_in_which_no_utterance_starts_are_not_dropped_in_silence(corpus, untaught, caplog):
+    later = corpus.codings["unit_id"].mask(corpus.codings["code"] == "tension", corpus.codings["unit_id"] + 1000)
+    with caplog.at_level(logging.WARNING):
+        found = _fit_ratings(untaught, replace(corpus, codings=corpus.codings.assign(unit_id=later)), TRAINING)
+    rated = corpus.codings[corpus.codings["code"] == "tension"].groupby(["session_id", "unit_id"]).ngroups
+    assert "tension" not in found
+    assert f"the rating tension: in {rated} of {rated} rated segments no utterance starts" in caplog.text
+
+
 def test_a_unit_is_described_by_what_each_role_says_weighted_by_tokens():
     utterances = pd.DataFrame({"session_id": ["a", "a", "a", "b"], "role": ["client", "client", "therapist", "other"]})
     utterances["start"] = [0.0, 20.0, 40.0, np.nan]

@@ -12,8 +12,8 @@ from safetensors.torch import load_file
 from tests.conftest import DECODERS, local_backbone, make_backbone, make_corpus
 from threers import finetuning
 from threers import training as module
-from threers.batches import EpochBatches
-from threers.chunks import tokenise
+from threers.batches import EpochBatches, Examples
+from threers.chunks import Chunker, SessionTokens, tokenise
 from threers.codebook import Codebook
 from threers.corpus import grouped_folds, grouped_split
 from threers.decisions import family_columns
@@ -249,6 +249,20 @@ def test_every_batch_has_something_and_an_epoch_reads_all(tiny_backbone, annomi_
             assert all(batches[number] for number in range(len(batches)))
             read = sorted((c.session, int(p)) for batch in batches.batches for c in batch for p in c.pieces[:, 0])
             assert len(set(read)) == len(annomi_like.utterances)
+
+
+@pytest.mark.parametrize("chunk_tokens", [32, 64])
+def test_steps_smaller_than_a_chunk_do_not_repeat_one_chunk_over_and_over(chunk_tokens):
+    words, marker = np.arange(10, dtype=np.int32), np.array([1], dtype=np.int32)
+    session = SessionTokens("s", [words] * 200, [marker] * 200)
+    tables = [[np.ones((200, 1), dtype=np.float32)]] * 3
+    chunker = Chunker(chunk_tokens=chunk_tokens, overlap_tokens=0, lookahead=True, before=(2,), after=(3,))
+    batches = EpochBatches(Examples([session], *tables), chunker, batch_tokens=16, seed=1)
+    for epoch in range(5):
+        batches.begin(epoch)
+        read = [tuple(chunk.pieces[0]) for batch in batches.batches for chunk in batch]
+        assert all(batches[number] for number in range(len(batches)))
+        assert len(read) <= len(set(read)) + 1
 
 
 def test_soft_targets_count_every_coder(annomi_like):

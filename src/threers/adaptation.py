@@ -21,12 +21,13 @@ from torch.optim.lr_scheduler import LambdaLR
 from transformers import Trainer, TrainerCallback
 
 from threers import ranks
-from threers.backbones import ADAPTED, WEIGHTS, adapted, keep_lower_layers, layers_of, load_masked, locate, sha256
+from threers.backbones import ADAPTED, WEIGHTS, adapted, keep_lower_layers, load_masked, locate, sha256
 from threers.batches import EpochBatches, Examples
 from threers.checkpoints import arguments, go_on, note_hashes, progress
 from threers.corpus import Corpus, require_disjoint, session_hashes
 from threers.doctor import versions
 from threers.errors import InputError
+from threers.freezing import freeze_lower_layers
 from threers.hardware import Hardware, choose
 from threers.masking import HeldAside, MaskedText, masked_loss
 from threers.network import check_fit
@@ -190,7 +191,7 @@ def _train(
         rise = max(1.0, training.warmup * (steps - begin))
         return min(max(0, step - begin) / rise, (steps - step) / max(1.0, steps - begin - rise))
 
-    _freeze(model.base_model, backbone.frozen_layers)
+    freeze_lower_layers(model.base_model, backbone.frozen_layers)
     inside = {id(parameter) for parameter in model.base_model.parameters()}
     groups: dict[tuple[bool, bool], list[torch.nn.Parameter]] = {}
     for parameter in model.parameters():
@@ -217,13 +218,6 @@ def _train(
         go_on(trainer, epochs.folder)
     finally:
         epochs.bar.stop()
-
-
-def _freeze(encoder: Any, layers: int) -> None:
-    """Keep the lowest layers, and all below them, as they are."""
-    upper = {id(parameter) for layer in (layers_of(encoder) or [])[layers:] for parameter in layer.parameters()}
-    for name, parameter in encoder.named_parameters():
-        parameter.requires_grad_(not layers or id(parameter) in upper or "final" in name)
 
 
 def _save(model: Any, tokenizer: Any, manifest: dict[str, Any], made: Path, out: Path) -> dict[str, Any]:

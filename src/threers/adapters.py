@@ -14,8 +14,8 @@ from typing import Any
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
-from threers.backbones import layers_of
 from threers.errors import InputError
+from threers.freezing import freeze_lower_layers
 
 #: What the adapters add is scaled by this over their rank.
 ALPHA = 32
@@ -30,10 +30,21 @@ def require_peft() -> None:
 def add(encoder: Any, rank: int, frozen_layers: int = 0) -> None:
     """Put an adapter beside every linear layer of an encoder but those of its lowest `frozen_layers` layers, and freeze
     all else. What the encoder says stays the same, because an adapter begins at zero.
+
+    Raises:
+        InputError: no linear layer is left.
+
     """
     from peft import LoraConfig, inject_adapter_in_model
 
-    config = LoraConfig(r=rank, lora_alpha=ALPHA, target_modules=_linear_layers(encoder, frozen_layers))
+    freeze_lower_layers(encoder, frozen_layers)
+    layers = _learning_linear_layers(encoder)
+    if not layers:
+        raise InputError(
+            f"backbone.frozen_layers={frozen_layers}: leaves no layer to put an adapter beside; set it lower, or "
+            "backbone.lora_rank=0"
+        )
+    config = LoraConfig(r=rank, lora_alpha=ALPHA, target_modules=layers)
     inject_adapter_in_model(config, encoder)
 
 
@@ -47,11 +58,9 @@ def merge(encoder: Any) -> None:
             encoder.set_submodule(name, layer.get_base_layer())
 
 
-def _linear_layers(encoder: Any, frozen_layers: int) -> list[str]:
-    frozen = list(layers_of(encoder) or [])[:frozen_layers]
-    left_out = {part for layer in frozen for part in layer.modules()}
+def _learning_linear_layers(encoder: Any) -> list[str]:
     return [
         name
         for name, part in encoder.named_modules()
-        if isinstance(part, (nn.Linear, Conv1D)) and part not in left_out and "pooler" not in name
+        if isinstance(part, (nn.Linear, Conv1D)) and part.weight.requires_grad and "pooler" not in name
     ]

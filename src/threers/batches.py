@@ -30,8 +30,10 @@ class EpochBatches(Dataset):
 
     def __init__(self, examples: Examples, chunker: Chunker, batch_tokens: int, seed: int) -> None:
         self.examples, self.chunker, self.seed = examples, chunker, seed
-        self.tokens = sum(len(chunk.tokens) for chunk in self._cut(np.random.default_rng([seed, 0])))
-        self.size = max(1, round(self.tokens / batch_tokens))
+        chunks = self._cut(np.random.default_rng([seed, 0]))
+        self.tokens = sum(len(chunk.tokens) for chunk in chunks)
+        # A batch holds a chunk at least, however few tokens it is to have.
+        self.size = max(1, min(round(self.tokens / batch_tokens), len(chunks)))
         self.begin(0)
 
     def begin(self, epoch: int) -> None:
@@ -44,11 +46,14 @@ class EpochBatches(Dataset):
         self.batches: list[list[Chunk]] = [[] for _ in range(self.size)]
         for chunk, batch in zip(chunks, home, strict=True):
             self.batches[batch].append(chunk)
-        # A chunk longer than its share can leave a batch empty; the largest one gives up half.
+        # A chunk longer than its share can leave a batch empty; the largest one gives up half. An epoch that was cut
+        # into fewer chunks than there are batches reads some twice.
         for number in [n for n, batch in enumerate(self.batches) if not batch]:
             largest = max(self.batches, key=len)
-            half = len(largest) // 2
-            self.batches[number], largest[:] = largest[half:] or largest[:], largest[:half] or largest[:]
+            if half := len(largest) // 2:
+                self.batches[number], largest[half:] = largest[half:], []
+            else:
+                self.batches[number] = [chunks[number % len(chunks)]]
 
     def _cut(self, rng: np.random.Generator) -> list[Chunk]:
         chunks: list[Chunk] = []

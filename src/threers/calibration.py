@@ -17,6 +17,7 @@ from threers.codebook import Codebook
 from threers.corpus import Corpus, coded_sessions
 from threers.decisions import family_columns
 from threers.errors import InputError
+from threers.score_checks import KEYS
 from threers.scores import read_scores
 from threers.settings import Backbone, Training
 from threers.stored import read_mapping, read_parquet
@@ -101,11 +102,10 @@ def from_evaluation(folder: str | Path, corpus: Corpus, backbone: Backbone, trai
     targets = build_targets(coded.utterances, coded.codings, corpus.codebook, training.segment_minutes)
     if not targets.coders.any():
         raise InputError(
-            f"calibration={folder}: only segments of this corpus are coded, so how the tagger errs on utterances is "
+            f"{where}: only segments of this corpus are coded, so how the tagger errs on utterances is "
             "not known; train without calibration, or have some utterances coded"
         )
-    keys = ["session_id", "utterance_id"]
-    scores = coded.utterances[keys].merge(scores, on=keys, how="left", validate="one_to_one")
+    scores = coded.utterances[KEYS].merge(scores, on=KEYS, how="left", validate="one_to_one")
     if scores["tags"].isna().any() or not scores["session_id"].isin(list(fold_of)).all():
         raise InputError(f"{where}: its scores are not those of every coded utterance; {EVALUATE}")
     group = scores["session_id"].map(coded.sessions.set_index("session_id")["group_id"])

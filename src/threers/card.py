@@ -48,7 +48,7 @@ def model_card(name: str, manifest: dict[str, Any], codebook: Codebook, corpus: 
         "",
         "| family | macro-F1 |",
         "|---|---|",
-        *(f"| {codebook.family(family).title} | {figure:.3f} |" for family, figure in manifest["kept_aside"].items()),
+        *(_row([codebook.family(name).title, f"{figure:.3f}"]) for name, figure in manifest["kept_aside"].items()),
         "",
         *_ratings(manifest.get("ratings", {}), codebook),
         "## Errors on patients kept out",

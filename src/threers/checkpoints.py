@@ -94,10 +94,15 @@ def last_checkpoint(folder: Path) -> str | None:
             shutil.rmtree(checkpoint)
     if any(map(is_damaged, whole)):
         logger.warning("what a cut-off run left is damaged; training begins anew")
-        for path in folder.iterdir():
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        clear(folder)
         return None
     return str(max(whole, key=lambda path: int(path.name.split("-")[1]))) if whole else None
+
+
+def clear(folder: Path) -> None:
+    """Remove all that is in a folder."""
+    for path in folder.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def note_hashes(folder: Path, step: int) -> None:

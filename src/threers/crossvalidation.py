@@ -67,6 +67,7 @@ def run_folds(of: CrossValidation) -> None:
     """For each fold write `scores-N.parquet`, `floors-N.parquet` and `tagger-N.json`; those there are not made anew."""
     missing = [fold for fold in range(of.folds) if not (of.folder / f"scores-{fold}.parquet").is_file()]
     for fold in set(range(of.folds)).difference(missing):
+        shutil.rmtree(of.folder / f"training-{fold}", ignore_errors=True)  # of a run that was cut off at its very end
         # Damage is found before the other folds are trained.
         _require_tested(of, fold)
         _fold_decisions(of.folder, fold, of.coded.codebook)
@@ -107,6 +108,7 @@ def run_curve(of: CrossValidation) -> pd.Series:
             if not (of.folder / f"{curve_name(share)}-{fold}.parquet").is_file():
                 missing.append((_run_share, of, fold, share))
             else:
+                shutil.rmtree(of.folder / f"training-{curve_name(share)}-{fold}", ignore_errors=True)
                 _require_tested(of, fold, curve_name(share))
     _side_by_side(of.workers, missing)
     return learnt.mean()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +10,10 @@ from scipy.special import expit, logit, softmax
 
 from threers.codebook import Codebook, Family
 from threers.errors import InputError
+from threers.marks import with_parents
+
+#: Probabilities are kept off 0 by this when their logarithm is taken.
+EDGE = 1e-30
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class Decisions:
                 {code: float(raw["threshold"][code]) for code in codebook.tag_codes()},
                 tuple(str(code) for code in raw["not_learnt"]),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise InputError(
                 f"{where}: no usable value for {error}; it does not fit codebook {codebook.name}; restore the file"
             ) from error
@@ -103,9 +106,9 @@ def before_temperature(p: np.ndarray, codebook: Codebook, decisions: Decisions) 
             unknown = np.isnan(own)
             missing = np.maximum(1 - np.nansum(own, axis=1), 0) / np.maximum(unknown.sum(axis=1), 1)
             whole = np.where(unknown, missing[:, None], own)
-            first = softmax(temperature * np.log(np.maximum(whole, 1e-30)), axis=1)
+            first = softmax(temperature * np.log(np.maximum(whole, EDGE)), axis=1)
         else:
-            first = own.copy()
+            first = np.empty_like(own)
             for place, parent in parents_first(family, codebook):
                 above = 1.0 if parent is None else own[:, parent]
                 given = np.divide(own[:, place], above, out=np.zeros(len(own)), where=above > 0)
@@ -124,16 +127,12 @@ def tag(p: np.ndarray, codebook: Codebook, decisions: Decisions) -> np.ndarray:
         own = p[:, columns].astype(np.float64)
         if family.kind == "exclusive":
             spoken = ~np.isnan(own).all(axis=1)
-            scores = np.log(np.maximum(np.where(np.isnan(own), 0.0, own), 1e-30)) + limits
+            scores = np.log(np.maximum(np.where(np.isnan(own), 0.0, own), EDGE)) + limits
             scores[np.isnan(own)] = -np.inf
             tags[spoken, columns[0] + scores[spoken].argmax(axis=1)] = True
             continue
-        marked = own >= limits  # NaN compares false: an illegal code is never tagged
-        for place, parent in reversed(parents_first(family, codebook)):
-            if parent is not None:
-                marked[:, parent] |= marked[:, place]
-        tags[:, columns] = marked
-    return tags
+        tags[:, columns] = own >= limits  # NaN compares false: an illegal code is never tagged
+    return with_parents(tags.astype(np.float32), codebook) != 0
 
 
 def consensus(family: Family, share: np.ndarray) -> np.ndarray:
@@ -156,7 +155,4 @@ def parents_first(family: Family, codebook: Codebook) -> list[tuple[int, int | N
     """(place, parent's place or None) of each code of a family, every parent before its children."""
     place = {code: number for number, code in enumerate(family.codes)}
     order = sorted(family.codes, key=lambda code: len(codebook.ancestors(code)))
-    parents: Sequence[str | None] = [codebook.codes[code].parent for code in order]
-    return [
-        (place[code], None if parent is None else place[parent]) for code, parent in zip(order, parents, strict=True)
-    ]
+    return [(place[code], place.get(codebook.codes[code].parent or "")) for code in order]

@@ -16,8 +16,9 @@ from threers import ranks
 from threers.batches import EpochBatches
 from threers.checkpoints import note_hashes, progress
 from threers.chunks import tokenise
+from threers.codebook import Family
 from threers.corpus import Corpus
-from threers.decisions import family_columns
+from threers.decisions import consensus, family_columns
 from threers.folders import ANEW
 from threers.hardware import choose
 from threers.learner import Learner
@@ -56,14 +57,18 @@ class Validation:
         return {
             "macro_f1": figures,
             "mean": float(np.mean(list(figures.values()))) if figures else 0.0,
-            "collapsed": [family.title for family, own in family_columns(tagger.codebook) if self._constant(tags, own)],
+            "collapsed": [
+                family.title
+                for family, own in family_columns(tagger.codebook)
+                if self._constant(tags[:, own], family, own)
+            ],
             "decisions": tagger.decisions.to_dict(),
         }
 
-    def _constant(self, tags: np.ndarray, columns: np.ndarray) -> bool:
+    def _constant(self, tags: np.ndarray, family: Family, columns: np.ndarray) -> bool:
         coded = (self.targets.coders[:, columns] > 0).any(axis=1)
-        truth = self.targets.share[coded][:, columns] >= 0.5
-        return len(np.unique(truth, axis=0)) > 1 and len(np.unique(tags[coded][:, columns], axis=0)) == 1
+        truth = consensus(family, self.targets.share[coded][:, columns])
+        return len(np.unique(truth, axis=0)) > 1 and len(np.unique(tags[coded], axis=0)) == 1
 
 
 def in_words(found: Mapping[str, Any]) -> str:

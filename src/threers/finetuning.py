@@ -5,8 +5,6 @@ from __future__ import annotations
 import copy
 import logging
 import math
-import re
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -22,11 +20,12 @@ from transformers import Trainer, get_linear_schedule_with_warmup
 from threers import adapters, ranks
 from threers.backbones import WEIGHTS, sha256
 from threers.batches import EpochBatches, Examples
-from threers.checkpoints import arguments, go_on
+from threers.checkpoints import arguments, clear, go_on
 from threers.coder_heads import FASTER, CoderHeads
 from threers.epochs import EpochEnd, Validation, in_words
 from threers.errors import InputError
 from threers.folders import ANEW
+from threers.freezing import freeze_lower_layers, layers_above
 from threers.hardware import Hardware
 from threers.learner import Learner
 from threers.scores import write_json
@@ -121,6 +120,11 @@ def _run(
     # Each process reads its share of a step.
     batches = EpochBatches(lesson.examples, tagger.chunker, training.batch_tokens // ranks.count(), training.seed)
     steps = math.ceil(len(batches) / ranks.count())
+    encoder = tagger.model.encoder
+    freeze_lower_layers(encoder, tagger.backbone.frozen_layers)
+    # A small corpus uses few of the words; moving only those away from the rest gains nothing and costs a tenth of
+    # the time.
+    encoder.get_input_embeddings().requires_grad_(False)
     # Deep-copies the network: the copy, a running mean, is the tagger; the original goes on learning.
     decay = 1 - 1 / max(1.0, training.average_epochs * steps)
     average = AveragedModel(tagger.model, multi_avg_fn=get_ema_multi_avg_fn(decay))
@@ -140,8 +144,7 @@ def _keep(tagger: Tagger, found: Tuned, folder: Path) -> None:
     """Leave of a whole run its weights, and what came of it."""
     if not ranks.is_first():
         return
-    for path in folder.iterdir():
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    clear(folder)
     save_file(tagger.model.state_dict(), str(folder / WEIGHTS))
     write_json(asdict(found) | {"sha256": sha256(folder / WEIGHTS)}, folder / TUNED)
 
@@ -190,23 +193,13 @@ def _rate_groups(learner: Learner, backbone: Backbone, training: Training) -> li
     """Parameter groups: heads at their own rate, each encoder layer at `layer_decay` times the rate of the one
     above.
     """
-    encoder = learner.model.encoder
-    depth = encoder.config.num_hidden_layers
-    # A small corpus uses few of the words; moving only those away from the rest gains nothing and costs a tenth of
-    # the time.
-    encoder.get_input_embeddings().requires_grad_(False)
+    above = layers_above(learner.model.encoder)
     groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
-    for name, parameter in learner.model.named_parameters():
+    for parameter in learner.model.parameters():
         if not parameter.requires_grad:
             continue
-        if name.startswith("encoder."):
-            numbers = re.findall(r"\.(?:layers?|h)\.(\d+)\.", name)
-            above = re.search(r"pooler|final|encoder\.(norm|ln_f)\.", name)
-            below = depth - int(numbers[0]) - 1 if numbers else (0 if above else depth)
-            if backbone.frozen_layers and below >= depth - backbone.frozen_layers:
-                parameter.requires_grad_(False)
-                continue
-            rate = backbone.learning_rate * training.layer_decay**below
+        if parameter in above:
+            rate = backbone.learning_rate * training.layer_decay ** above[parameter]
         else:
             rate = training.head_learning_rate
         decay = training.weight_decay if parameter.ndim > 1 else 0.0

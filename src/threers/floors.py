@@ -13,6 +13,8 @@ from threers.decisions import consensus, family_columns
 from threers.learner import spread
 from threers.lexicon import STRENGTH
 from threers.linear import fit_linear
+from threers.marks import with_parents
+from threers.scores import score_table, scores_to_codings
 from threers.targets import build_targets
 
 FLOORS = ("floor:most-frequent", "floor:tf-idf")
@@ -51,16 +53,11 @@ def floor_tags(train: Corpus, test: Corpus, segment_minutes: float = 5.0) -> dic
         if spoken.any():
             predicted = _predict(x_train[rows], truth, x_test[spoken], family.kind == "exclusive")
             tags[FLOORS[1]][np.ix_(spoken, columns)] = predicted
-    for name in FLOORS:
-        _close_upwards(tags[name], codebook.tag_codes(), {c: codebook.ancestors(c) for c in codebook.tag_codes()})
-        tags[name] &= legal
-    return tags
+    return {name: (with_parents(own.astype(np.float32), codebook) != 0) & legal for name, own in tags.items()}
 
 
 def floor_codings(test: Corpus, tags: np.ndarray, name: str) -> pd.DataFrame:
     """A floor's tags as one more coder's codings of the utterances of `test`."""
-    from threers.scores import score_table, scores_to_codings
-
     unknown = np.full(tags.shape, np.nan, dtype=np.float32)
     return scores_to_codings(score_table(test.utterances, unknown, tags, test.codebook), test.codebook, name)
 
@@ -87,10 +84,3 @@ def _fit_predict(x: csr_matrix, y: np.ndarray, x_test: csr_matrix) -> np.ndarray
     if len(np.unique(y)) == 1:
         return np.full(x_test.shape[0], y[0])
     return LogisticRegression(class_weight="balanced", max_iter=1000).fit(x, y).predict(x_test)
-
-
-def _close_upwards(tags: np.ndarray, codes: tuple[str, ...], ancestors: dict[str, tuple[str, ...]]) -> None:
-    place = {code: number for number, code in enumerate(codes)}
-    for code, above in ancestors.items():
-        for parent in above:
-            tags[:, place[parent]] |= tags[:, place[code]]

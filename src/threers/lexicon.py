@@ -76,8 +76,6 @@ def _keys(tokens: np.ndarray) -> np.ndarray:
 
 def _shared_features(tokens: Sequence[np.ndarray], groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Tokens and pairs that FEWEST_GROUPS groups share, sorted, with the smoothed inverse document frequency."""
-    if not len(tokens):
-        return np.zeros(0, np.int64), np.zeros(0, np.float32)
     per_utterance = [np.unique(_keys(own)) for own in tokens]
     keys, documents = np.unique(np.concatenate(per_utterance), return_counts=True)
     by_group = [
@@ -93,7 +91,7 @@ def _tf_idf(tokens: Sequence[np.ndarray], features: np.ndarray, idf: np.ndarray)
     """Rows of unit length, (1 + log count) * idf; unknown tokens and pairs count for nothing."""
     keys = [_keys(own) for own in tokens]
     rows = np.repeat(np.arange(len(keys)), [len(own) for own in keys])
-    flat = np.concatenate(keys) if keys else np.zeros(0, np.int64)
+    flat = np.concatenate(keys)
     place = np.minimum(np.searchsorted(features, flat), max(len(features) - 1, 0))
     known = features[place] == flat if len(features) else np.zeros(len(flat), dtype=bool)
     counts = csr_matrix((np.ones(known.sum(), np.float32), (rows[known], place[known])), (len(keys), len(features)))

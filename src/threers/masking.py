@@ -38,9 +38,12 @@ class MaskedText:
                 "train without, or take another backbone"
             )
         before, after = special_tokens(tokenizer)
-        sizes = (backbone.chunk_tokens, backbone.overlap_tokens)
         self.chunker = Chunker(
-            chunk_tokens=sizes[0], overlap_tokens=sizes[1], lookahead=True, before=before, after=after
+            chunk_tokens=backbone.chunk_tokens,
+            overlap_tokens=backbone.overlap_tokens,
+            lookahead=True,
+            before=before,
+            after=after,
         )
         self.sessions = tokenise(corpus.utterances, tokenizer)
         self._mask = DataCollatorForLanguageModeling(tokenizer, mlm_probability=MASKED)

@@ -14,6 +14,7 @@ import numpy as np
 from threers.agreement.bootstrap import plan
 from threers.agreement.probabilities import auroc
 from threers.chunks import tokenise
+from threers.codebook import Codebook
 from threers.corpus import Corpus, coded_sessions, grouped_split
 from threers.decisions import family_columns, probabilities
 from threers.hardware import choose
@@ -40,18 +41,18 @@ def membership(tagger: Tagger, corpus: Corpus, training: Training) -> dict[str, 
     logits = tagger.logits(tokenise(corpus.utterances, tagger.tokenizer), choose(training.device)).logits
     targets = spread(logits, targets, tagger.codebook)  # of a segment's utterances, the likeliest that its codes allow
     p = probabilities(logits, tagger.codebook.legal_mask(roles), tagger.codebook, tagger.decisions)
-    loss = utterance_losses(p, targets, tagger)
+    loss = utterance_losses(p, targets, tagger.codebook)
     session = corpus.utterances["session_id"]
     group = session.map(corpus.sessions.set_index("session_id")["group_id"]).to_numpy()
     return attack(loss, session.isin(learnt).to_numpy(), group, training.seed)
 
 
-def utterance_losses(p: np.ndarray, targets: Targets, tagger: Tagger) -> np.ndarray:
+def utterance_losses(p: np.ndarray, targets: Targets, codebook: Codebook) -> np.ndarray:
     """Cross-entropy of each utterance's probabilities (n, n_codes) with the coders' shares; NaN where nobody coded."""
     judged = (targets.coders > 0) & ~np.isnan(p)
     p = np.clip(np.where(judged, p, 0.5).astype(float), SMALLEST, 1 - SMALLEST)
     loss = np.zeros(len(p))
-    for family, columns in family_columns(tagger.codebook):
+    for family, columns in family_columns(codebook):
         share, own = targets.share[:, columns], p[:, columns]
         absent = 0.0 if family.kind == "exclusive" else (1 - share) * np.log(1 - own)
         loss -= (judged[:, columns] * (share * np.log(own) + absent)).sum(axis=1)

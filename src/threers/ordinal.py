@@ -37,9 +37,10 @@ def fit_ordinal(x: np.ndarray, share: np.ndarray, weight: np.ndarray, strength: 
         thresholds = _ascending(free)
         below = expit(thresholds - (x @ weights)[:, None])
         slope = below * (1 - below)
-        pulled = given / np.maximum(_differences(below), EDGE)
+        p = np.maximum(_differences(below), EDGE)
+        pulled = given / p
         by_threshold = -(pulled[:, :-1] - pulled[:, 1:]) * slope
-        value = -(given * np.log(np.maximum(_differences(below), EDGE))).sum() + (weights**2).sum() / (2 * strength)
+        value = -(given * np.log(p)).sum() + (weights**2).sum() / (2 * strength)
         by_weight = -x.T @ by_threshold.sum(axis=1) + weights / strength
         # A step's gap moves its own threshold and all above it.
         by_free = by_threshold.sum(axis=0)[::-1].cumsum()[::-1]

@@ -11,7 +11,8 @@ import numpy as np
 from sklearn.metrics import cohen_kappa_score
 
 from threers.chunks import SessionTokens
-from threers.decisions import family_columns
+from threers.codebook import Family
+from threers.decisions import consensus, family_columns
 from threers.hardware import Hardware
 from threers.tagger import Tagger
 from threers.targets import Targets
@@ -42,19 +43,19 @@ def check_precision(
     full, half = tags
     flipped = float((full != half).any(axis=1).mean())
     change = {
-        family.name: _kappa(half, targets, columns) - _kappa(full, targets, columns)
+        family.name: _kappa(half, targets, family, columns) - _kappa(full, targets, family, columns)
         for family, columns in family_columns(tagger.codebook)
     }
     kept = flipped <= FLIPPED and all(abs(value) <= KAPPA_CHANGE for value in change.values())
     return {"utterances": len(full), "flipped": flipped, "kappa_change": change, "kept": kept}
 
 
-def _kappa(tags: np.ndarray, targets: Targets, columns: np.ndarray) -> float:
+def _kappa(tags: np.ndarray, targets: Targets, family: Family, columns: np.ndarray) -> float:
     """Cohen's kappa with the coders' consensus, mean over the codes of a family; 0 for a code that nobody uses."""
-    kappas = []
-    for column in columns:
+    kappas, agreed = [], consensus(family, targets.share[:, columns])
+    for place, column in enumerate(columns):
         coded = targets.coders[:, column] > 0
-        truth, found = targets.share[coded, column] >= 0.5, tags[coded, column]
+        truth, found = agreed[coded, place], tags[coded, column]
         varied = len(np.unique(truth)) > 1 or len(np.unique(found)) > 1
         kappas.append(float(cohen_kappa_score(truth, found)) if varied else 0.0)
     return float(np.mean(kappas))

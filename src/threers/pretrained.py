@@ -7,7 +7,7 @@ is bent to its pre-training task (Tenney et al. 2019, "BERT rediscovers the clas
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -155,7 +155,7 @@ class Pretrained:
         layers = found.last_hidden_state, found.hidden_states[-2]
         return torch.cat([piece_means(layer.float(), inside, firsts)[0] for layer in layers], dim=1)
 
-    def _features(self, encoded: Encoded, sessions: Sequence[SessionTokens]) -> Any:
+    def _features(self, encoded: Encoded, sessions: Sequence[SessionTokens]) -> Iterator[np.ndarray]:
         """Features (n_utterances, n_features) of one session after the other."""
         vectors = self.vectors(encoded)
         upper = vectors.shape[1] // 2

@@ -24,6 +24,7 @@ from threers.corpus import Corpus
 from threers.ordinal import fit_ordinal, step_probabilities
 from threers.score_checks import rating_columns
 from threers.settings import Training
+from threers.targets import weight_of_coders
 
 logger = logging.getLogger(__name__)
 
@@ -143,7 +144,7 @@ def fit_rating(
         x: (n_units, n_features) from `describe`.
         ratings: (n_units, n_coders), NaN where a coder gave none; every unit has one.
         group: (n_units,) of each unit.
-        correlation: how much coders repeat each other, see `Targets.weight`.
+        correlation: how much coders repeat each other, see `targets.weight_of_coders`.
         seed: deals the groups.
 
     Returns:
@@ -161,7 +162,7 @@ def fit_rating(
         return None, found
     given = (values[:, :, None] == steps).sum(axis=1).astype(float)
     coders = given.sum(axis=1)
-    share, weight = given / coders[:, None], coders / (1 + (coders - 1) * correlation)
+    share, weight = given / coders[:, None], weight_of_coders(coders, correlation)
     fold = np.random.default_rng(seed).permutation(groups)[np.unique(group, return_inverse=True)[1]] % FOLDS
     losses = {strength: _losses(x, share, fold, weight, strength) for strength in STRENGTHS}
     mean = {strength: float(np.average(own, weights=weight)) for strength, own in losses.items()}
@@ -215,7 +216,14 @@ def learn_ratings(
             )
         x, units, _ = described[unit]
         given = rated(corpus.codings, code, unit)
-        given = given[given.index.isin(units)]
+        held = given.index.isin(units)
+        if not held.all():
+            logger.warning(
+                "the rating %s: in %d of %d rated %ss no utterance starts, so they are not learnt from. Segments are "
+                "numbered from 0, each of training.segment_minutes=%g",
+                *(code, (~held).sum(), len(held), unit, training.segment_minutes),
+            )
+        given = given[held]
         if given.empty:
             continue
         group = group_of.loc[given.index.get_level_values("session_id")].to_numpy()

@@ -37,9 +37,7 @@ class Segments:
     @property
     def known(self) -> np.ndarray:
         """Bool (n_segments, n_codes): segments that utterances belong to and whose coders speak of the code."""
-        held = np.zeros(self.present.shape, dtype=bool)
-        np.logical_or.at(held, self.member[self.member >= 0], self.legal[self.member >= 0])
-        return held
+        return any_of_members(self.legal, self.member, len(self.present))
 
     def describe(self) -> dict[str, Any]:
         """For a manifest: how many segments can be learnt from, and in how many of these the codes were counted."""
@@ -49,6 +47,13 @@ class Segments:
             "segments": int(known.any(axis=1).sum()),
             "tallied": int((known & ~np.isnan(self.tally)).any(axis=1).sum()),
         }
+
+
+def any_of_members(marks: np.ndarray, member: np.ndarray, n_segments: int) -> np.ndarray:
+    """Bool (n_segments, k): has any utterance of the segment the mark? `marks`: bool (n_utterances, k)."""
+    found = np.zeros((n_segments, marks.shape[1]), dtype=bool)
+    np.logical_or.at(found, member[member >= 0], marks[member >= 0])
+    return found
 
 
 def read_segments(
@@ -72,9 +77,7 @@ def read_segments(
     member = units.get_indexer(pd.MultiIndex.from_arrays([utterances["session_id"], number]))
     present, coders, tally, counted = _pool_coders(units, own, codebook)
     legal = codebook.legal_mask(utterances["role"]) & (member >= 0)[:, None]
-    taken = np.zeros(present.shape, dtype=bool)
-    np.logical_or.at(taken, member[member >= 0], coded[member >= 0])
-    legal &= ((coders > 0) & ~taken)[member]
+    legal &= ((coders > 0) & ~any_of_members(coded, member, len(units)))[member]
     if not legal.any() and not coded.any():
         timed = int(utterances["start"].notna().sum())
         raise InputError(

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import save_file
 
 from threers import tagger_files as files
 from threers.attention import suit
@@ -55,7 +56,7 @@ class Tagger:
     ratings: Ratings | None = None
     """How it rates sessions and segments, where it learnt that."""
     hash: str = ""
-    """SHA-256 over the weights, codebook, decisions, calibration and ratings of a loaded tagger."""
+    """SHA-256 over all that the scores of a loaded tagger depend on, see `tagger_files.digest`."""
 
     @classmethod
     def start(cls, folder: Path, backbone: Backbone, codebook: Codebook, dropout: float) -> Tagger:
@@ -145,8 +146,6 @@ class Tagger:
 
     def save(self, folder: Path) -> None:
         """Write config.json, model.safetensors, tokenizer, codebook.yaml, decisions.json and manifest.json."""
-        from safetensors.torch import save_file
-
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
         self.model.encoder.config.save_pretrained(folder)

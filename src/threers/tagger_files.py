@@ -46,6 +46,12 @@ def codebook_and_manifest(folder: Path) -> tuple[Codebook, dict[str, Any]]:
     manifest = read_mapping(folder / "manifest.json", _NEEDED, RESTORE, _OPTIONAL)
     if manifest["codebook_sha256"] != codebook.hash:
         raise InputError(f"tagger {folder}: codebook.yaml is not the one it was trained with; {RESTORE}")
+    words, untrained = manifest["lexical_share"], manifest["pretrained_share"]
+    if not (0 <= words <= 1 and 0 <= untrained <= 1 - words):  # false of what is no number
+        raise InputError(
+            f"tagger {folder}: manifest.json: lexical_share is {words!s:.9}, pretrained_share {untrained!s:.9}; "
+            f"expected 0 or more, and together 1 at most; {RESTORE}"
+        )
     _require_same_files(folder, manifest.get("files", {}))
     return codebook, manifest
 
@@ -74,7 +80,8 @@ def digest(folder: Path, further: Iterable[str], settings: Any) -> str:
     """SHA-256 over the weights, the codebook, the decisions, these `further` files, and settings as JSON."""
     found = hashlib.sha256()
     for name in (WEIGHTS, "codebook.yaml", "decisions.json", *further):
-        found.update((folder / name).read_bytes())
+        with (folder / name).open("rb") as file:  # bit by bit: weights may be larger than what memory is left
+            hashlib.file_digest(file, lambda: found)
     found.update(json.dumps(settings).encode())
     return found.hexdigest()
 
@@ -111,7 +118,7 @@ def load_pretrained(folder: Path, lookahead: bool) -> Pretrained:
     """What the untrained backbone says. Raises InputError where it is damaged."""
     try:
         return Pretrained.load(folder / PRETRAINED, _blank_encoder(folder), lookahead=lookahead)
-    except (OSError, KeyError, RuntimeError, SafetensorError) as error:
+    except (OSError, KeyError, ValueError, RuntimeError, SafetensorError) as error:
         raise InputError(
             f"tagger {folder}: {PRETRAINED} is damaged or of an older version; restore the folder or train again"
         ) from error

@@ -35,12 +35,16 @@ class Targets:
         return Targets(self.share[chosen], self.coders[chosen], self.given[chosen], segments)
 
     def weight(self, correlation: float) -> np.ndarray:
-        """Weight of each cell, n / (1 + (n - 1) * correlation): coders of one utterance partly repeat each other.
+        """Weight of each cell, see `weight_of_coders`; float32 (n_utterances, n_codes)."""
+        return weight_of_coders(self.coders, correlation).astype(np.float32)
 
-        The design effect of n correlated judgements (Kish 1965, Survey Sampling, section 5.4).
-        """
-        repeated = 1 + np.maximum(self.coders - 1, 0) * correlation
-        return (self.coders / repeated).astype(np.float32)
+
+def weight_of_coders(coders: np.ndarray, correlation: float) -> np.ndarray:
+    """What n coders of one unit weigh, n / (1 + (n - 1) * correlation): they partly repeat each other.
+
+    The design effect of n correlated judgements (Kish 1965, Survey Sampling, section 5.4).
+    """
+    return coders / (1 + np.maximum(coders - 1, 0) * correlation)
 
 
 def build_targets(

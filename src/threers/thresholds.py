@@ -9,9 +9,9 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_expit, log_softmax
 
 from threers.codebook import Codebook, Family
-from threers.decisions import Decisions, consensus, family_columns, of_family, probabilities
+from threers.decisions import EDGE, Decisions, consensus, family_columns, of_family, probabilities
 from threers.pooling import surprise
-from threers.segments import Segments
+from threers.segments import Segments, any_of_members
 from threers.targets import Targets
 
 #: Marks of a family at which what was seen of its thresholds weighs as much as what its probabilities promise.
@@ -94,8 +94,7 @@ def _by_segment(tags: np.ndarray, segments: Segments, columns: np.ndarray) -> tu
     """Bool (n_segments, n_codes of the family): holds a segment the code, by its tags, and by its coders; is that
     known?
     """
-    held = np.zeros((len(segments.present), len(columns)), dtype=bool)
-    np.logical_or.at(held, segments.member[segments.member >= 0], tags[segments.member >= 0])
+    held = any_of_members(tags, segments.member, len(segments.present))
     return held, segments.present[:, columns] >= 0.5, segments.known[:, columns]
 
 
@@ -129,7 +128,7 @@ def _fit_offsets(p: np.ndarray, share: np.ndarray, frequency: np.ndarray) -> np.
     if not len(p):
         return -USUAL_POWER * np.log(frequency)
     truth = np.eye(share.shape[1], dtype=bool)[share.argmax(axis=1)]
-    log_p, log_frequency = np.log(np.maximum(p.astype(np.float64), 1e-30)), np.log(frequency)
+    log_p, log_frequency = np.log(np.maximum(p.astype(np.float64), EDGE)), np.log(frequency)
 
     def figure(power: float) -> float:
         chosen = np.eye(p.shape[1], dtype=bool)[(log_p - power * log_frequency).argmax(axis=1)]

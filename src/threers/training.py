@@ -49,11 +49,11 @@ def fit(
 ) -> Tagger:
     """Train a tagger on the coded sessions of a corpus.
 
-    A share of it, whole groups, is kept aside; the epoch with the best macro-F1 there is kept, and temperature and
-    thresholds are fitted there. `work`: folder for checkpoints, from which a run that was cut off goes on; the caller
-    removes it. `tagger_type`, `learner_type`: another way of cutting sessions, or another loss, for comparison. Of
-    several processes that train together (see `ranks`), the first returns the tagger, and the others one that is not
-    finished.
+    A share of it, whole groups, is kept aside. The latest epoch whose macro-F1 there is not clearly below the best one
+    is kept, and temperature and thresholds are fitted there. `work`: folder for checkpoints, from which a run that was
+    cut off goes on; the caller removes it. `tagger_type`, `learner_type`: another way of cutting sessions, or another
+    loss, for comparison. Of several processes that train together (see `ranks`), the first returns the tagger, and the
+    others one that is not finished.
 
     Raises:
         InputError: nothing to learn from, too few groups, a backbone that cannot be used, or a diverging loss.
@@ -71,9 +71,8 @@ def fit(
     require_disjoint(corpus.sessions, train_ids, held_ids)
     if backbone.lora_rank:
         adapters.require_peft()
-    source = locate(backbone)
-    if training.adapt_epochs:
-        source = adapted_for(whole, held_ids, backbone, training, work)
+    adapts = training.adapt_epochs > 0
+    source = adapted_for(whole, held_ids, backbone, training, work) if adapts else locate(backbone)
     adaptation = adapted(source)
     hardware = choose(training.device, training.precision, reduced=True)
     logger.info("training on %s in %s (%s)", hardware.device, hardware.precision, hardware.reason)
@@ -234,7 +233,9 @@ def _warn(tagger: Tagger, collapsed: Sequence[str]) -> None:
 
 
 def _say_what_is_learnt(targets: Targets, training: Training) -> dict[str, Any]:
-    """How many utterances and segments were coded, for log and manifest."""
+    """How many utterances and segments were coded, for log and manifest. Raises InputError where the settings cannot
+    learn from segments.
+    """
     found: dict[str, Any] = {"utterances": int((targets.coders > 0).any(axis=1).sum())}
     if targets.segments is None:
         return found

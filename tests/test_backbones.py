@@ -127,6 +127,17 @@ def test_damaged_pieces_leave_nothing_in_the_cache(tmp_path, monkeypatch):
     monkeypatch.setattr(metadata, "files", lambda name: [found])
     with pytest.raises(InputError, match="make no whole zip"):
         backbones.locate(settings)
+    with zipfile.ZipFile(piece, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("model/model.safetensors", b"weights" * 100)
+    whole = piece.read_bytes()
+    start = whole.index(b"model.safetensors") + len(b"model.safetensors")
+    halves = [tmp_path / "input" / "model.zip.001", tmp_path / "input" / "model.zip.002"]
+    halves[0].write_bytes(whole[:start] + b"\xff" * 4 + whole[start + 4 :])  # in the packed weights
+    halves[1].write_bytes(b"")
+    pieces = [SimpleNamespace(as_posix=p.as_posix, name=p.name, locate=lambda p=p: p) for p in halves]
+    monkeypatch.setattr(metadata, "files", lambda name: [pieces[name == "part-2"]])
+    with pytest.raises(InputError, match="make no whole zip"):
+        backbones.locate(settings)
     assert not list((tmp_path / "cache").rglob("model.safetensors"))
 
 

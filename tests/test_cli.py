@@ -195,7 +195,17 @@ def test_names_in_braces_may_have_quotes_and_letters_of_any_language(table, tmp_
     assert "roles: therapist 2, client 2" in done.stdout
 
 
+def test_headers_and_cells_that_yaml_takes_for_yes_or_no_stay_words(table, tmp_path):
+    table.write_text(table.read_text().replace("turn", "No").replace("text", "Äußerung"))
+    words = [f"source={table}", f"corpus={tmp_path / 'c'}", "reader=long", "codebook=annomi"]
+    done = threers("import", *words, "columns={order: No, text: Äußerung}", "roles={T: therapist, C: client}")
+    assert done.returncode == 0, done.stderr
+
+
 MISTAKES = {
+    "a date for a folder": (["purge", "path=2024_11_28"], ["2024_11_28: no such folder"]),
+    "no name of a reader": (["import", "source={table}", "corpus=c", """reader='{{x: ['"""], ["reader '{x: ['"]),
+    "a seed below zero": (["sample", "corpus=c", "out=o", "seed=-1"], ["seed: found -1; expected 0 or more"]),
     "verb": (["imprt"], ["no verb 'imprt'", "did you mean import?"]),
     "missing file": (["import", "source=none.csv", "corpus=c"], ["none.csv", "no such file"]),
     "nothing given": (["import", "corpus=c"], ["source: found ''"]),

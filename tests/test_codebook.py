@@ -118,6 +118,14 @@ def test_the_hash_ignores_comments_but_not_the_order_of_codes():
     assert Codebook.from_dict(again).hash != Codebook.from_dict(GOOD).hash
 
 
+def test_codes_may_be_called_by_numbers_beside_words():
+    family = {"kind": "multilabel", "unit": "utterance", "codes": {1: {"title": "one"}, "W": {}}}
+    book = Codebook.from_dict({**GOOD, "families": {"mixed": family}})
+    assert book.find("1") == "1"
+    words = {**family, "codes": {"1": {"title": "one"}, "W": {}}}
+    assert Codebook.from_dict({**GOOD, "families": {"mixed": words}}).hash == book.hash
+
+
 def test_a_code_that_stands_twice_in_a_file_is_refused(tmp_path):
     text = yaml.safe_dump(GOOD, sort_keys=False).replace("      W: {}", "      W: {}\n      W: {}")
     (tmp_path / "lab.yaml").write_text(text)

@@ -18,6 +18,7 @@ from threers.corpus import Corpus, conform
 from threers.errors import InputError, OutputExistsError, SettingsError
 from threers.export import held_by, to_documents, write_documents
 from threers.formats import import_files
+from threers.formats.documents import Document
 from threers.formats.known import writer, writers
 from threers.jobs import ExportRun
 from threers.scores import score_table, write_json, write_parquet
@@ -176,8 +177,17 @@ def test_one_session_goes_to_the_file_that_is_named_and_several_to_a_folder(tmp_
     assert [file.parent for file in files] == [tmp_path / "tags"] * 2
 
 
+def test_no_session_takes_the_file_of_another(tmp_path):
+    documents = [Document(session=name, lines=[], marks=[], facts={}) for name in ("A", "a", "a (2)", "a:b", "a/b")]
+    form = writer("webvtt", tmp_path)
+    files = write_documents(documents, form, tmp_path, make_corpus(1))
+    assert len({file.name.casefold() for file in files}) == len(documents) == len(list(tmp_path.iterdir()))
+
+
 def test_what_cannot_be_exported_is_said(scored, tmp_path):
     _, folder, scores, _ = scored
+    with pytest.raises(InputError, match=r"to=\.: names no file"):
+        runs.export(ExportRun(corpus=str(folder), to=".", format="csv"))
     with pytest.raises(
         SettingsError, match=r"corpus: found ''; expected the corpus that was scored.*threers import makes"
     ):

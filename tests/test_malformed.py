@@ -305,6 +305,22 @@ def test_what_was_to_be_overwritten_is_put_back_when_the_new_run_fails(tmp_path)
     assert not (out / REPLACED).exists()
 
 
+@pytest.mark.parametrize("finished", [True, False])
+def test_hidden_files_of_the_users_stay_when_a_run_fails_or_is_overwritten(finished, tmp_path):
+    out = tmp_path / "project"
+    (out / ".git").mkdir(parents=True)
+    (out / ".git" / "HEAD").write_text("mine")
+    if finished:
+        with owned(out, {"a": 1}, "out", overwrite=False):
+            write_parquet(pd.DataFrame({"a": [1]}), out / "a.parquet")
+        with owned(out, {"a": 2}, "out", overwrite=True):
+            assert not (out / "a.parquet").exists()
+    with pytest.raises(InputError), owned(out, {"a": 3}, "out", overwrite=finished):
+        raise InputError("nothing came of it")
+    assert (out / ".git" / "HEAD").read_text() == "mine"
+    assert (out / "run.json").exists() == finished
+
+
 def test_a_folder_of_others_is_left_without_a_trace(tmp_path):
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "diary.txt").write_text("mine")

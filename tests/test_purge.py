@@ -78,6 +78,15 @@ def test_what_a_killed_run_was_writing_goes_too(tmp_path):
     assert not scores.exists()
 
 
+def test_a_tagger_of_a_chat_model_goes_with_its_template(tmp_path):
+    tagger = tmp_path / "tagger"
+    tagger.mkdir()
+    (tagger / "manifest.json").write_text('{"codebook_sha256": "0", "chunks": {}, "lexical_share": 0.2}')
+    (tagger / "chat_template.jinja").write_text("{{ messages }}")
+    purge(tagger, confirm=True)
+    assert not tagger.exists()
+
+
 def test_a_folder_that_threers_did_not_make_is_refused(tmp_path):
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "manifest.json").write_text('{"name": "an app", "versions": {}}')

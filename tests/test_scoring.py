@@ -237,9 +237,12 @@ def test_a_session_without_finite_scores_is_listed(tagger, corpus, tmp_path, mon
 
     monkeypatch.setattr(Tagger, "logits", broken)
     source = Source(corpus, tagger.codebook)
-    score(tagger, source, tmp_path / "out", shard_sessions=100)
-    assert rows(tmp_path / "out")["session_id"].nunique() == 23
+    first = score(tagger, source, tmp_path / "out", shard_sessions=100)
+    assert rows(tmp_path / "out")["session_id"].nunique() == first.sessions == 23
     assert "'s000' was not scored" in source.rejects.frame()["reason"].item()
+    again = score(tagger, Source(corpus, tagger.codebook), tmp_path / "out", shard_sessions=100)
+    assert (again.sessions, again.utterances) == (first.sessions, first.utterances)
+    assert len(list((tmp_path / "out" / "utterances").iterdir())) == 1
 
 
 def test_sessions_come_whole_however_the_table_is_cut(annomi_like, corpus, monkeypatch):

@@ -15,6 +15,11 @@ from typing import Any
 from threers.help import keys, overview
 from threers.verbs import VERBS, say, work_of
 
+#: What Hydra takes for a number.
+NUMBER = re.compile(r"[+-]?[\d._]+(e[+-]?\d+)?", re.IGNORECASE)
+#: Keys that take names in braces, each with an example.
+MAPPINGS = {"roles": "{T: therapist, P: patient}", "columns": "{text: Sentence, speaker: Who}"}
+
 
 def main() -> None:
     """Entry point of the `threers` command."""
@@ -77,7 +82,9 @@ def _compose_and_call(verb: str, rest: list[str]) -> None:
 
     # Hydra takes a key that is also a folder of configs for a choice among its files, and a mapping for a list of known
     # keys; these four are plain values that it should only pass on.
-    words = [re.sub(r"^(reader|codebook|roles|columns)=", r"+named.\1=", _as_hydra_reads(word)) for word in rest]
+    words = [
+        re.sub(r"^(reader|codebook|roles|columns)=", r"+named.\1=", _as_hydra_reads(word, schema)) for word in rest
+    ]
     _require_names(words)
     sys.argv = [f"threers {verb}", *words]
     hydra.main(version_base="1.3", config_path="pkg://threers.configs", config_name=verb)(call)()
@@ -99,13 +106,18 @@ def _require_names(words: list[str]) -> None:
             raise SettingsError(f"{word}: no name of a choice; choose one of: {', '.join(shipped_names(key))}")
 
 
-def _as_hydra_reads(word: str) -> str:
-    """Quote a mapping that Hydra cannot read (names in quotes, or beyond ASCII): `_unpacked` reads it as YAML."""
+def _as_hydra_reads(word: str, schema: Any) -> str:
+    """Quote a mapping that Hydra cannot read (names in quotes, or beyond ASCII): `_unpacked` reads it as YAML. Quote a
+    path that it would take for a number: 2024_11_28 is no folder called 20241128.
+    """
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 
     key, _, value = word.partition("=")
-    if key not in ("roles", "columns") or not value.startswith("{"):
+    *groups, name = key.split(".")
+    if re.fullmatch(NUMBER, value) and _hints(schema, groups).get(name) in (str, tuple[str, ...]):
+        return f"{key}='{value}'"
+    if key not in MAPPINGS or not value.startswith("{"):
         return word
     try:
         OverridesParser.create().parse_override(word)
@@ -115,17 +127,16 @@ def _as_hydra_reads(word: str) -> str:
 
 
 def _unpacked(key: str, value: Any) -> Any:
-    import yaml
-
     from threers.errors import SettingsError
+    from threers.shipped import parse_yaml
 
-    if not isinstance(value, str) or not value.startswith("{"):
+    if key not in MAPPINGS or not isinstance(value, str) or not value.startswith("{"):
         return value
     try:
-        return yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        example = {"roles": "{T: therapist, P: patient}", "columns": "{text: Sentence, speaker: Who}"}[key]
-        raise SettingsError(f"{key}: not readable; expected names in braces, as in '{key}={example}'") from error
+        return parse_yaml(value, key)
+    except SettingsError as error:
+        expected = f"expected names in braces, as in '{key}={MAPPINGS[key]}'"
+        raise SettingsError(f"{key}: not readable; {expected}") from error
 
 
 @contextmanager
@@ -191,7 +202,7 @@ def _hydra_message(verb: str, error: Exception) -> str | None:
         return f'hydra: the launcher {found[1]} is not installed; pip install "threers[sweep]"'
     if found := re.search(r"Could not override '([^']+)'", text):
         *groups, key = found[1].split(".")
-        known = _known_keys(work_of(verb)[1], groups)
+        known = list(_hints(work_of(verb)[1], groups))
         near = difflib.get_close_matches(key, known, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         return f"{found[1]}: unknown key; {hint}keys: {', '.join(known)} (threers {verb} --help)"
@@ -213,15 +224,16 @@ def _hydra_message(verb: str, error: Exception) -> str | None:
     return re.sub(r" (full_key|object_type|See |Config search path).*$", "", text)
 
 
-def _known_keys(schema: Any, groups: list[str]) -> list[str]:
-    from dataclasses import fields, is_dataclass
+def _hints(schema: Any, groups: list[str]) -> dict[str, Any]:
+    """By key the type of what a verb is given, or of a group of its keys; empty where there is no such group."""
+    from dataclasses import is_dataclass
     from typing import get_type_hints
 
     for group in groups:
         schema = get_type_hints(schema).get(group)
         if not is_dataclass(schema):
-            return []
-    return [field.name for field in fields(schema)]
+            return {}
+    return get_type_hints(schema)
 
 
 def _go_offline(allow_network: bool) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +111,8 @@ class Codebook:
             name: {key: value for key, value in entry.items() if key != "course"}
             for name, entry in self.raw.get("families", {}).items()
         }
-        text = json.dumps([{**self.raw, "families": families}, order], sort_keys=True, ensure_ascii=False, default=str)
+        meaning = _with_names([{**self.raw, "families": families}, order])
+        text = json.dumps(meaning, sort_keys=True, ensure_ascii=False, default=str)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def family(self, name: str) -> Family:
@@ -170,13 +172,18 @@ class Codebook:
         """
         return self._lookup.get(spelling(written))
 
-    @property
+    @cached_property
     def _lookup(self) -> dict[str, str]:
-        cached = self.__dict__.get("_lookup_cache")
-        if cached is None:
-            cached = {spelling(w): c.name for c in self.codes.values() for w in (*c.aliases, c.title, c.name)}
-            object.__setattr__(self, "_lookup_cache", cached)
-        return cached
+        return {spelling(w): c.name for c in self.codes.values() for w in (*c.aliases, c.title, c.name)}
+
+
+def _with_names(raw: Any) -> Any:
+    """Plain data whose keys are all texts: YAML makes a number of a code called 1, and such keys cannot be sorted with
+    others.
+    """
+    if isinstance(raw, dict):
+        return {str(key): _with_names(value) for key, value in raw.items()}
+    return [_with_names(one) for one in raw] if isinstance(raw, list) else raw
 
 
 def _parse(raw: Any, where: str) -> Codebook:
@@ -259,7 +266,7 @@ def _parse_family(name: str, entry: Any, roles: tuple[str, ...], where: str) -> 
 
 
 def require_fit(used: Mapping[str, int], codebook: Codebook, where: str) -> None:
-    """Refuse codings whose codes the codebook mostly does not know.
+    """Refuse codings of another codebook.
 
     `used`: written code -> number of codings. Raises InputError when none of them is a code of the codebook.
     """

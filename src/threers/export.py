@@ -110,6 +110,8 @@ def write_documents(
     """
     assert form.write is not None
     titles = {code.name: code.title for code in corpus.codebook.codes.values()}
+    if form.together and to.name in ("", ".."):
+        raise InputError(f"to={to}: names no file, and {form.name} is one; name it, as in to=tags{form.suffixes[0]}")
     targets = [to.with_suffix(form.suffixes[0])] if form.together else _files(documents, to, form)
     taken = [path for path in targets if path.exists()]
     if taken and not overwrite:
@@ -149,13 +151,16 @@ def _files(documents: Sequence[Document], to: Path, form: Format) -> list[Path]:
 
 def _names(documents: Sequence[Document], folder: Path, suffix: str) -> list[Path]:
     """A file per session, called as it is; what no file name may hold becomes an underscore."""
-    seen: dict[str, int] = {}
+    taken: set[str] = set()
     names = []
     for document in documents:
-        name = re.sub(r'[\x00-\x1f<>:"/\\|?*]', "_", document.session).strip(". ") or "_"
-        seen[name.casefold()] = seen.get(name.casefold(), 0) + 1
-        again = seen[name.casefold()]
-        names.append(folder / f"{name}{f' ({again})' if again > 1 else ''}{suffix}")
+        plain = name = re.sub(r'[\x00-\x1f<>:"/\\|?*]', "_", document.session).strip(". ") or "_"
+        again = 1
+        while name.casefold() in taken:
+            again += 1
+            name = f"{plain} ({again})"
+        taken.add(name.casefold())
+        names.append(folder / f"{name}{suffix}")
     return names
 
 

@@ -6,6 +6,7 @@ import hashlib
 import os
 import tempfile
 import zipfile
+import zlib
 from importlib import metadata
 from pathlib import Path, PurePosixPath
 
@@ -74,7 +75,7 @@ def _join(backbone: Backbone, pieces: list[Path]) -> Path:
         unpacked.mkdir()
         try:
             _unzip(joined, unpacked)
-        except (zipfile.BadZipFile, OSError) as error:
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError) as error:
             raise InputError(
                 f"backbone {backbone.name}: its pieces make no whole zip; run: {backbone.install}"
             ) from error

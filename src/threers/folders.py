@@ -39,15 +39,16 @@ def claim(folder: Path, run: Mapping[str, Any], what: str, overwrite: bool) -> b
 
     """
     if _holds_anything(folder):
-        if same_run(folder, run) and not overwrite:
-            for scratch in folder.rglob(".*.tmp"):
-                scratch.unlink(missing_ok=True)
-            return True
+        goes_on = same_run(folder, run) and not overwrite
         _require_ours(folder, what)
-        if not overwrite:
+        if not goes_on and not overwrite:
             raise OutputExistsError(
                 f"{what}={folder}: holds the results of another run; name another folder or say overwrite=true"
             )
+        for scratch in folder.rglob(".*.tmp"):
+            scratch.unlink(missing_ok=True)
+        if goes_on:
+            return True
         _put_aside(folder)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     folder.chmod(0o700)
@@ -56,8 +57,12 @@ def claim(folder: Path, run: Mapping[str, Any], what: str, overwrite: bool) -> b
 
 
 def _holds_anything(folder: Path) -> bool:
-    # Hidden files are the lock, what a killed run was about to write, or the desktop's own.
-    return folder.is_dir() and any(not entry.name.startswith(".") for entry in folder.iterdir())
+    return folder.is_dir() and bool(_shown(folder))
+
+
+def _shown(folder: Path) -> list[Path]:
+    # Hidden files are the lock, what a killed run was about to write, the desktop's own or the user's: no results.
+    return [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
 
 
 def _require_ours(folder: Path, what: str) -> None:
@@ -71,8 +76,8 @@ def _require_ours(folder: Path, what: str) -> None:
 def owned(folder: Path, run: Mapping[str, Any], what: str, overwrite: bool) -> Iterator[None]:
     """Claim a folder for the time of a run.
 
-    When the run ends with an error and nothing finished, a fresh folder is taken away again; what stood in one that was
-    to be overwritten is put back.
+    When the run ends with an error and nothing finished, a fresh folder is taken away again, unless it has hidden files
+    of somebody else's; what stood in one that was to be overwritten is put back.
 
     Raises:
         OutputExistsError: as `claim`, or another run is at work in the folder.
@@ -93,7 +98,9 @@ def owned(folder: Path, run: Mapping[str, Any], what: str, overwrite: bool) -> I
                 _move(replaced, folder)
                 replaced.rmdir()
             elif not goes_on and not any(folder.rglob("*.parquet")):
-                shutil.rmtree(folder)
+                _empty(folder)
+                if {entry.name for entry in folder.iterdir()} <= {LOCK}:
+                    shutil.rmtree(folder)
             raise
         shutil.rmtree(replaced, ignore_errors=True)
 
@@ -172,15 +179,12 @@ def _put_aside(folder: Path) -> None:
 
 
 def _move(source: Path, target: Path) -> None:
-    for entry in source.iterdir():
-        if entry.name not in (LOCK, REPLACED):
-            entry.rename(target / entry.name)
+    for entry in _shown(source):
+        entry.rename(target / entry.name)
 
 
 def _empty(folder: Path) -> None:
-    for entry in folder.iterdir():
-        if entry.name in (LOCK, REPLACED):
-            continue
+    for entry in _shown(folder):
         if entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry)
         else:

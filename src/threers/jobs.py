@@ -15,6 +15,7 @@ from threers.settings import (
     require_given,
     require_minutes,
     require_one_of,
+    require_seed,
 )
 
 PRIVACY = ("warn", "refuse", "off")
@@ -71,7 +72,7 @@ class AdaptRun:
         require_given("out", self.out)
         require(1 <= self.epochs <= 1000, "epochs", self.epochs, "from 1 to 1000")
         require(self.batch_tokens >= 64, "batch_tokens", self.batch_tokens, "at least 64")
-        require(0 <= self.seed < 2**32, "seed", self.seed, "0 or more, below 2 ** 32")
+        require_seed("seed", self.seed)
         require(0 < self.validation_share < 0.5, "validation_share", self.validation_share, "between 0 and 0.5")
         require_one_of("device", self.device, DEVICES)
         require_one_of("precision", self.precision, PRECISIONS)
@@ -122,6 +123,7 @@ class EvaluateRun:
         require_given("corpus", self.corpus)
         require_given("out", self.out)
         require(self.folds >= 2, "folds", self.folds, "at least 2")
+        require_seed("seed", self.seed)
         require(self.resamples >= 100, "resamples", self.resamples, "at least 100")
         require(self.workers >= 1, "workers", self.workers, "at least 1")
 
@@ -210,6 +212,7 @@ class SampleRun:
         require_given("corpus", self.corpus)
         require_given("out", self.out)
         require(self.n >= 1, "n", self.n, "at least 1")
+        require_seed("seed", self.seed)
         require_one_of("how", self.how, SAMPLES)
         require_one_of("sheets", self.sheets, SHEETS)
         if self.how == "uncertain":
@@ -269,6 +272,7 @@ class AgreeRun:
                 require(not getattr(self, key), key, getattr(self, key), "two tables a=… b=…; a corpus has its own")
         require_given("out", self.out)
         require(self.resamples >= 100, "resamples", self.resamples, "at least 100")
+        require_seed("seed", self.seed)
         require_minutes("segment_minutes", self.segment_minutes)
         require(0 <= self.consensus_share <= 1, "consensus_share", self.consensus_share, "between 0 and 1")
 

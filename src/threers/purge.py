@@ -19,6 +19,8 @@ from threers.stored import read_json
 #: Written by any verb, anywhere: locks, and what a run was about to write when it was killed.
 PASSING = (".lock", ".*.tmp", "*.partial")
 _CORPUS = (*(f"{name}.parquet" for name in TABLES), "codebook.yaml", "manifest.json", "rejects.csv", "identifiers.csv")
+#: A model's folder; the template is of a tokenizer that came with a chat model.
+_MODEL = ("*.json", "*.safetensors", "vocab.txt", "merges.txt", "chat_template.jinja", "README.md")
 _AGREEMENT = ("run.json", "agreement.*", "verdicts.csv")
 
 
@@ -81,13 +83,13 @@ KINDS = (
         "tagger",
         "manifest.json",
         frozenset({"codebook_sha256", "chunks", "lexical_share"}),
-        ("*.json", "*.safetensors", "vocab.txt", "merges.txt", "codebook.yaml", "README.md"),
+        (*_MODEL, "codebook.yaml"),
     ),
     Kind(
         "adapted backbone",
         "manifest.json",
         frozenset({"session_hashes", "weights_sha256", "new_head"}),
-        ("*.json", "*.safetensors", "vocab.txt", "merges.txt", "README.md"),
+        _MODEL,
     ),
     Kind("corpus", "manifest.json", frozenset({"counts", "hashes", "versions"}), _CORPUS),
 )

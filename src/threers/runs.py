@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from contextlib import nullcontext
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from threers.corpus import Corpus, coded_sessions, grouped_folds, grouped_split,
 from threers.doctor import versions
 from threers.errors import InputError, OutputExistsError
 from threers.finishing import finish_scores
-from threers.folders import ANEW, MARKER, begun, made_beside, owned, require_free, workplace
+from threers.folders import made_beside, owned, require_free, workplace
 from threers.formats import import_files, read_two_tables
 from threers.formats.privacy import find_identifiers, read_names, summarise
 from threers.jobs import (
@@ -37,12 +37,10 @@ from threers.purge import Found, delete, find, kind_of
 from threers.report import Batch, write_pages
 from threers.sampling import doubt_of_sessions, draw, uncoded_sessions, write_sheets
 from threers.scores import read_scores, scores_to_codings, write_csv, write_json, write_parquet
-from threers.settings import PRECISIONS, Backbone, Training
+from threers.settings import Backbone, Training
 from threers.streams import Source
 from threers.summary import write_summaries
 
-#: More than any machine has.
-MOST_THREADS = 1024
 #: Settings that a folder of pages depends on, beside its scores.
 REPORT_IDENTITY = ("include_text", "blind", "segment_minutes", "repair_segments")
 
@@ -184,10 +182,7 @@ def score(run: ScoreRun) -> dict[str, Any]:
     source = Source(run.source, tagger.codebook, run.reader, run.roles, run.columns)
     group_of = source.groups()  # before anything is scored: it may be damaged
     out = Path(run.out).expanduser()
-    precision, threads = _as_begun(run, out)
-    with engine(replace(run, precision=precision), tagger, source, threads) as (hardware, way):
-        if precision != run.precision:
-            hardware = replace(hardware, reason="as this run began")
+    with engine(run, tagger, source, out) as (hardware, way):
         # Whoever scores the shards, their bytes are the same: a run may go on with another engine or more workers.
         identity = {
             "tagger": tagger.hash,
@@ -207,19 +202,6 @@ def score(run: ScoreRun) -> dict[str, Any]:
             tally = score_to_folder(tagger, source, out, run.engine, hardware, way=way, **wanted)
             found = identity | {"hardware": asdict(hardware), **tally.to_dict()}
             return finish_scores(run, tagger, source, out, found, limits, group_of)
-
-
-def _as_begun(run: ScoreRun, out: Path) -> tuple[str, int]:
-    """Precision and threads: a run goes on as it began, whatever the machine measures today."""
-    before = {} if run.overwrite else begun(out)
-    precision, threads = before.get("precision", "auto"), before.get("threads", 0)
-    if precision not in PRECISIONS:
-        raise InputError(
-            f"{out / MARKER}: precision is {precision!r:.40}; expected one of {', '.join(PRECISIONS)}; {ANEW}"
-        )
-    if not isinstance(threads, int) or not 0 <= threads <= MOST_THREADS:
-        raise InputError(f"{out / MARKER}: threads is {threads!r:.40}; expected 0 to {MOST_THREADS}; {ANEW}")
-    return (precision if run.precision == "auto" else run.precision), threads
 
 
 def agree(run: AgreeRun) -> tuple[pd.DataFrame, Codebook]:

@@ -96,7 +96,10 @@ def score_to_folder(
     way = way or partial(score_here, tagger)
     with _sigterm() as stop, _Progress() as progress, closing(way(shards, job, stop)) as finished:
         for shard, entry in finished:
-            journal.add(entry)
+            if entry.sessions:
+                journal.add(entry)
+            else:  # nothing to go on with
+                part_file(journal.parts, entry.part).unlink()
             for session_id in shard.contents.keys() - entry.sessions.keys():
                 source.rejects.add("", None, f"the tagger gives no number; session {session_id!r} was not scored")
             progress.show(Tally(**entry.tally), shard.read)
@@ -131,7 +134,7 @@ def score_shard(tagger: Tagger, shard: Shard, tokens: list[SessionTokens], job: 
         table = table.merge(shard.utterances[[*keys, "text"]], on=keys, how="left", validate="one_to_one")
     path = part_file(job.parts, shard.part)
     write_parquet(table, path)
-    tally.learnt_from = _learnt_from(shard.utterances, tagger)
+    tally.learnt_from = _learnt_from(shard.utterances[shard.utterances["session_id"].isin(table["session_id"])], tagger)
     scored = {session_id: shard.contents[session_id] for session_id in table["session_id"].unique()}
     return Entry(shard.part, scored, asdict(tally))
 
@@ -153,21 +156,24 @@ def _score(
             f"of {hardware.device}; try half of it"
         ) from error
     p, tags = tagger.tags(report.logits, utterances["role"].tolist())
-    tally = Tally(
-        sessions=len(tokens),
-        utterances=len(utterances),
-        unknown_role=int((utterances["role"] == "unknown").sum()),
-        tokens=report.tokens,
-        padded_tokens=report.padded_tokens,
-        seconds=time.monotonic() - start,
-    )
+    seconds = time.monotonic() - start
     abstained = None if limits is None else left_open(p, tags, limits, tagger.codebook)
     table = score_table(utterances, p, tags, tagger.codebook, abstained)
     if tagger.ratings is not None and report.vectors is not None:
         ratings = tagger.ratings.rate(report.vectors, lengths(tokens), utterances, tagger.codebook)
         table = pd.concat([table, ratings], axis=1)
     broken = table["session_id"].isin(table.loc[~np.isfinite(report.logits).all(axis=1), "session_id"])
-    return (table[~broken].reset_index(drop=True) if broken.any() else table), tally
+    if broken.any():
+        table = table[~broken].reset_index(drop=True)
+    tally = Tally(
+        sessions=table["session_id"].nunique(),
+        utterances=len(table),
+        unknown_role=int((table["role"] == "unknown").sum()),
+        tokens=report.tokens,
+        padded_tokens=report.padded_tokens,
+        seconds=seconds,
+    )
+    return table, tally
 
 
 def _learnt_from(utterances: pd.DataFrame, tagger: Tagger) -> list[str]:

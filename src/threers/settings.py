@@ -33,6 +33,11 @@ def require_minutes(key: str, found: float) -> None:
     require(0 < found < math.inf, key, found, "above 0, and finite")
 
 
+def require_seed(key: str, found: int) -> None:
+    """Raise SettingsError unless every library takes the value for a seed."""
+    require(0 <= found < 2**32, key, found, "0 or more, below 2 ** 32")
+
+
 def require_given(key: str, found: str) -> None:
     """Raise SettingsError unless there is a path or name."""
     require(bool(found), key, found, f"a path or name, as in {key}=…")
@@ -203,6 +208,7 @@ class Training:
             0 < self.validation_share < 0.5, "training.validation_share", self.validation_share, "between 0 and 0.5"
         )
         require(self.patience >= 1, "training.patience", self.patience, "at least 1")
+        require_seed("training.seed", self.seed)
         require_one_of("training.device", self.device, DEVICES)
         require_one_of("training.precision", self.precision, PRECISIONS)
 

@@ -56,10 +56,15 @@ def read_yaml(kind: str, name_or_path: str | Path) -> tuple[Any, str]:
             known = ", ".join(shipped_names(kind))
             raise SettingsError(f"{kind} {str(name_or_path)!r}: not shipped and not a .yaml file; shipped: {known}")
         text, where = entry.read_text(encoding="utf-8"), f"{name_or_path}.yaml"
+    return parse_yaml(text, f"{kind} {where}"), where
+
+
+def parse_yaml(text: str, where: str) -> Any:
+    """Plain data from YAML, of whose words only true and false mean more. Raises SettingsError; `where` begins it."""
     try:
-        return yaml.load(text, Loader=_Loader), where
+        return yaml.load(text, Loader=_Loader)
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:  # a date or number may be none
-        raise SettingsError(f"{kind} {where}: not valid YAML, correct it: {' '.join(str(error).split())}") from error
+        raise SettingsError(f"{where}: not valid YAML, correct it: {' '.join(str(error).split())}") from error
 
 
 def shipped_names(kind: str) -> list[str]:

@@ -126,7 +126,9 @@ def _left_to_humans(scores: pd.DataFrame, codes: tuple[str, ...]) -> pd.DataFram
     """1 where an utterance was left to humans, and for the sake of which code; no column where that was not asked."""
     if "abstained" not in scores:
         return pd.DataFrame(index=scores.index)
-    left = {f"abstained_{code}": [int(code in own) for own in scores["abstained"]] for code in codes}
+    left = {
+        f"abstained_{code}": np.array([code in own for own in scores["abstained"]], dtype="int64") for code in codes
+    }
     return pd.DataFrame({"n_abstained": scores["abstained"].map(len).gt(0).astype("int64"), **left}, index=scores.index)
 
 

@@ -300,7 +300,7 @@ def test_teams_says_who_had_it_transcribe_and_that_is_no_speech():
         ("Jane Doe", "How was it? My father started transcription", 3.0, None),
         ("John Roe", "Fine.", 3619.0, None),
     ]
-    assert [reason.partition(":")[0] for _, reason in read_speech(text).notes] == ["notice of Teams", "header"]
+    assert [reason.partition(":")[0] for _, reason in read_speech(text).notes] == ["notice", "header"]
 
 
 def test_teams_has_name_and_time_above_the_speech():

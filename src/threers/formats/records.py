@@ -139,6 +139,7 @@ def _utterances(group: Sequence[Record], session: str, context: Context) -> Docu
         lines=list(lines.values()),
         marks=list(_marks(codes, {identity: number for number, identity in enumerate(lines)})),
         facts=facts(group[0].beside) if group else {},
+        judged=True,
     )
 
 

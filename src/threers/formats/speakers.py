@@ -25,9 +25,10 @@ _NAME = rf"[^\W\d_](?:[\w .,&/{_APOSTROPHE}-]{{0,38}}?[\w.])??{_ASIDE}"
 #: tab, or a name and a time on a line of their own.
 SPEAKER = re.compile(
     rf"{_BEFORE}(?:[\[({{#]?(?P<start>{_CLOCK}){_BETWEEN}[\])}}#]?[\s{_DASH}]{{0,3}})?"
-    rf"\[?(?P<speaker>{_NAME})\]?\*{{0,2}}"
+    rf"(?P<open>\[)?(?P<speaker>{_NAME})\]?\*{{0,2}}"
     rf"\s{{0,9}}(?:[\[(#]?(?P<later>{_CLOCK})[\])#]?\s{{0,9}}|(?P<comment>\([^()]{{1,60}}\))\s?)?"
-    rf"(?:(?P<colon>(?<!\d)[{_COLON}]|[{_COLON}](?![\d/]))(?!//)\*{{0,2}}|(?P<dash>(?<=\s)[{_DASH}](?=\s))"
+    rf"(?:(?P<colon>(?<!\d)[{_COLON}]|[{_COLON}](?![\d/]))(?!//)\*{{0,2}}"
+    rf"|(?P<dash>(?(open)(?<=\]\s)|(?<=\s))[{_DASH}](?=\s))"
     r"|(?P<tab>\t(?=\s*\S|$))|(?P<alone>(?(later)|(?(start)|(?!)))$))"
     rf"(?:\s*[\[#](?P<last>{_CLOCK})[\]#])?\s*"
 )

@@ -48,7 +48,7 @@ def test_teams_has_voices_and_cue_identifiers():
     session = read("teams.vtt")
     assert said(session) == [
         ("Vale, Robin [Clinic]", "How are you today? Take your time.", 3.204, 7.404),
-        ("M", "Tired & a bit annoyed with you.", 8.0, 11.324),
+        ("Müller", "Tired & a bit annoyed with you.", 8.0, 11.324),
         ("Vale, Robin [Clinic]", "I am glad you say so.", 11.0, 13.5),
     ]
 

@@ -100,7 +100,8 @@ def find_speakers(prefixes: Sequence[Prefix], lines: int) -> set[tuple[str, str]
             for one, count in of_style.items()
             # A name and a time on a line of their own are no words that happen to look so.
             if _ROLE.fullmatch(one[1])
-            or (one in like and (_is_short(names[one]) or style == "alone"))
+            or (one in like and _is_short(names[one]))
+            or (style == "alone" and (one in like or count > 1))
             or _is_back(one in like, count, lines)
         }
         named, likely = (sum(of_style[one] for one in some) for some in (taken, like))

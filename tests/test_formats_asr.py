@@ -75,13 +75,53 @@ def test_amazon_transcribe_has_words_and_punctuation():
 def test_amazon_transcribe_once_named_speakers_beside_the_words_only():
     found = json.loads((EXAMPLES / "transcribe.json").read_bytes())
     items = found["results"]["items"]
-    spoken = [dict(item) for item in items if "start_time" in item]
     for item in items:
         del item["speaker_label"]
-    found["results"]["speaker_labels"]["segments"] = [{"speaker_label": "spk_0", "items": spoken}]
     assert said(read("transcribe.json", found)) == said(read("transcribe.json"))
     del found["results"]["speaker_labels"]
     assert [line.text for line in read("transcribe.json", found).lines] == ["How was it?", "Fine.", "I guess.", "Okay."]
+
+
+def channel(label, *words):
+    """A channel as Amazon Transcribe writes it: words with their start and end, punctuation without."""
+    items = [
+        {"start_time": f"{start}", "end_time": f"{end}", "alternatives": [{"content": word}], "type": "pronunciation"}
+        for word, start, end in (word for word in words if not isinstance(word, str))
+    ]
+    for place, mark in ((place, word) for place, word in enumerate(words) if isinstance(word, str)):
+        items.insert(place, {"alternatives": [{"content": mark}], "type": "punctuation"})
+    return {"channel_label": label, "items": items}
+
+
+def test_amazon_transcribe_names_channels_beside_a_list_that_mixes_who_speaks_at_once():
+    asks = channel(
+        "ch_0", ("How", 0.5, 0.7), ("was", 0.7, 0.9), ("it", 0.9, 1.0), "?", ("Go", 3.0, 3.2), ("on", 3.6, 4)
+    )
+    tells = channel("ch_1", ("Well", 0.8, 1.1), ",", ("fine", 1.1, 1.4), ".", ("No", 3.1, 3.4), ".")
+    mixed = sorted((*asks["items"], *tells["items"]), key=lambda item: float(item.get("start_time", 9)))
+    labels = {"channels": [asks, tells], "number_of_channels": 2}
+    session = read("x.json", {"results": {"channel_labels": labels, "items": mixed}, "status": "COMPLETED"})
+    assert said(session) == [
+        ("ch_0", "How was it?", 0.5, 1.0),
+        ("ch_1", "Well, fine.", 0.8, 1.4),
+        ("ch_0", "Go on", 3.0, 4.0),
+        ("ch_1", "No.", 3.1, 3.4),
+    ]
+    assert {note.partition(":")[0] for _, note in session.notes} == {"times overlap"}
+
+
+def test_a_turn_of_one_channel_ends_where_the_other_one_speaks_into_its_pause():
+    tells = channel("ch_0", ("I", 0, 0.2), ("said", 0.2, 0.5), ("no", 1.6, 1.9))
+    labels = {"channels": [tells, channel("ch_1", ("Yes", 0.8, 1.1))]}
+    session = read("x.json", {"results": {"channel_labels": labels, "items": tells["items"]}})
+    assert [line.text for line in session.lines] == ["I said", "Yes", "no"]
+
+
+def test_a_silence_within_a_sentence_of_a_known_speaker_parts_utterances():
+    found = json.loads((EXAMPLES / "transcribe.json").read_bytes())
+    for item in found["results"]["items"][7:]:
+        item.update({key: f"{float(item[key]) + 10}" for key in ("start_time", "end_time") if key in item})
+    assert [line.text for line in read("x.json", found).lines][1:3] == ["Fine. I", "guess."]
 
 
 def test_amazon_call_analytics_has_turns_of_agent_and_customer():
@@ -89,8 +129,10 @@ def test_amazon_call_analytics_has_turns_of_agent_and_customer():
     assert said(session) == [
         ("AGENT", "How was the week? Take your time.", 0.44, 3.0),
         ("CUSTOMER", "It was fine, [PII].", 4.125, 6.0),
+        ("AGENT", "Okay.", 5.5, 5.8),
     ]
-    assert [line.row for line in session.lines] == [1, 3] and session.notes == []
+    assert [line.row for line in session.lines] == [1, 3, 4]
+    assert [reason.partition(":")[0] for _, reason in session.notes] == ["times overlap"]
     turns = [{"Content": "a", "BeginOffsetMillis": "x", "ParticipantId": "P1"}, 7, {"EndOffsetMillis": 1}]
     session = read("transcribe_call.json", {"Transcript": turns})
     assert said(session) == [("P1", "a", None, None)]

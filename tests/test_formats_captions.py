@@ -44,11 +44,22 @@ def test_zoom_names_every_cue_and_a_speakers_cues_are_one_utterance_up_to_a_sile
     assert session.notes == [(20, OVERLAP)]
 
 
+def test_a_long_name_that_comes_back_names_its_cues_and_a_long_phrase_does_not():
+    name = "Dr. Maria von der Heide Praxis Nord"
+    texts = [f"{name}: How are you?", "Ann: Fine.", f"{name}: Then", "Ann: I told him all I knew then and there: no"]
+    texts.append("and so I told him all about it: no")
+    cues = [f"{n}\n00:00:0{n}.000 --> 00:00:0{n}.900\n{text}\n" for n, text in enumerate(texts, start=1)]
+    assert [(speaker, text) for speaker, text, *_ in said(read("x.vtt", "WEBVTT\n\n" + "\n".join(cues)))] == [
+        *[(name, "How are you?"), ("Ann", "Fine."), (name, "Then")],
+        ("Ann", "I told him all I knew then and there: no and so I told him all about it: no"),
+    ]
+
+
 def test_teams_has_voices_and_cue_identifiers():
     session = read("teams.vtt")
     assert said(session) == [
         ("Vale, Robin [Clinic]", "How are you today? Take your time.", 3.204, 7.404),
-        ("M", "Tired & a bit annoyed with you.", 8.0, 11.324),
+        ("Müller", "Tired & a bit annoyed with you.", 8.0, 11.324),
         ("Vale, Robin [Clinic]", "I am glad you say so.", 11.0, 13.5),
     ]
 

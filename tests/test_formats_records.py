@@ -1,6 +1,7 @@
 """doccano and Prodigy, and what all of JSON has in common: records as JSON, to lines and marks."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.annotations import CHANGES, CONTEXT, EXAMPLES, SAID, damage, marks, read, said
 from threers.errors import InputError
-from threers.formats import doccano, label_studio, prodigy
+from threers.formats import doccano, import_files, label_studio, prodigy
 from threers.formats.files import File
 
 WHO = ("lab-anna", "lab-ben")
@@ -82,6 +83,16 @@ def test_prodigy_reads_choices_of_two_coders_on_the_same_utterances():
     assert coded["lab-anna"] == [("", 0), ("W2", 1), ("", 2), ("C1", 3), ("", 4), ("", 5)]
     assert coded["lab-ben"] == [("", 0), ("W2", 1), ("", 2), ("C1", 3), ("C2", 3), ("", 4)]
     assert document.notes == [(12, "not a coding: the answer is ignore; utterance kept without it")]
+
+
+def test_what_a_coder_of_prodigy_ignored_or_was_not_shown_does_not_count_as_read(tmp_path):
+    shutil.copy(EXAMPLES / "prodigy_choice.jsonl", tmp_path)
+    lines = (tmp_path / "prodigy_choice.jsonl").read_text().splitlines()
+    (tmp_path / "prodigy_choice.jsonl").write_text("\n".join(lines[:4] + lines[6:]) + "\n")
+    corpus = import_files(tmp_path, "auto", codebook="3rs-2015", roles={"T": "therapist", "P": "patient"})
+    read = corpus.codings.groupby("coder_id")["unit_id"].unique()
+    assert set(read["lab-anna"]) == {0, 1, 2, 3}
+    assert set(read["lab-ben"]) == {0, 1, 2, 3, 4}
 
 
 def test_prodigy_asks_of_each_label_and_a_rejected_one_is_nothing_marked():

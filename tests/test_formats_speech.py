@@ -300,16 +300,60 @@ def test_teams_says_who_had_it_transcribe_and_that_is_no_speech():
         ("Jane Doe", "How was it? My father started transcription", 3.0, None),
         ("John Roe", "Fine.", 3619.0, None),
     ]
-    assert [reason.partition(":")[0] for _, reason in read_speech(text).notes] == ["notice of Teams", "header"]
+    assert [reason.partition(":")[0] for _, reason in read_speech(text).notes] == ["notice", "header"]
 
 
 def test_teams_has_name_and_time_above_the_speech():
     session = read("teams.txt")
     assert [(line.speaker, line.text, line.start) for line in session.lines] == [
+        ("Gale, Ada", "Hello, I leave you two alone.", 2.0),
         ("Vale, Robin", "How was the week? Take your time, it is 10:30", 3.0),
-        ("M", "It was fine.", 9.0),
+        ("M [External]", "It was fine.", 9.0),
         ("Vale, Robin", "Only fine?", 3612.0),
+        ("M [External]", "Yes.", 3614.0),
     ]
+    assert [reason for _, reason in session.notes] == [
+        "notice: a program says that it transcribed (1 such in this session); left out",
+        HEADER.replace("2 such", "4 such"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("begins", "ends"),
+    [
+        ("Jo Roe Transkription gestartet", "Jo Roe Transkription beendet"),
+        ("Jo Roe hat die Transkription gestartet", "Jo Roe hat die Transkription gestoppt"),
+        ("Jo Roe inició la transcripción", "Jo Roe detuvo la transcripción"),
+        ("Jane Doe started transcription", "Ada Lind (She/Her) stopped transcription"),
+        ("", "Transcribed by https://otter.ai"),
+    ],
+)
+def test_what_a_program_says_of_itself_is_no_speech_in_any_language(begins, ends):
+    text = (
+        f"{begins}\n\nJane Doe  0:03  \nHow was it?\n\nPat Ray  0:05  \nFine.\nThey stopped transcription\n\n{ends}\n"
+    )
+    assert timed(text) == [
+        ("Jane Doe", "How was it?", 3.0, None),
+        ("Pat Ray", "Fine. They stopped transcription", 5.0, None),
+    ]
+
+
+def test_who_speaks_only_once_may_be_the_first_and_an_entry_with_a_time_is_none():
+    turns = (
+        "Ada Lind   0:02\nHello.\nJane Doe   0:03\nHow?\nPat Ray   0:05\nSo.\nJane Doe   0:07\nYes.\nPat Ray   0:09\nA."
+    )
+    assert [one.line.speaker for one in find_speech(turns)][:2] == ["Ada Lind", "Jane Doe"]
+    assert find_speech(f"Begin 10:30\nPlace: here\n\n{turns}")[0].line.speaker == "Ada Lind"
+
+
+def test_captions_that_zoom_saved_have_names_in_brackets_with_dashes_too():
+    text = (
+        "[Ann Vale] 13:32:23\nB\n\n[P - phone] 13:32:28\nFine.\n\n[P - phone] 13:32:28\nSo.\n\n[Ann Vale] 13:33:00\nA."
+    )
+    assert [(one.line.speaker, one.line.start) for one in find_speech(text)] == [
+        *[("Ann Vale", 48743.0), ("P - phone", 48748.0), ("P - phone", 48748.0), ("Ann Vale", 48780.0)]
+    ]
+    assert spoken("[T] - a\n[P] - b\n[T] - c") == [("T", "a"), ("P", "b"), ("T", "c")]
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,9 @@
 """Makes the example files of annotation tools that could not be had: run `python make_annotation_by_hand.py`.
 
 INCEpTION (WebAnno TSV 3.3) and Prodigy are a Java server and a commercial program. These files are laid out as the
-makers' documentation says (the chapter on WebAnno TSV 3.3 in INCEpTION's user guide, Prodigy's pages on annotation
-interfaces and named sessions), with places computed here. They have codes of 3RS and two coders, which the files that
-the tools themselves wrote (README.md) do not have. `webanno_stacked.tsv` stands beside what a library wrote
+makers' documentation says (the chapter on WebAnno TSV 3.3 in INCEpTION's user guide) and as datasets that Prodigy
+exported and others published (`db-out`), with places computed here. They have codes of 3RS and two coders, which the
+files that the tools themselves wrote (README.md) do not have. `webanno_stacked.tsv` stands beside what a library wrote
 (make_annotation.py): version 3.3, a layer of one's own with a remark, and a code over two sentences.
 """
 
@@ -64,19 +64,39 @@ def prodigy() -> None:
     ):
         common = {
             "text": DIALOGUE[number][1],
+            "meta": {"score": 0.5},
             "label": code,
+            "tokens": tokens(DIALOGUE[number][1]),
             "_input_hash": number,
             "_task_hash": number * 100 + int(code[1]),
         }
-        tasks.append({**common, "_view_id": "classification", "answer": answer, "_annotator_id": "lab-anna"})
+        who = {"_timestamp": 1700000000 + number, "_annotator_id": "lab-anna", "_session_id": "lab-anna"}
+        tasks.append({**common, "_view_id": "classification", "answer": answer, **who})
     lines("prodigy_binary.jsonl", tasks)
-    spans = [{"start": start, "end": end, "label": code} for code, words in ANNA for start, end in [place(words)]]
-    view = {"_view_id": "spans_manual", "answer": "accept", "_annotator_id": "lab-anna", "_session_id": "lab-anna"}
-    lines("prodigy_spans.jsonl", [{"text": TEXT, "_input_hash": 5, "_task_hash": 6, "spans": spans, **view}])
+    split = tokens(TEXT)
+    spans = []
+    for code, words in ANNA:
+        start, end = place(words)
+        on = [one["id"] for one in split if start <= one["start"] and one["end"] <= end]
+        spans.append({"start": start, "end": end, "token_start": on[0], "token_end": on[-1], "label": code})
+    task = {"text": TEXT, "_input_hash": 5, "_task_hash": 6, "_is_binary": False, "tokens": split}
+    view = {"_view_id": "spans_manual", "spans": spans, "answer": "accept", "_timestamp": 1700000000}
+    lines("prodigy_spans.jsonl", [{**task, **view, "_annotator_id": "lab-anna", "_session_id": "lab-anna"}])
+
+
+def tokens(text: str) -> list[dict]:
+    """Words as Prodigy lists them; `ws`: white space follows."""
+    return [
+        {"text": one[0], "start": one.start(), "end": one.end(), "id": number, "ws": text[one.end() :][:1] == " "}
+        for number, one in enumerate(re.finditer(r"\w+|[^\w ]", text))
+    ]
 
 
 def lines(name: str, objects: list[dict]) -> None:
-    (HERE / name).write_text("".join(json.dumps(one, ensure_ascii=False) + "\n" for one in objects), encoding="utf-8")
+    """Write a line an object, without spaces and in ASCII, as Prodigy does."""
+    (HERE / name).write_text(
+        "".join(json.dumps(one, separators=(",", ":")) + "\n" for one in objects), encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":

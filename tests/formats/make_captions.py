@@ -16,10 +16,11 @@ pyyaml.
 - `session.cha` is read and written again by pylangacq, with roles that TalkBank knows; `therapy.cha` is typed here
   after the CHAT manual, with the role Patient, which labs write and TalkBank's programs reject.
 - `utterances.jsonl` is dumped by convokit.
-- `zoom.vtt`, `teams.vtt` and `transcribe.json` come from services that were not at hand. They are typed here: Zoom
-  after files of cloud recordings that universities publish, Teams after the examples in the Microsoft Graph
-  documentation ("Get callTranscript") and published files with its cue identifiers, Transcribe after the Amazon
-  Transcribe documentation ("Example diarization output (batch)"). README.md lists what the services themselves wrote.
+- `zoom.vtt`, `teams.vtt`, `transcribe.json` and `transcribe_call.json` come from services that were not at hand. They
+  are typed here in the layout of files that the services wrote and that others published: cloud recordings of Zoom,
+  Teams with its cue identifiers (and, in the last cue, the times of the Microsoft Graph documentation, "Get
+  callTranscript"), batch jobs of Amazon Transcribe with speakers, and its Call Analytics. README.md lists what the
+  services themselves wrote.
 
 All that is said in them is invented.
 """
@@ -70,10 +71,10 @@ TEAMS = """WEBVTT
 
 7b1c9a52-0c1e-4d0f-9a55-3f1d2b6e8c01/18-0
 00:00:08.000 --> 00:00:11.324
-<v M>Tired &amp; a bit
+<v M&#252;ller>Tired &amp; a bit
 annoyed with you.</v>
 
-0:0:11.0 --> 0:0:13.5
+0:0:11.0 --> 0:0:13.500
 <v Vale, Robin [Clinic]>I am glad you say so.</v>
 """
 
@@ -227,10 +228,11 @@ def convokit() -> None:
 
 
 def transcribe() -> None:
-    """Words and punctuation, each with its speaker."""
+    """Turns, words and punctuation, each with its speaker, and the turns once more with their text."""
     said = [("spk_0", "How was it ?", 0.5), ("spk_1", "Fine . I guess .", 2.0), ("spk_0", "Okay .", 4.5)]
-    items, text = [], ""
+    items, turns, audio = [], [], []
     for speaker, sentence, start in said:
+        first, text = len(items), ""
         for n, word in enumerate(sentence.split()):
             mark = word in ".?"
             times = (
@@ -240,14 +242,67 @@ def transcribe() -> None:
             kind = "punctuation" if mark else "pronunciation"
             items.append({"id": len(items), "type": kind, "alternatives": best, **times, "speaker_label": speaker})
             text += word if mark else f" {word}"
-    labels = {"segments": [], "channel_label": "ch_0", "speakers": 2}
-    results = {"transcripts": [{"transcript": text.strip()}], "speaker_labels": labels, "items": items}
+        of_turn = items[first:]
+        words = [
+            {"speaker_label": speaker, "start_time": one["start_time"], "end_time": one["end_time"]}
+            for one in of_turn
+            if "start_time" in one
+        ]
+        whole = {"start_time": words[0]["start_time"], "end_time": words[-1]["end_time"], "speaker_label": speaker}
+        turns.append({**whole, "items": words})
+        heard = {"id": len(audio), "transcript": text.strip()}
+        audio.append({**heard, **whole, "items": [one["id"] for one in of_turn]})
+    results = {
+        "transcripts": [{"transcript": " ".join(one["transcript"] for one in audio)}],
+        "speaker_labels": {"segments": turns, "channel_label": "ch_0", "speakers": 2},
+        "items": items,
+        "audio_segments": audio,
+    }
     job = {"jobName": "session", "accountId": "111122223333", "status": "COMPLETED", "results": results}
-    (HERE / "transcribe.json").write_text(json.dumps(job), encoding="utf-8")
+    (HERE / "transcribe.json").write_text(json.dumps(job, separators=(",", ":")), encoding="utf-8")
+
+
+def transcribe_call() -> None:
+    """Turns of agent and customer, the second one spoken into the first one's pause."""
+    said = [
+        ("AGENT", "How was the week?", 440, 1980),
+        ("AGENT", "Take your time.", 2100, 3000),
+        ("CUSTOMER", "It was fine, [PII].", 4125, 6000),
+        ("AGENT", "Okay.", 5500, 5800),
+    ]
+    turns = []
+    for number, (role, text, begin, end) in enumerate(said):
+        words = text.rstrip(".?").split()
+        length = (end - begin) // len(words)
+        items = [
+            {
+                "Type": "pronunciation",
+                "Confidence": 1.0,
+                "Content": word.rstrip(","),
+                "BeginOffsetMillis": begin + n * length,
+                "EndOffsetMillis": begin + (n + 1) * length,
+            }
+            for n, word in enumerate(words)
+        ]
+        turns.append(
+            {
+                "LoudnessScores": [78.63, 78.37],
+                "Content": text,
+                "Redaction": {"RedactedTimestamps": [[]]},
+                "Items": [*items, {"Type": "punctuation", "Confidence": 0.0, "Content": text[-1]}],
+                "Id": f"649afe93-1e59-4ae9-a3ba-a0a613868f{number:02d}",
+                "BeginOffsetMillis": begin,
+                "EndOffsetMillis": end,
+                "Sentiment": "NEUTRAL",
+                "ParticipantRole": role,
+            }
+        )
+    call = {"JobStatus": "COMPLETED", "LanguageCode": "en-US", "Transcript": turns}
+    (HERE / "transcribe_call.json").write_text(json.dumps(call, indent=4) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
     (HERE / "zoom.vtt").write_text(ZOOM, encoding="utf-8")
     (HERE / "teams.vtt").write_text(TEAMS, encoding="utf-8")
-    for make in (whisper, captions, chat, convokit, transcribe, whisperx):
+    for make in (whisper, captions, chat, convokit, transcribe, transcribe_call, whisperx):
         make()

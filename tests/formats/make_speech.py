@@ -10,7 +10,8 @@ needs LibreOffice Writer (made with 7.4.7 of Debian 12: `apt-get install libreof
 - `coded.docx` is written by python-docx: a transcript as a lab types it, with comments of two coders.
 - `page.doc` is typed here: a web page with the name of a Word file, as some services export it, in Windows-1252.
 - `f4.txt` is typed here in the layout of f4transkript (time at the end of a paragraph); f4 was not at hand.
-- `teams.txt` is typed here in the layout of transcripts pasted from Microsoft Teams; Teams was not at hand.
+- `teams.txt` is typed here in the layout of transcripts that Microsoft Teams wrote and that others published, with the
+  lines by which it says who had it transcribe; Teams was not at hand.
 - `windows.txt`, `macintosh.txt` and `utf16.txt` are typed here and encoded by iconv (glibc 2.36).
 
 All that is said in them is invented.
@@ -82,15 +83,29 @@ T: Only fine? #00:00:16-5#
 P: I don't want to talk about it. #00:01:20-0#
 """
 
-TEAMS = """Vale, Robin   0:03
+TEAMS = """Intake-20260303_100012-Meeting Recording
+March 3, 2026, 9:00AM
+1h 0m 20s
+
+Ada Lind started transcription
+
+Gale, Ada   0:02
+Hello, I leave you two alone.
+
+Vale, Robin   0:03
 How was the week?
 Take your time, it is 10:30
 
-M   0:09
+M [External]   0:09
 It was fine.
 
 Vale, Robin   1:00:12
 Only fine?
+
+M [External]   1:00:14
+Yes.
+
+Ada Lind stopped transcription
 """
 
 OLD = """Th.: Wie geht\u2019s Ihnen heute?

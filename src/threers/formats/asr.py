@@ -18,6 +18,8 @@ from threers.formats.json_values import name, number
 _FIELDS = {"id", "start", "end", "speaker", "text", "words", "confidence", "score", "duration", "language", "channel"}
 #: Times beyond are no seconds of a recording.
 _LONGEST = 1e7
+#: Seconds without a word after which another speaker may have had the turn; a shorter silence is one between words.
+_BREATH = 0.5
 
 
 def fits(file: File) -> bool:
@@ -38,8 +40,7 @@ def read(file: File, context: Context) -> list[Document]:
         InputError: no segment has a text.
 
     """
-    items = _items(file.json)
-    segments = _sentences(items, _turns(file.json)) if items else _call(file.json) or _segments(file.json)
+    segments = _transcribed(file.json) or _call(file.json) or _segments(file.json)
     if not segments:
         raise InputError('no segments were found; expected JSON such as {"segments": [{"start": 0, "text": "..."}]}')
     odd = [row for row, one in enumerate(segments, start=1) if not isinstance(one, dict)]
@@ -62,6 +63,31 @@ def _items(found: Any) -> list[dict[str, Any]]:
     items = results.get("items") if isinstance(results, dict) else None
     whole = [item if isinstance(item, dict) else {} for item in items] if isinstance(items, list) else []
     return whole if whole and "alternatives" in whole[0] else []
+
+
+def _transcribed(found: Any) -> list[dict[str, Any]]:
+    """Sentences of Amazon Transcribe in the order of time; empty for other JSON.
+
+    Each channel is read by itself: the words of all of them stand mixed in the one list, where two speak at once.
+    """
+    items = _items(found)
+    channels = _channels(found["results"]) if items else []
+    if not channels:
+        return _sentences(items, _turns(found)) if items else []
+    segments = [segment for channel in channels for segment in _sentences(channel, {})]
+    return sorted(segments, key=lambda segment: _time(segment["start"]) or 0.0)
+
+
+def _channels(results: dict[str, Any]) -> list[list[dict[str, Any]]]:
+    """The words of each channel of a recording, with its name for the speaker; empty: there are none."""
+    labels = results.get("channel_labels")
+    listed = labels.get("channels") if isinstance(labels, dict) else None
+    channels = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+    return [
+        [{**item, "speaker_label": channel.get("channel_label")} for item in channel["items"] if isinstance(item, dict)]
+        for channel in channels
+        if isinstance(channel.get("items"), list)
+    ]
 
 
 def _call(found: Any) -> list[Any]:
@@ -90,7 +116,7 @@ def _turns(found: dict[str, Any]) -> dict[object, object]:
 
 
 def _sentences(items: Sequence[dict[str, Any]], turns: dict[object, object]) -> list[dict[str, Any]]:
-    """Words and punctuation of Amazon Transcribe to segments that end with a sentence or with the speaker."""
+    """Words and punctuation of Amazon Transcribe to segments that end with a sentence, the speaker or their breath."""
     segments: list[dict[str, Any]] = []
     ended = True
     for item in items:
@@ -102,12 +128,17 @@ def _sentences(items: Sequence[dict[str, Any]], turns: dict[object, object]) -> 
             ended = said in ".?!"
             continue
         speaker = item.get("speaker_label") or turns.get(str(item.get("start_time")))
-        if ended or speaker != segments[-1]["speaker"]:
+        if ended or speaker != segments[-1]["speaker"] or (speaker and _is_breath(segments[-1]["end"], item)):
             segments.append({"texts": [], "start": item.get("start_time"), "speaker": speaker})
         segments[-1]["texts"].append(f" {said}")
         segments[-1]["end"] = item.get("end_time")
         ended = False
     return [{**segment, "text": "".join(segment["texts"])} for segment in segments]
+
+
+def _is_breath(before: object, item: dict[str, Any]) -> bool:
+    end, start = _time(before), _time(item.get("start_time"))
+    return end is not None and start is not None and start - end > _BREATH
 
 
 def _cues(row: int, segment: dict[str, Any]) -> list[Cue]:

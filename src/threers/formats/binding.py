@@ -37,8 +37,8 @@ class Bound:
     """One file, or one sheet of a workbook, its headers understood.
 
     `rows`: columns `folder`, `file`, `row`, `sha256`, the fields of `FIELDS`, `further:NAME` for further ones, what
-    the file has (`has_text`, `has_order`, `has_coder`), and `own_lines`: the row's order counts the utterances of its
-    own file. Cells are trimmed str, empty where the file has no such column.
+    the file has (`has_text`, `has_order`, `has_coder`), `own_lines`: the row's order counts the utterances of its own
+    file, and `judged`: as for `Document`. Cells are trimmed str, empty where the file has no such column.
     `cells`: the code columns by position in `columns`, on the same index. `have`: fields that the file has. `unused`:
     headers that mean nothing here.
     """
@@ -93,7 +93,7 @@ def bind(table: Table, reader: Reader, codebook: Codebook) -> Bound:
     return Bound(
         path=table.path,
         rows=rows.assign(
-            has_text="text" in have, has_order="order" in have, has_coder="coder" in have, own_lines=False
+            has_text="text" in have, has_order="order" in have, has_coder="coder" in have, own_lines=False, judged=False
         ),
         cells=pd.DataFrame(cells, index=rows.index),
         columns=columns,

@@ -21,6 +21,8 @@ GAP = 2.0
 _VOICE = re.compile(r"<v(?:\.[^\s<>]*)?(?:\s(?P<name>[^<>]*))?>|</v>")
 #: Marks of writing direction, which some programs put in front of a name.
 _DIRECTION = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"
+#: Of a name that need not come back.
+_WORDS = 6
 _NAMED = re.compile(
     rf"[\s{_DIRECTION}]{{0,20}}(?:(?:-|\u2013|>>)\s{{0,3}})?"
     r"(?:\[(?P<label>[^\[\]:]{1,60})\](?P<colon>:)?(?=.)|(?P<name>[^\W_][^:\[\]<>]{0,59}):(?!\d|//))\s*"
@@ -103,6 +105,10 @@ def _named(cues: Sequence[Cue], pattern: re.Pattern[str] | None) -> tuple[list[C
         for row, line in enumerate(cue.text.split("\n"))
         if (prefix := (pattern or _NAMED).match(line)) is not None and _name(prefix)
     }
+    if pattern is None:
+        times = Counter(map(_name, found.values()))
+        # Many words before a colon are a name if they come back, as Zoom's names with a title and a practice do.
+        found = {at: one for at, one in found.items() if len(_name(one).split()) <= _WORDS or times[_name(one)] > 1}
     names = {_name(prefix) for prefix in found.values()} if pattern else _speakers(found, len(cues))
     parts: list[Cue] = []
     for place, cue in enumerate(cues):
@@ -147,10 +153,9 @@ def _speakers(found: dict[tuple[int, int], re.Match[str]], cues: int) -> set[str
 
 def _name(prefix: re.Match[str]) -> str:
     groups = prefix.groupdict()
-    name = folded(groups.get("speaker") or groups.get("label") or groups.get("name") or "").strip(
+    return folded(groups.get("speaker") or groups.get("label") or groups.get("name") or "").strip(
         _DIRECTION + string.whitespace
     )
-    return name if "speaker" in groups or len(name.split()) <= 6 else ""
 
 
 def _is_sure(prefix: re.Match[str]) -> bool:

@@ -52,7 +52,7 @@ def codings_table(
         InputError: the codebook knows none of the codes.
 
     """
-    own = ["file", "row", *_KEY, "own_lines", "has_coder"]
+    own = ["file", "row", *_KEY, "own_lines", "has_coder", "judged"]
     cells = rows[[*own, "coder", "unit", "unit_id", "value", "start", "end"]]
     names = ("coder", "unit", "unit_id", "value", "start", "end")
     cells = cells.rename(columns={name: f"{name}_cell" for name in names})
@@ -206,16 +206,17 @@ def _with_readings(marks: pd.DataFrame, utterances: pd.DataFrame, reader: Reader
     A unit with a refused coding is neither: it counts as not coded by that coder, rather than as unmarked.
     """
     # A filled coder cell says that this coder was here; a blank cell of a coder's own column does not.
-    marks = marks.assign(here=marks["said"] | ((marks["column_coder"] == "") & (marks["coder_cell"] != "")))
+    named = (marks["column_coder"] == "") & (marks["coder_cell"] != "")
+    marks = marks.assign(here=marks["said"] | named | marks["judged"])
     good = marks["problem"] == ""
     coded = marks[good & marks["code"].notna()]
     read = marks[good & marks["code"].isna()]
     if reader.read == "marks":
         read = read[:0]
     elif reader.read == "sessions":
-        seen = marks[
-            marks["here"] & marks["session_exists"] & (marks["unit"] == "utterance") & (marks["coder_id"] != "")
-        ]
+        # Where a tool keeps an answer for each utterance, nobody read more than they answered.
+        whole = marks["here"] & ~marks["judged"] & marks["session_exists"] & (marks["unit"] == "utterance")
+        seen = marks[whole & (marks["coder_id"] != "")]
         every = utterances[["session_id", "utterance_id"]].rename(columns={"utterance_id": "unit_id"})
         every = seen[["session_id", "coder_id"]].drop_duplicates().merge(every, on="session_id")
         read = pd.concat([read[read["here"]], every.assign(unit="utterance", code=np.nan, value=np.nan)])

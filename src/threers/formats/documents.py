@@ -53,7 +53,8 @@ class Document:
 
     `session` empty: the file's name says which. `notes`: (row or None, reason) for what was left out or repaired; a
     reason is `kind: detail; what was done` and quotes no text. `facts`: `patient`, `therapist`, `session_number`, as
-    far as the file says. `guessed`: tiers that were taken for codes because nothing else stands in them.
+    far as the file says. `guessed`: tiers that were taken for codes because nothing else stands in them. `judged`: the
+    tool keeps an answer for each line, so a line without a mark of a coder's is one that they did not read.
     """
 
     session: str = ""
@@ -62,6 +63,7 @@ class Document:
     notes: list[tuple[int | None, str]] = field(default_factory=list)
     facts: dict[str, str] = field(default_factory=dict)
     guessed: int = 0
+    judged: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

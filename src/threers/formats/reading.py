@@ -115,7 +115,7 @@ def _bound(document: Document, file: File, reader: Reader, held: dict[str, tuple
     cells = [""] * len(spoken)
     marks: list[dict[str, object]] = []
     for mark in dict.fromkeys(document.marks):
-        own = {"row": mark.row, "coder": mark.coder, "value": mark.value}
+        own = {"row": mark.row, "coder": mark.coder, "value": mark.value, "judged": document.judged}
         if mark.lines is not None:
             places = range(mark.lines[0], mark.lines[1] + 1)
             marks += [own | {"order": str(place), "own_lines": not again} for place in places]
@@ -123,13 +123,13 @@ def _bound(document: Document, file: File, reader: Reader, held: dict[str, tuple
             places = range(1)
             marks.append(own | {"start": _written(mark.start), "end": _written(mark.end)})
         cells += [mark.code] * len(places)
-    blank = dict.fromkeys(FIELDS, "") | {"session": session, "own_lines": False}
-    rows = pd.DataFrame([blank | row for row in (*spoken, *marks)], columns=["row", "own_lines", *FIELDS])
+    blank = dict.fromkeys(FIELDS, "") | {"session": session, "own_lines": False, "judged": False}
+    rows = pd.DataFrame([blank | row for row in (*spoken, *marks)], columns=["row", "own_lines", "judged", *FIELDS])
     rows = rows.assign(folder=file.path.parent.name, file=file.path.name, sha256=file.sha256)
     for name, value in {**document.facts, **named}.items():
         rows[name] = rows[name].replace("", value) if name in rows else value
-    kinds = {name: "str" for name in rows if name not in ("row", "own_lines")}
-    rows = rows.astype({**kinds, "row": "int64", "own_lines": "bool"})
+    kinds = {name: "str" for name in rows} | {"row": "int64", "own_lines": "bool", "judged": "bool"}
+    rows = rows.astype(kinds)
     is_line = pd.Series(range(len(rows))) < len(spoken)
     have = {"session", "text", "speaker", *(name for name in rows if name in FIELDS and (rows[name] != "").any())}
     return Bound(

@@ -143,6 +143,7 @@ def _utterances(group: Sequence[Record], session: str, context: Context) -> Docu
         marks=list(_marks(codes, {identity: number for number, identity in enumerate(lines)})),
         notes=counted_note(unread, "time not readable", "utterance kept without it"),
         facts=facts(group[0].beside),
+        judged=True,
     )
 
 

@@ -26,9 +26,10 @@ _NAME = rf"[^\W\d_](?:[\w .,&/{_APOSTROPHE}-]{{0,38}}?[\w.])??{_ASIDE}"
 #: tab, or a name and a time on a line of their own.
 SPEAKER = re.compile(
     rf"{_BEFORE}(?:[\[({{#]?(?P<start>{CLOCK}){_BETWEEN}[\])}}#]?[\s{_DASH}]{{0,3}})?"
-    rf"\[?(?P<speaker>{_NAME})\]?\*{{0,2}}"
+    rf"(?P<open>\[)?(?P<speaker>{_NAME})\]?\*{{0,2}}"
     rf"\s{{0,9}}(?:[\[(#]?(?P<later>{CLOCK})[\])#]?\s{{0,9}}|(?P<comment>\([^()]{{1,60}}\))\s?)?"
-    rf"(?:(?P<colon>(?<!\d)[{_COLON}]|[{_COLON}](?![\d/]))(?!//)\*{{0,2}}|(?P<dash>(?<=\s)[{_DASH}](?=\s))"
+    rf"(?:(?P<colon>(?<!\d)[{_COLON}]|[{_COLON}](?![\d/]))(?!//)\*{{0,2}}"
+    rf"|(?P<dash>(?(open)(?<=\]\s)|(?<=\s))[{_DASH}](?=\s))"
     r"|(?P<tab>\t(?=\s*\S|$))|(?P<alone>(?(later)|(?(start)|(?!)))$))"
     rf"(?:\s*[\[#](?P<last>{CLOCK})[\]#])?\s*"
 )
@@ -100,7 +101,8 @@ def find_speakers(prefixes: Sequence[Prefix], lines: int) -> set[tuple[str, str]
             for one, count in of_style.items()
             # A name and a time on a line of their own are no words that happen to look so.
             if _ROLE.fullmatch(one[1])
-            or (one in like and (_is_short(names[one]) or style == "alone"))
+            or (one in like and _is_short(names[one]))
+            or (style == "alone" and (one in like or count > 1))
             or _is_back(one in like, count, lines)
         }
         named, likely = (sum(of_style[one] for one in some) for some in (taken, like))

@@ -23,7 +23,12 @@ _FRONT = re.compile(
 _BEHIND_REACH = 30
 #: Of a name below a line of times, and letters of such a line.
 _BELOW, _TIMING_REACH = "below", 60
-_NOTICE = re.compile(r"(.{1,60}) (?:started|stopped) transcription")
+#: What Teams says of who had it transcribe, in the languages of files that were found; what Otter.ai says at the end.
+_NOTICE = re.compile(
+    r"(?P<who>.{1,60}?) (?:(?:started|stopped) transcription|(?:hat die )?Transkription (?:gestartet|beendet|gestoppt)"
+    r"|(?:inició|detuvo) la transcripción)\.?"
+)
+_FOOTER = "Transcribed by https://otter.ai"
 #: The end of a sentence, and not of initials.
 _SENTENCE = re.compile(r"(?:[?!\u2026]|(?<!\b[^\W\d_])\.)\s*$")
 
@@ -139,12 +144,19 @@ def _named_below_times(rows: list[_Row]) -> list[_Row]:
 
 
 def _without_notices(rows: list[_Row], speech: Speech) -> list[_Row]:
-    """Rows without those by which Teams says that someone, who speaks too, had it transcribe."""
+    """Rows without those by which a program says that it transcribed.
+
+    Teams names who had it do so: someone who speaks, or on the last line anyone.
+    """
     names = {row.prefix.key for row in rows if row.prefix}
-    notices = {
-        row.row for row in rows if (found := _NOTICE.fullmatch(row.said.strip())) and found[1].casefold() in names
-    }
-    speech.notes += counted_note(sorted(notices), "notice of Teams: transcription was started or stopped", "left out")
+    notices = []
+    for row in rows:
+        said, is_last = row.said.strip(), row is rows[-1]
+        who = found["who"] if (found := _NOTICE.fullmatch(said)) else ""
+        is_name = who.casefold() in names or (is_last and is_like_a_name(who))
+        if (who and is_name) or (is_last and said == _FOOTER):
+            notices.append(row.row)
+    speech.notes += counted_note(notices, "notice: a program says that it transcribed", "left out")
     return [row for row in rows if row.row not in notices]
 
 
@@ -152,18 +164,27 @@ def _without_header(rows: list[_Row], chosen: set[tuple[str, str]], speech: Spee
     """Rows from the first speaker on. `Patient: 12` above the first speaker who comes back is no speech either."""
     counts = Counter((row.prefix.style, row.prefix.key) for row in rows if row.prefix)
     back = {one for one in chosen if counts[one] > 1}
+    sure = back if len(back) > 1 else chosen
+    begins = next((row.prefix for row in rows if row.prefix and (row.prefix.style, row.prefix.key) in sure), None)
     first = 0
     for place, row in enumerate(rows):
         key = (row.prefix.style, row.prefix.key) if row.prefix else None
-        if key in (back if len(back) > 1 else chosen):
+        if key in sure:
             break
-        if key in chosen and row.prefix is not None and not _is_entry(row.said[row.prefix.length :]):
-            break
+        if key in chosen and row.prefix is not None:
+            if _is_before(row.prefix, begins) or not _is_entry(row.said[row.prefix.length :]):
+                break
         first = place + 1
     times = [row for row in rows[:first] if _is_time(row)]
     header = [row.row for row in rows[:first] if not _is_time(row)]
     speech.notes += counted_note(header, "header: text before the first speaker", "left out")
     return times + rows[first:]
+
+
+def _is_before(prefix: Prefix, other: Prefix | None) -> bool:
+    """Do both have a time, the other one no earlier? So has a turn, and no entry of a form such as `Begin 10:30`."""
+    mine, theirs = (time_of(one.start) if one and one.start else None for one in (prefix, other))
+    return mine is not None and theirs is not None and mine <= theirs
 
 
 def _is_time(row: _Row) -> bool:

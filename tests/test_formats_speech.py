@@ -342,15 +342,15 @@ def test_who_speaks_only_once_may_be_the_first_and_an_entry_with_a_time_is_none(
     turns = (
         "Ada Lind   0:02\nHello.\nJane Doe   0:03\nHow?\nPat Ray   0:05\nSo.\nJane Doe   0:07\nYes.\nPat Ray   0:09\nA."
     )
-    assert [one.line.speaker for one in find_speech(turns)][:2] == ["Ada Lind", "Jane Doe"]
-    assert find_speech(f"Begin 10:30\nPlace: here\n\n{turns}")[0].line.speaker == "Ada Lind"
+    assert [one.line.speaker for one in read_speech(turns).spoken][:2] == ["Ada Lind", "Jane Doe"]
+    assert read_speech(f"Begin 10:30\nPlace: here\n\n{turns}").spoken[0].line.speaker == "Ada Lind"
 
 
 def test_captions_that_zoom_saved_have_names_in_brackets_with_dashes_too():
     text = (
         "[Ann Vale] 13:32:23\nB\n\n[P - phone] 13:32:28\nFine.\n\n[P - phone] 13:32:28\nSo.\n\n[Ann Vale] 13:33:00\nA."
     )
-    assert [(one.line.speaker, one.line.start) for one in find_speech(text)] == [
+    assert [(one.line.speaker, one.line.start) for one in read_speech(text).spoken] == [
         *[("Ann Vale", 48743.0), ("P - phone", 48748.0), ("P - phone", 48748.0), ("Ann Vale", 48780.0)]
     ]
     assert spoken("[T] - a\n[P] - b\n[T] - c") == [("T", "a"), ("P", "b"), ("T", "c")]

@@ -120,8 +120,11 @@ def show_agreement(table: pd.DataFrame, codebook: Codebook) -> None:
     rows = agreement.table_for_screen(table, codebook)
     if table.attrs.get("synthetic"):
         console.print(SYNTHETIC)
-    if rows:
-        show_rows(rows)
+    if rows and "utterance" not in set(table["level"]):
+        console.print("no utterance was coded: codes are compared on segments")
+    for found in (rows, agreement.ratings_for_screen(table, codebook)):
+        if found:
+            show_rows(found)
     for note in agreement.notes(table):
         console.print(f"note: {note}", soft_wrap=True)
     console.print(

@@ -4,7 +4,7 @@
 one's own arrays.
 """
 
-from threers.agreement.output import notes, table_for_screen, write
+from threers.agreement.output import notes, ratings_for_screen, table_for_screen, write
 from threers.agreement.ratings import Interval
 from threers.agreement.replacement import alternative_annotator_test
 from threers.agreement.rows import COLUMNS
@@ -18,6 +18,7 @@ __all__ = [
     "alternative_annotator_test",
     "macro_f1_difference",
     "notes",
+    "ratings_for_screen",
     "table_for_screen",
     "verdicts",
     "write",

@@ -32,9 +32,10 @@ def build_frames(
     codebook: Codebook,
     consensus_share: float = CONSENSUS_SHARE,
 ) -> list[Frame]:
-    """Make one frame per family that utterances are tagged with, on the sessions that at least one person coded.
+    """Make one frame per family of codes on utterances or segments, on the sessions that at least one person coded.
 
-    A rater who coded segments only is in the frames, without judgements of utterances.
+    A rater who coded segments only is in the frames, without judgements of utterances; so is a family of segments.
+    Where people only rated, the frames hold no judgements; where the codebook has only ratings, one holds no codes.
 
     Args:
         codings: session_id, unit, unit_id, coder_id, code, value.
@@ -44,20 +45,21 @@ def build_frames(
         consensus_share: see `threers.agreement.frame.CONSENSUS_SHARE`.
 
     Raises:
-        InputError: nobody coded an utterance or a segment, a coding of an utterance that is not there, an utterance
-            that stands twice, an unknown code, a coder with one of the `RESERVED` names, a session without a group, two
-            codes of an exclusive family on one unit, or no family for utterances.
+        InputError: no person coded or rated anything, a coding of an utterance that is not there, an utterance that
+            stands twice, an unknown code, a coder with one of the `RESERVED` names, a session without a group, or two
+            codes of an exclusive family on one unit.
 
     """
-    codings = codings[codings["unit"].isin(["utterance", "segment"])]
-    by_people = codings.loc[~codings["coder_id"].str.startswith(MACHINES), "session_id"].unique()
-    if not len(by_people):
-        raise InputError(
-            "agreement: no codings of utterances or segments by a person; name a corpus that at least one person coded"
-        )
+    people = ~codings["coder_id"].str.startswith(MACHINES)
+    if not people.any():
+        raise InputError("agreement: no codings by a person; name a corpus that at least one person coded")
+    on_parts = codings["unit"].isin(["utterance", "segment"])
+    if (people & on_parts).any():
+        codings, people = codings[on_parts], people[on_parts]
+    by_people = codings.loc[people, "session_id"].unique()
     utterances = utterances[utterances["session_id"].isin(by_people)].reset_index(drop=True)
     codings = codings[codings["session_id"].isin(by_people)]
-    group, n_groups = _group_numbers(utterances["session_id"], groups)
+    group, n_groups = group_numbers(utterances["session_id"], groups)
     raters = _raters(codings)
     _require_known(codings["code"], codebook)
     codings = codings[codings["unit"] == "utterance"]
@@ -68,10 +70,10 @@ def build_frames(
             "code": codings["code"].where(codings["value"].ne(0) | codings["value"].isna(), None).to_numpy(),
         }
     )
-    families = codebook.tag_families()
-    if not families:
-        raise InputError(f"agreement: codebook {codebook.name} has no family that utterances are tagged with")
-    frames = [_frame(family, rows, raters, utterances, codebook, group, n_groups) for family in families]
+    of_segments = [family for family in codebook.families_on("segment") if family.kind != "rating"]
+    parts = [(family, rows) for family in codebook.tag_families()] + [(family, rows[:0]) for family in of_segments]
+    parts = parts or [(replace(codebook.families[0], kind="multilabel", codes=()), rows[:0])]
+    frames = [_frame(family, own, raters, utterances, codebook, group, n_groups) for family, own in parts]
     return [with_consensus(replace(frame, share=consensus_share)) for frame in frames]
 
 
@@ -118,7 +120,13 @@ def _frame(
     )
 
 
-def _group_numbers(sessions: pd.Series, groups: pd.Series) -> tuple[np.ndarray, int]:
+def group_numbers(sessions: pd.Series, groups: pd.Series) -> tuple[np.ndarray, int]:
+    """Number the groups of some sessions: (n,) from 0, and how many there are.
+
+    Raises:
+        InputError: a session without a group.
+
+    """
     named = sessions.map(groups)
     if named.isna().any():
         missing = sessions[named.isna()].unique()

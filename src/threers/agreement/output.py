@@ -99,9 +99,29 @@ def notes(table: pd.DataFrame) -> list[str]:
     return found
 
 
+def ratings_for_screen(table: pd.DataFrame, codebook: Codebook | None = None) -> list[dict[str, str]]:
+    """One row per rating of a session or segment, ready to print; empty where nothing was rated.
+
+    Columns: `rating`, `n` (the sessions or segments), and ICC(A,1) with its interval of `coders` with each other and of
+    each model with their mean.
+    """
+    rows = table[(table["statistic"] == "rating_icc_a1") & table["rater_b"].isin([CODERS, CONSENSUS])]
+    rows = rows[(rows["rater_b"] == CONSENSUS) | (rows["rater_a"] == CODERS)]
+    found: dict[tuple[str, str], dict[str, str]] = {}
+    for row in rows.itertuples():
+        where = " (segments)" if row.level == "segment" else ""
+        named = {"rating": f"{title_of_code(row.code, codebook)}{where}", "n": f"{row.n_units}"}
+        shown = found.setdefault((row.level, row.code), named)
+        shown[f"{row.rater_a} ICC(A,1)"] = in_words(row.estimate, row.low, row.high)
+    columns = dict.fromkeys(name for row in found.values() for name in row)
+    return [{name: row.get(name, "") for name in columns} for row in found.values()]
+
+
 def _main_rows(table: pd.DataFrame) -> pd.DataFrame:
-    """Rows of all coders together, and of each machine against the consensus."""
-    table = table[table["level"] == "utterance"]
+    """Rows of all coders together and of each machine against the consensus; on segments where utterances have none."""
+    levels = set(table["level"][~table["statistic"].str.startswith("rating_")])
+    table = table[table["level"] == ("utterance" if "utterance" in levels else "segment")]
+    table = table[~table["statistic"].str.startswith("rating_")]
     against_consensus = (table["comparison"] == "model-consensus") & (table["rater_b"] == CONSENSUS)
     return table[against_consensus | (table["rater_a"] == CODERS) & (table["rater_b"] == CODERS)]
 

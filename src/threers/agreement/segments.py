@@ -45,9 +45,14 @@ def segment_frames(
     member, units = pd.MultiIndex.from_arrays([sessions[timed], number[timed]]).factorize()
     group = np.zeros(len(units), dtype=int)
     group[member] = frames[0].group[timed]
-    # A rating says nothing of the codes.
-    own = codings[(codings["unit"] == "segment") & ~codings["code"].isin(list(codebook.rating_codes()))]
-    return [_segments(frame, timed, member, units, group, own, codebook) for frame in frames]
+    own = codings[codings["unit"] == "segment"]
+    # Who rated a segment has read it, and has marked there what can be marked on segments; of utterances a rating says
+    # nothing.
+    codes = own[~own["code"].isin(list(codebook.rating_codes()))]
+    return [
+        _segments(frame, timed, member, units, group, own if frame.family.unit == "segment" else codes, codebook)
+        for frame in frames
+    ]
 
 
 def _segments(

@@ -11,7 +11,8 @@ import pandas as pd
 
 from threers.agreement import bootstrap, pairs
 from threers.agreement.counts import OF_TARGETS, of_targets
-from threers.agreement.frame import CODERS, CONSENSUS, Frame, is_machine
+from threers.agreement.frame import CODERS, CONSENSUS, MACHINES, Frame, is_machine
+from threers.agreement.judgements import group_numbers
 from threers.agreement.panel import coincidences
 from threers.agreement.rows import rows
 from threers.agreement.samples import RunningMean
@@ -36,6 +37,15 @@ class Sessions(NamedTuple):
     def of_units(self, frame: Frame) -> np.ndarray:
         """Place of each unit's session among the names, (n_units,)."""
         return self.names.get_indexer(frame.units.get_level_values(0))
+
+
+class Rated(NamedTuple):
+    """The sessions that a person rated, as a whole or in segments."""
+
+    names: pd.Index
+    group: np.ndarray
+    """(n_sessions,) number of each session's group."""
+    groups: int
 
 
 class Pair(NamedTuple):
@@ -90,8 +100,22 @@ def count_rows(
                     yield _rows("session", frame.family.name, code, one, quantity, used, plan)
 
 
+def rated_sessions(codings: pd.DataFrame, groups: pd.Series, codebook: Codebook) -> Rated:
+    """Find the sessions that a person rated; `groups`: session_id -> group_id.
+
+    Raises:
+        InputError: one of them has no group.
+
+    """
+    given = codings[codings["value"].notna() & ~codings["coder_id"].str.startswith(MACHINES)]
+    rated = pd.MultiIndex.from_frame(given[["code", "unit"]]).isin(codes_rated(codebook))
+    names = pd.Index(np.unique(given["session_id"][rated]))
+    group, n_groups = group_numbers(names.to_series(), groups)
+    return Rated(names, group, n_groups)
+
+
 def rating_rows(
-    codings: pd.DataFrame, codebook: Codebook, sessions: Sessions, plan: bootstrap.Plan
+    codings: pd.DataFrame, codebook: Codebook, sessions: Rated, plan: bootstrap.Plan
 ) -> Iterator[pd.DataFrame]:
     """Rows of the ratings of sessions and segments, rater by rater: the figures of `counts.of_targets`, kappa, alpha.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,7 @@ from threers.agreement.judgements import build_frames
 from threers.agreement.ratings import Interval
 from threers.agreement.samples import ALL, Label, labels_of, of_pair
 from threers.agreement.segments import segment_frames
-from threers.agreement.sessions import count_rows, rating_rows, sessions_of
+from threers.agreement.sessions import count_rows, rated_sessions, rating_rows, sessions_of
 from threers.agreement.timing import nearby_rows
 from threers.codebook import Codebook
 from threers.errors import InputError
@@ -42,7 +42,7 @@ def agree(
 
     Raters called `model:NAME` and `floor:NAME` are machines, all others people. A judgement exists where a rater has
     any row for the unit and the unit's role may speak the code. In every pair, rater_b is the reference of precision
-    and recall. Only sessions that a person coded are compared.
+    and recall. Only sessions that a person coded are compared, and ratings on those that a person rated.
 
     Levels: `utterance`; `segment` (does it hold the code at all? see `segment_frames`), with the same statistics;
     `session` (see `count_rows` and `rating_rows`). Segments need times.
@@ -96,10 +96,14 @@ def agree(
 
     """
     frames = build_frames(codings, utterances, groups, codebook, consensus_share)
-    _require_raters(frames[0])
+    _require_raters(codings["coder_id"].unique(), frames[0].groups)
     plan = bootstrap.plan(frames[0].groups, resamples, seed, interval)
-    found = _rows(frames, codings, utterances, codebook, probabilities or {}, plan, segment_minutes)
-    parts = [part for part in found if len(part)]
+    parts = list(_rows(frames, codings, utterances, codebook, probabilities or {}, plan, segment_minutes))
+    rated = rated_sessions(codings, groups, codebook)
+    if rated.groups:
+        # Sessions may be rated that nobody coded, and the other way round.
+        parts += rating_rows(codings, codebook, rated, bootstrap.plan(rated.groups, resamples, seed, interval))
+    parts = [part for part in parts if len(part)]
     if not parts:
         raise InputError("agreement: no two raters judged the same unit; nothing can be compared")
     table = pd.concat(parts, ignore_index=True)
@@ -116,14 +120,14 @@ def agree(
     return table
 
 
-def _require_raters(frame: Frame) -> None:
-    """Refuse a single rater; warn where there are too few groups for intervals that hold."""
-    if len(frame.people) + len(frame.machines) < 2:
-        raise InputError(f"agreement: only one rater ({frame.raters[0]}); it takes two coders, or a coder and a model")
-    if bootstrap.too_few_groups(frame.groups):
+def _require_raters(raters: Sequence[str], groups: int) -> None:
+    """Refuse fewer than two raters; warn where there are too few groups for intervals that hold."""
+    if len(raters) < 2:
+        raise InputError(f"agreement: only one rater ({raters[0]}); it takes two coders, or a coder and a model")
+    if bootstrap.too_few_groups(groups):
         log.warning(
             "%d groups: intervals from fewer than %d are too narrow; take them as a lower bound of the uncertainty",
-            frame.groups,
+            groups,
             bootstrap.FEWEST_GROUPS,
         )
 
@@ -148,7 +152,6 @@ def _rows(
     for part in (*compare_all(by_segment, plan, {}), *bias_rows(by_segment, plan)):
         yield part.assign(level="segment")
     yield from count_rows(frames, by_segment, sessions, plan)
-    yield from rating_rows(codings, codebook, sessions, plan)
 
 
 def _times(utterances: pd.DataFrame, frame: Frame) -> np.ndarray:

@@ -174,5 +174,7 @@ def _require(
             f"no column for order, by which layout {reader.layout} tells utterances apart; name it: "
             "columns={order: …}"
         )
-    if "text" not in have and not (columns and (keyed or "start" in have)) and not have & set(SESSION_FIELDS):
+    # A row whose unit is the session needs no number.
+    placed = keyed or have & {"start", "unit"}
+    if "text" not in have and not (columns and placed) and not have & set(SESSION_FIELDS):
         raise InputError(f"no {' or '.join(alternatives.get('text', ('text',)))} (text)")

@@ -41,7 +41,7 @@ def sessions(c: Comparison) -> Section:
         tables = [_icc_table(c, quantity, model) for model in models]
         if any(table.rows for table in tables):
             blocks += tables
-        elif quantity != "count":
+        elif quantity != "count" and c.corpus.utterances["start"].isna().all():
             blocks.append(Text(f"{name}: unknown, because no times are known.", "small"))
     blocks += [_limits_table(c, model) for model in c.models]
     blocks += _ratings(c)

@@ -138,6 +138,11 @@ def test_screen_and_page_show_what_there_is(codebook, rows, tmp_path, capsys):
     page = (tmp_path / "out" / "agreement.html").read_text()
     assert "Ratings of whole sessions or segments" in page
     assert "because no times are known" not in page
+    assert ("Segments were coded with" in page, "Sessions were rated with" in page) == (
+        codebook is NEW,
+        codebook is not NEW,
+    )
+    assert ("gave ratings and no codes" in page) == (codebook is not NEW)
 
 
 def test_a_table_of_ratings_of_sessions_needs_no_numbers(tmp_path):

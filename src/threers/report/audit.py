@@ -46,7 +46,7 @@ def _design(c: Comparison) -> str:
     several = [frame.read_by(frame.people) for frame in c.frames]
     judged, shared = sum(int((n > 0).sum()) for n in several), sum(int((n > 1).sum()) for n in several)
     if not judged:
-        return ", who judged segments, not utterances"
+        return ", who judged segments, not utterances" if c.by_segment else ", who rated and gave no codes"
     if all(((n == 0) | (n == len(c.people))).all() for n in several):
         return ", fully crossed: all of them judged every utterance that anybody judged" if len(c.people) > 1 else ""
     how = "partly" if shared else "not"

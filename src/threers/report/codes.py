@@ -29,13 +29,19 @@ READING = (
     "anything else, not that the figure is certain."
 )
 PARENTS = " A code with codes below it counts as marked wherever one of these is."
-SEGMENTS_ONLY = "The coders coded segments, not utterances; agreement per code stands under Segments."
+
+
+def where_codes_stand(c: Comparison) -> str:
+    """What to read where nobody coded an utterance."""
+    if c.by_segment:
+        return "The coders coded segments, not utterances; agreement per code stands under Segments."
+    return "The coders gave ratings and no codes; agreement on ratings stands under Sessions."
 
 
 def agreement_per_code(c: Comparison) -> Section:
     """Forest plot and table of each code at the level of utterances."""
     if not c.by_utterance:
-        return Section("codes", "Agreement per code", [Text(SEGMENTS_ONLY)])
+        return Section("codes", "Agreement per code", [Text(where_codes_stand(c))])
     parents = any(not frame.leaves.all() for frame in c.frames)
     blocks: list[Block] = [Text(_what_is_compared(c) + (PARENTS if parents else "")), Text(READING)]
     drawings = [plots.forest(f.family.title, entries) for f in c.frames if (entries := _entries(c, f))]

@@ -111,6 +111,11 @@ class Comparison:
         return any((frame.marks[:, frame.people] >= 0).any() for frame in self.frames)
 
     @property
+    def by_segment(self) -> bool:
+        """Did anybody code segments?"""
+        return bool((self.codings["unit"] == "segment").any())
+
+    @property
     def reference(self) -> str:
         """Whom a machine is held against beside the coders: them on shared units, else their consensus."""
         return CODERS_ON_SHARED_UNITS if self.shares() else CONSENSUS

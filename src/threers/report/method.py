@@ -95,12 +95,15 @@ def method(c: Comparison) -> Section:
 
 def _sentences(c: Comparison) -> Iterator[str]:
     attrs = c.table.attrs
-    yield f"Utterances were coded with {c.codebook.title} by {_coders(c)}."
+    units = "utterances" if c.by_utterance else "segments" if c.by_segment else ""
+    judged = f"{units.capitalize()} were coded" if units else "Sessions were rated"
+    yield f"{judged} with {c.codebook.title} by {_coders(c)}."
     yield from _tagging(c)
-    yield (
-        "Agreement of two raters on a code was measured by Cohen's kappa (Cohen, 1960) and F1, on the utterances "
-        "that both judged; utterances read and left unmarked counted."
-    )
+    if units:
+        yield (
+            f"Agreement of two raters on a code was measured by Cohen's kappa (Cohen, 1960) and F1, on the {units} "
+            f"that both judged; {units} read and left unmarked counted."
+        )
     yield from _parents(c)
     if c.shares():
         machines = "; for a model with the coders, that over the coders" if c.models else ""
@@ -150,10 +153,8 @@ def _further(c: Comparison) -> Iterator[str]:
             + (", with limits of agreement (Bland & Altman, 1986)." if c.models else ".")
         )
     if (c.table["level"] == "segment").any():
-        yield (
-            f"Segments were of {c.table.attrs['segment_minutes']:g} minutes; a code was present in a segment if any "
-            "utterance starting in it had it."
-        )
+        present = "; a code was present in a segment if any utterance starting in it had it" if c.by_utterance else ""
+        yield f"Segments were of {c.table.attrs['segment_minutes']:g} minutes{present}."
     if "rating_kappa_quadratic" in statistics:
         yield (
             "Ratings of sessions were compared by ICC(A,1), kappa with quadratic weights (Cohen, 1968) and ordinal "

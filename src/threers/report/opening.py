@@ -8,7 +8,7 @@ from threers.agreement.bootstrap import too_few_groups
 from threers.agreement.frame import CODERS, CODERS_ON_SHARED_UNITS, CONSENSUS, Frame
 from threers.agreement.verdicts import AS_GOOD, GROUP, NOT, SCREENING, UNKNOWN
 from threers.report.blocks import Block, Items, Row, Section, Table, Text
-from threers.report.codes import SEGMENTS_ONLY
+from threers.report.codes import where_codes_stand
 from threers.report.comparison import Comparison, Estimate, count, listed, number, short
 
 #: Verdicts from best to worst, as the summary counts them.
@@ -23,7 +23,7 @@ def summary(c: Comparison) -> Section:
     if c.by_utterance:
         blocks += [Text(_about_kappa(c)), Items([_family_sentence(c, frame) for frame in c.frames])]
     else:
-        blocks.append(Text(SEGMENTS_ONLY))
+        blocks.append(Text(where_codes_stand(c)))
     blocks += [Text(_verdict_sentence(c, model)) for model in c.models]
     blocks += [Text(said) for model in c.models if (said := _floor_sentence(c, model))]
     if sessions := _session_sentence(c):

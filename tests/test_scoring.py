@@ -158,17 +158,6 @@ def test_a_source_that_vanishes_ends_the_run_so_that_it_can_go_on(tagger, annomi
     assert read(tmp_path / "cut") == read(tmp_path / "whole")
 
 
-def test_files_in_which_nobody_has_a_role_are_told_of_at_once(tagger, tmp_path, caplog):
-    for name in ("a", "b"):
-        (tmp_path / f"{name}.csv").write_text("order,speaker,text\n0,X,Yes.\n1,Y,No.\n")
-    sessions = iter(Source(tmp_path, tagger.codebook, "long"))
-    next(sessions)
-    assert "a.csv: nobody in it has a role" in caplog.text
-    caplog.clear()
-    assert len(list(sessions)) == 1
-    assert not caplog.text
-
-
 def test_a_changed_session_is_scored_again_and_others_are_not(tagger, corpus, tmp_path, monkeypatch):
     score(tagger, corpus, tmp_path / "out")
     before = rows(tmp_path / "out").set_index(["session_id", "utterance_id"])

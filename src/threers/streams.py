@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -21,8 +20,6 @@ from threers.formats import Rejects, choose_reader, find_files, import_files, na
 from threers.scores import whole_sessions
 from threers.stored import open_parquet, read_batches, read_parquet, readable
 from threers.tables import AGAIN, TABLES, impossible_times, typed
-
-logger = logging.getLogger(__name__)
 
 COLUMNS = ["session_id", "utterance_id", "role", "start", "end", "text"]
 
@@ -153,12 +150,6 @@ class Source:
                 continue
             sheets = corpus.rejects["file"].str.removeprefix(file.name)
             self.rejects.extend(corpus.rejects.assign(file=self._names[file] + sheets))
-            if number == 0 and (corpus.utterances["role"] == "unknown").all():
-                logger.warning(
-                    "%s: nobody in it has a role, and most codes need one; if that is so of all files, stop and "
-                    "say who is who: 'roles={A: patient, B: therapist}'; threers import shows who speaks",
-                    self._names[file],
-                )
             for session in _sessions(corpus.utterances, 0, len(corpus.utterances), file):
                 yield replace(session, read=(number + session.read) / len(self._files)), self._names[file]
 

@@ -140,7 +140,7 @@ class Training:
     """How often the backbone first reads all sessions of the corpus, coded or not, to learn their language (masked
     tokens); never those of groups kept aside or tested. 0: it stays as it is."""
     batch_tokens: int = 1024
-    """Tokens per optimiser step, padding not counted."""
+    """Tokens per optimiser step, padding not counted; one chunk at least, however long."""
     head_learning_rate: float = 1e-3
     """Peak rate of the new layers on top of the backbone."""
     layer_decay: float = 0.9
@@ -170,7 +170,7 @@ class Training:
     validation_share: float = 0.1
     """Share of the corpus, in whole groups, kept aside for early stopping, temperature and thresholds."""
     patience: int = 2
-    """Epochs without a better validation figure before training stops; the best epoch is kept."""
+    """Epochs without a better validation figure before training stops; the latest that is hardly worse is kept."""
     seed: int = 1
     """Draws what is kept aside, the new layers and the order of the batches."""
     device: str = "auto"

@@ -35,7 +35,7 @@ class MaskedText:
         if tokenizer.mask_token is None:
             raise InputError(
                 f"backbone {backbone.name}: its tokenizer has no token for what is masked, so it cannot be adapted; "
-                "train without, or take another backbone"
+                "train without training.adapt_epochs, or choose another backbone"
             )
         before, after = special_tokens(tokenizer)
         self.chunker = Chunker(

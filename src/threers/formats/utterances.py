@@ -20,6 +20,8 @@ _KEY = ["session", "order_number"]
 _NAMES = ("session", "coder", "group", "patient", "therapist")
 #: Numbers, but not such as 007, which is a name, nor those of more digits than a float keeps apart.
 _NUMBER = r"-?(0|[1-9][0-9]{0,14})([.,][0-9]+)?"
+#: Of the name of a recording or its transcript.
+_SUFFIX = r"\.[A-Za-z][A-Za-z0-9]{1,8}$"
 
 
 def compose_names(rows: pd.DataFrame) -> pd.DataFrame:
@@ -39,7 +41,7 @@ def keep_usable(rows: pd.DataFrame, reader: Reader, rejects: Rejects) -> pd.Data
         The rest, with `order_number` (float, null without an order) and `is_utterance`: this row makes the utterance.
 
     """
-    rows = compose_names(rows)
+    rows = _without_suffix(compose_names(rows))
     rows = _drop(rows, rows["session"] == "", "no session: the cell is empty", rejects)
     rows = rows.assign(order_number=read_numbers(rows["order"]), spoken=rows["has_text"] & (rows["text"] != ""))
     bad = (rows["spoken"] | (rows["order"] != "")) & rows["order_number"].isna()
@@ -63,6 +65,13 @@ def keep_usable(rows: pd.DataFrame, reader: Reader, rejects: Rejects) -> pd.Data
     rows = _drop(rows, silent, "no text: the cell is empty", rejects)
     rows = rows.assign(is_utterance=rows["spoken"] & (rows["first"] == rows.index))
     return _drop_repeated(rows, reader.layout, rejects)
+
+
+def _without_suffix(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of sheets that name a session by its recording, P21_03.vtt, where the session is called P21_03."""
+    known = rows.loc[rows["has_text"], "session"].unique()
+    stem = rows["session"].str.replace(_SUFFIX, "", regex=True)
+    return rows.assign(session=stem.where(~rows["session"].isin(known) & stem.isin(known), rows["session"]))
 
 
 def utterances_table(rows: pd.DataFrame, reader: Reader, codebook: Codebook, rejects: Rejects) -> pd.DataFrame:

@@ -114,3 +114,16 @@ def test_patients_are_not_lost_when_another_file_calls_the_session_differently(t
         "wrong columns: no Recording (session), so its facts are of no session; where files call it differently, "
         "columns={session: [ONE, OTHER]}; this file has session, patient"
     ]
+
+
+def test_a_transcript_of_more_than_an_hour_may_be_typed_in_minutes_and_then_in_hours(tmp_path):
+    book = openpyxl.Workbook()
+    written = ["0:05", "14:32", "59:40", "1:00:00", "1:02:15", "1:09:00"]
+    for row in [("time", "text"), *((typed(time), f"words at {time}") for time in written)]:
+        book.active.append(row)
+    book.save(tmp_path / "s1.xlsx")
+    corpus = import_files(tmp_path / "s1.xlsx", "wide", "3rs-2015")
+    assert corpus.utterances["start"].tolist() == [5, 872, 3580, 3600, 3735, 4140]
+    assert corpus.rejects["reason"].tolist() == [
+        "minutes typed as hours: 14:32:00 is beyond 4 hours; session read as minutes and seconds"
+    ]

@@ -46,7 +46,7 @@ def place_by_time(
     if not timed.any():
         return marks, marks.loc[timed, ["file", "row"]].assign(reason="")
     last = utterances.groupby("session_id")[["start", "end"]].max().max(axis=1)
-    told, typed = minutes_again(marks[timed].assign(start=start, end=written_end), last)
+    told, typed = minutes_again(marks[timed].assign(start=start, end=written_end), last, "the transcript")
     start, written_end = (told[name].reindex(marks.index) for name in ("start", "end"))
     end = written_end.where(written_end >= start, start)
     notes = pd.concat([typed, _lost_ends(marks[timed & marks["said"]], start, written_end)])

@@ -1,4 +1,4 @@
-"""Times of a sheet of codes that a spreadsheet took for hours and minutes."""
+"""Times of a sheet, some of which a spreadsheet took for hours and minutes."""
 
 from __future__ import annotations
 
@@ -7,24 +7,25 @@ import pandas as pd
 
 from threers.formats.times import clock
 
-#: Seconds that a sheet's last time may lie beyond the last word of the transcript.
+#: Seconds that a time may lie beyond the last word.
 _AFTER = 60
 #: Seconds that a row may begin before the one above it: coders go back to a passage.
 _BACK = 300
 
 
-def minutes_again(marks: pd.DataFrame, last: pd.Series) -> tuple[pd.DataFrame, pd.DataFrame]:
+def minutes_again(marks: pd.DataFrame, last: pd.Series, beyond_what: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Read 14:32 as minutes and seconds where a spreadsheet stored 14:32:00.
 
     In the sheet of a session of more than an hour, times below an hour were typed 14:32 and those above it 1:02:15. So
-    where a time lies beyond the transcript, each whole minute is minutes and seconds, unless it is in the transcript as
-    it stands and would else go back behind the row above. It is done only if all times of the sheet and session then
-    lie in the transcript, and in order unless all are whole minutes: else a single wrong time would get a place.
+    where a time lies beyond the last word, each whole minute is minutes and seconds, unless it lies before the last
+    word as it stands and would else go back behind the row above. It is done only if all times of the sheet and session
+    then do so, and are in order unless all are whole minutes: else a single wrong time would get a place.
 
     Args:
         marks: `file`, `row`, `session`, `start` and `end` in seconds, end null where there is none; in the order of
             the sheets.
-        last: seconds of the last word, by session.
+        last: seconds of the last word, or what it may be at most, by session.
+        beyond_what: what that is, for the note.
 
     Returns:
         The marks, and `file`, `row`, `reason` of the first row of each sheet and session that was read so.
@@ -37,13 +38,13 @@ def minutes_again(marks: pd.DataFrame, last: pd.Series) -> tuple[pd.DataFrame, p
         ["file", "session"], sort=False
     ):
         meant = _in_order(sheet["start"].to_numpy(), sheet["end"].to_numpy(), sheet["limit"].iloc[0])
-        back = np.maximum.accumulate(meant[:, 0]) - meant[:, 0]
-        sure = (sheet["start"] % 60 == 0).all() or (back <= _BACK).all()
+        back = np.fmax.accumulate(meant[:, 0]) - meant[:, 0]
+        sure = (sheet["start"] % 60 == 0).all() or not (back > _BACK).any()
         if sure and np.nanmax(meant) <= sheet["limit"].iloc[0]:
             marks.loc[sheet.index, ["start", "end"]] = meant
             first = sheet[beyond[sheet.index]].iloc[0]
-            what = "is beyond the transcript; times of this session read as minutes and seconds"
-            notes.append((first["file"], first["row"], f"minutes typed as hours: {clock(first['start'])} {what}"))
+            what = f"{clock(first['start'])} is beyond {beyond_what}; session read as minutes and seconds"
+            notes.append((first["file"], first["row"], f"minutes typed as hours: {what}"))
     return marks.drop(columns="limit"), pd.DataFrame(notes, columns=["file", "row", "reason"])
 
 

@@ -160,7 +160,7 @@ def _require(
     # A table of sessions' facts, a sheet of codes that says which utterance each is on, and a table that says itself
     # what its rows are about hold no texts.
     facts = not columns and have - {"session"} and all(n in ("session", *SESSION_FIELDS) or ":" in n for n in have)
-    if facts and "session" not in have:
+    if facts and "session" not in have and reader.file_name is None:
         raise InputError(
             f"no {' or '.join(alternatives.get('session', ('session',)))} (session), so its facts are of no session; "
             "where files call it differently, columns={session: [ONE, OTHER]}"

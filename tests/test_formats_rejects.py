@@ -168,6 +168,11 @@ def test_a_title_above_the_headers_and_a_refused_file_are_named(tmp_path):
     message = r"coder: no file has 'Rater'; there are speaker, text; not among them: b.csv: wrong columns: no text"
     with pytest.raises(InputError, match=message):
         load(tmp_path, files, "wide", columns={"coder": "Rater"})
+    message = r"no file has 'Rater'; .*not among them: codes.csv: wrong file name: reader lab expects it to look like"
+    files = {"P1_2.csv": "who,said\nP,hm\n", "codes.csv": "session,Rater\ns1,anna\n"}
+    (tmp_path / "named").mkdir()
+    with pytest.raises(InputError, match=message):
+        load(tmp_path / "named", files, lab(file_name="{patient}_{session_number}"), columns={"coder": "Rater"})
 
 
 def test_one_missing_code_column_is_not_overlooked(tmp_path):

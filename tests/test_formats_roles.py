@@ -53,6 +53,12 @@ def test_spaces_around_a_name_do_not_count(tmp_path):
     assert roles_of(corpus)["s1"] == ["therapist", "patient", "therapist"]
 
 
+@pytest.mark.parametrize("roles", [{"Dr. *": "therapist", "*": "patient"}, {"*": "patient", "Dr. *": "therapist"}])
+def test_a_mere_star_means_everyone_else_wherever_it_stands(roles, tmp_path):
+    corpus = load(tmp_path, {"a.csv": "speaker,text\nDr. Lind,hello\nIris,hm\n"}, "wide", roles=roles)
+    assert corpus.utterances["role"].tolist() == ["therapist", "patient"]
+
+
 def test_speakers_without_a_role_are_described_and_never_guessed(tmp_path):
     with pytest.raises(UnknownSpeakersError, match="1 speakers have no role, so nothing was written") as caught:
         load(tmp_path, FILES, "wide", roles={"A": "therapist"}, every_role=True)

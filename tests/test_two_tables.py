@@ -227,7 +227,7 @@ MISTAKES = {
         GOOD,
         ["session,Zeile,code", "s,1,W1"],
         {},
-        ["b=b1.csv: no column for the number", "Zeile", "order: Nr"],
+        ["b=b1.csv: no column for the number", "Zeile", "order: Nr", "Times alone need the transcripts"],
     ),
     "no session": (
         [*GOOD, "t,1,W1"],

@@ -86,7 +86,7 @@ def import_files(
     bound = read_files(files, reader, codebook, rejects)
     if every_role:
         _check_tiers(bound, rejects)
-    require_somewhere(reader, columns or {}, bound, rejects.first("wrong columns"))
+    require_somewhere(reader, columns or {}, bound, rejects.first(("wrong columns", "wrong file name")))
     _note_one_coder(reader, columns or {}, bound)
 
     rows, marks = stack_marks(bound, reader, codebook)

@@ -17,8 +17,8 @@ from threers.formats.tables import Table, composed
 
 #: For a table that has neither texts nor what a sheet of codes needs.
 _ADVICE = (
-    "; name it: columns={text: …}. A sheet of codes without texts needs code, and order or start: "
-    "columns={code: …, order: …} (docs/guides/own-data.md)"
+    "; name it: columns={text: …}. A sheet of codes without texts needs session, code, and order or start: "
+    "columns={session: …, code: …, start: …, end: …} (docs/guides/own-data.md)"
 )
 
 
@@ -160,6 +160,11 @@ def _require(
     # A table of sessions' facts, a sheet of codes that says which utterance each is on, and a table that says itself
     # what its rows are about hold no texts.
     facts = not columns and have - {"session"} and all(n in ("session", *SESSION_FIELDS) or ":" in n for n in have)
+    if facts and "session" not in have and reader.file_name is None:
+        raise InputError(
+            f"no {' or '.join(alternatives.get('session', ('session',)))} (session), so its facts are of no session; "
+            "where files call it differently, columns={session: [ONE, OTHER]}"
+        )
     sheet = columns and have & {"order", "start"}
     optional = {*reader.optional, "text"} if facts or sheet or "unit" in have else reader.optional
     for name, headers in alternatives.items():

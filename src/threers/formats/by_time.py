@@ -9,6 +9,7 @@ from threers.codebook import Codebook
 from threers.formats.reader import Reader
 from threers.formats.rejects import quote
 from threers.formats.times import clock, seconds
+from threers.formats.typed_times import minutes_again
 
 #: Share of an utterance, or of the stretch, that both must have in common.
 HALF = 0.5
@@ -23,9 +24,10 @@ def place_by_time(
     The reader's `time_match` says which utterances: `half`, those that share at least half of themselves or of the
     stretch with it, else the one with the longest share; `any`, each that it touches; `start`, the one in which it
     begins. An utterance without an end lasts until the next begins. A stretch without an end is a moment; in whole
-    seconds it means first an utterance that begins within that second, because sheets leave out its thousandths. A
-    segment is the one, of the stretch's own length or else the reader's `segment_minutes`, in which the stretch's
-    middle lies.
+    seconds it means first an utterance that begins within that second, because sheets leave out its thousandths. So,
+    with `half`, a stretch in whole seconds means first the utterance of which both ends are the same, thousandths left
+    out or rounded. Minutes that a spreadsheet took for hours are minutes again (`typed_times`). A segment is the one,
+    of the stretch's own length or else the reader's `segment_minutes`, in which the stretch's middle lies.
 
     Args:
         marks: with `file`, `row`, `said`, `session`, `order_number`, `code`, `unit_cell`, `unit_id_cell`, `start_cell`,
@@ -40,11 +42,14 @@ def place_by_time(
 
     """
     start, written_end = _read(marks["start_cell"]), _read(marks["end_cell"])
-    end = written_end.where(written_end >= start, start)
     timed = marks["order_number"].isna() & start.notna() & (marks["problem"] == "") & (marks["unit_id_cell"] == "")
-    notes = _lost_ends(marks[timed & marks["said"]], start, written_end)
     if not timed.any():
-        return marks, notes
+        return marks, marks.loc[timed, ["file", "row"]].assign(reason="")
+    last = utterances.groupby("session_id")[["start", "end"]].max().max(axis=1)
+    told, typed = minutes_again(marks[timed].assign(start=start, end=written_end), last, "the transcript")
+    start, written_end = (told[name].reindex(marks.index) for name in ("start", "end"))
+    end = written_end.where(written_end >= start, start)
+    notes = pd.concat([typed, _lost_ends(marks[timed & marks["said"]], start, written_end)])
     units = {code.name: codebook.family(code.family).unit for code in codebook.codes.values()}
     unit = marks["unit_cell"].where(marks["unit_cell"] != "", marks["code"].map(units).fillna("utterance"))
     marks = _to_segments(marks, timed & (unit == "segment"), start, end, reader.segment_minutes * 60)
@@ -111,6 +116,11 @@ def _places(table: pd.DataFrame, start: float, end: float, rule: str) -> tuple[n
         if start == end and start % 1 == 0 and len(in_second) and not (begin == start).any():
             return in_second[:1], False
         return inside[-1:], False
+    if rule == "half" and start % 1 == 0 and end % 1 == 0:
+        off = np.stack([begin - start, stop - end])
+        same = np.flatnonzero(((off > -0.5) & (off < 1)).all(axis=0))
+        if len(same):
+            return same[[np.argmin(np.abs(off[:, same]).sum(axis=0))]], False
     shared = np.minimum(stop, end) - np.maximum(begin, start)
     touched = np.flatnonzero(shared > 0)
     if rule == "any" or len(touched) == 0:

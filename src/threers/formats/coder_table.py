@@ -64,7 +64,8 @@ def _fitted(reader: Reader, table: Table, name: str) -> Reader:
         if not numbered:
             columns["order"], numbered = names, True
     if not numbered:
-        raise _missing(name, "the number of the unit", reader.columns.get("order", ()), "order: Nr", headers)
+        error = _missing(name, "the number of the unit", reader.columns.get("order", ()), "order: Nr", headers)
+        raise InputError(f"{error}. Times alone need the transcripts: import them with the codings, and say corpus=")
     return replace(reader, columns=columns, codes=_code_columns(reader, headers, name))
 
 

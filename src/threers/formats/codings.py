@@ -148,6 +148,10 @@ def _add_unit(marks: pd.DataFrame, utterances: pd.DataFrame, codebook: Codebook)
     marks = _blame(marks, wrong, "wrong unit: code " + marks["code"] + " is coded on a " + own + ", found " + unit)
     # A row without order and code says that its coder read the session.
     lost = marks["said"] & unit_id.isna() & ~(marks["code"].isna() & marks["order_number"].isna())
+    nowhere = lost & ~exists & (marks["session"] != "")
+    marks = _blame(
+        marks, nowhere, "no such session: no transcript is called " + marks["session"].map(quote).astype("str")
+    )
     return _blame(marks, lost, "no such " + unit + ": nothing was imported that this coding could belong to")
 
 

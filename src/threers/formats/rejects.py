@@ -49,9 +49,9 @@ class Rejects:
         rows = [None if pd.isna(row) else int(row) for row in listed["row"]]
         self._parts += zip(listed["file"], rows, listed["reason"], strict=True)
 
-    def first(self, kind: str) -> str:
-        """The first entry of a kind as `file: reason`; empty where there is none."""
-        return next((f"{file}: {reason}" for file, _, reason in self._parts if reason.startswith(kind)), "")
+    def first(self, kinds: tuple[str, ...]) -> str:
+        """The first entry of these kinds as `file: reason`; empty where there is none."""
+        return next((f"{file}: {reason}" for file, _, reason in self._parts if reason.startswith(kinds)), "")
 
     def most_common(self) -> str:
         """One line for a message when nothing at all could be used."""

@@ -65,8 +65,9 @@ def read_roles(path: str | Path) -> tuple[Role, ...]:
 def map_roles(rows: pd.DataFrame, roles: Iterable[Role], codebook: Codebook) -> pd.Series:
     """Give each row's speaker the role that is said for its file, else for all, else the one whose name it is.
 
-    An exact name goes before a pattern with `*`, what is said for some files before what is said for all; case and
-    outer spaces of speakers do not count. Returns roles, the empty string where none is known.
+    An exact name goes before a pattern with `*`, and a mere `*` comes last; else what is said for some files goes
+    before what is said for all, and of patterns the first. Case and outer spaces of speakers do not count. Returns
+    roles, the empty string where none is known.
 
     Args:
         rows: with `speaker`, `file` and `folder`.
@@ -159,7 +160,7 @@ def _lookup(roles: list[Role], known: tuple[str, ...]) -> Callable[[str], str]:
     exact |= {compared(one.speaker): one.role for one in reversed(roles) if "*" not in one.speaker}
     patterns = [
         (re.compile(".*".join(map(re.escape, compared(one.speaker).split("*"))), re.DOTALL), one.role)
-        for one in roles
+        for one in sorted(roles, key=lambda one: not one.speaker.strip("*"))
         if "*" in one.speaker
     ]
 

@@ -14,12 +14,15 @@ from threers.formats.reader import SESSION_FIELDS, Reader
 from threers.formats.rejects import Rejects, quote
 from threers.formats.roles import map_roles
 from threers.formats.times import clock, seconds
+from threers.formats.typed_times import minutes_again
 
 _KEY = ["session", "order_number"]
 #: What joins rows of several files.
 _NAMES = ("session", "coder", "group", "patient", "therapist")
 #: Numbers, but not such as 007, which is a name, nor those of more digits than a float keeps apart.
 _NUMBER = r"-?(0|[1-9][0-9]{0,14})([.,][0-9]+)?"
+#: Of the name of a recording or its transcript.
+_SUFFIX = r"\.[A-Za-z][A-Za-z0-9]{1,8}$"
 
 
 def compose_names(rows: pd.DataFrame) -> pd.DataFrame:
@@ -39,7 +42,7 @@ def keep_usable(rows: pd.DataFrame, reader: Reader, rejects: Rejects) -> pd.Data
         The rest, with `order_number` (float, null without an order) and `is_utterance`: this row makes the utterance.
 
     """
-    rows = compose_names(rows)
+    rows = _without_suffix(compose_names(rows))
     rows = _drop(rows, rows["session"] == "", "no session: the cell is empty", rejects)
     rows = rows.assign(order_number=read_numbers(rows["order"]), spoken=rows["has_text"] & (rows["text"] != ""))
     bad = (rows["spoken"] | (rows["order"] != "")) & rows["order_number"].isna()
@@ -65,14 +68,22 @@ def keep_usable(rows: pd.DataFrame, reader: Reader, rejects: Rejects) -> pd.Data
     return _drop_repeated(rows, reader.layout, rejects)
 
 
+def _without_suffix(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of sheets that name a session by its recording, P21_03.vtt, where the session is called P21_03."""
+    known = rows.loc[rows["has_text"], "session"].unique()
+    stem = rows["session"].str.replace(_SUFFIX, "", regex=True)
+    return rows.assign(session=stem.where(~rows["session"].isin(known) & stem.isin(known), rows["session"]))
+
+
 def utterances_table(rows: pd.DataFrame, reader: Reader, codebook: Codebook, rejects: Rejects) -> pd.DataFrame:
     """Make the utterances table, on the index of the rows that the utterances come from.
 
     Sessions stand in the natural order of their names, utterances in that of `order_number`, numbered from 0. `rows` is
     what `keep_usable` returns, with `column_role` (the role of the filled code column, or empty), which holds where the
     reader maps no speaker. Where a time lies beyond the reader's `longest_hours` and all times of the session are whole
-    minutes, they are read as minutes and seconds: typing 6:23 into a spreadsheet stores 06:23:00. Times of day, which
-    begin beyond it and end within 24 hours, stay.
+    minutes, they are read as minutes and seconds: typing 6:23 into a spreadsheet stores 06:23:00; where not all are and
+    times go back, as when 1:02:15 was typed after 59:40, see `typed_times`. Times of day, which begin beyond it and
+    end within 24 hours, stay.
     """
     own = rows[rows["is_utterance"]]
     place = {session: n for n, session in enumerate(sorted(own["session"].unique(), key=_natural))}
@@ -181,11 +192,18 @@ def _minutes_typed_as_hours(rows: pd.DataFrame, longest_hours: float, rejects: R
     longest = longest_hours * 3600
     earliest, latest = (rows.groupby("session")["start"].transform(which) for which in ("min", "max"))
     whole = (rows[["start", "end"]].fillna(0) % 60 == 0).all(axis=1).groupby(rows["session"]).transform("all")
-    typed = whole & (latest > longest) & ((earliest <= longest) | (latest >= 24 * 3600))
+    beyond = (latest > longest) & ((earliest <= longest) | (latest >= 24 * 3600))
+    typed = whole & beyond
     first = rows[typed & (rows["start"] == latest)].drop_duplicates("session")
     what = f"is beyond {longest_hours:g} hours; session read as minutes and seconds"
     rejects.add_rows(first, [f"minutes typed as hours: {clock(start)} {what}" for start in first["start"]])
-    return rows.assign(start=rows["start"] / np.where(typed, 60, 1), end=rows["end"] / np.where(typed, 60, 1))
+    rows = rows.assign(start=rows["start"] / np.where(typed, 60, 1), end=rows["end"] / np.where(typed, 60, 1))
+    back = (rows.groupby("session")["start"].diff() < 0).groupby(rows["session"]).transform("any")
+    mixed = rows[beyond & ~typed & back]
+    meant, notes = minutes_again(mixed, pd.Series(longest, mixed["session"].unique()), f"{longest_hours:g} hours")
+    rejects.add_rows(notes, notes["reason"])
+    rows.loc[meant.index, ["start", "end"]] = meant[["start", "end"]]
+    return rows
 
 
 def _note_backwards(rows: pd.DataFrame, rejects: Rejects) -> None:

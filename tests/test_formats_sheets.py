@@ -137,7 +137,7 @@ def test_a_sheet_that_could_not_be_read_is_named_with_what_to_do(tmp_path, capsy
     show_import(corpus, "x")
     told = capsys.readouterr().out
     assert "nothing was taken from 1 of 2 files, as in codes.csv: wrong columns" in told
-    assert "columns={code: …, order: …}" in told
+    assert "columns={session: …, code: …, start: …, end: …}" in told
     columns = {"start": "From", "end": "To"}
     roles = {"T": "therapist", "P": "patient"}
     assert coded(import_files(tmp_path, "auto", "3rs-2015", roles, columns)) == RIGHT[:1]

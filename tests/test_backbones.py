@@ -1,4 +1,5 @@
 import hashlib
+import json
 import shutil
 import zipfile
 from dataclasses import replace
@@ -177,3 +178,11 @@ def test_doctor_names_a_backbone_whose_config_is_damaged(text, tiny_folder, tmp_
     found = dict(doctor.examine())
     assert found["scoring with minilm"] == "unknown until the backbone is there"
     assert found["backbone minilm"].startswith(f"missing: {folder / 'config.json'}: ")
+
+
+def test_a_tokenizer_whose_length_is_no_number_is_refused(tiny_folder, tmp_path):
+    folder = shutil.copytree(tiny_folder, tmp_path / "backbone")
+    config = folder / "tokenizer_config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"model_max_length": "x"}))
+    with pytest.raises(InputError, match="cannot load its tokenizer"):
+        backbones.load_tokenizer(folder)

@@ -189,6 +189,7 @@ def load_tokenizer(folder: Path) -> Any:
 
     try:
         found = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False, use_fast=True)
+        found("a")  # some settings are looked at only now
     except Exception as error:  # the tokenizers library raises no more special kind
         raise InputError(f"{folder}: transformers cannot load its tokenizer: {first_line(error)}; {OTHER}") from error
     if found.pad_token_id is None and found.eos_token_id is not None:

@@ -43,6 +43,11 @@ def is_machine(rater: str) -> bool:
     return rater.startswith(MACHINES)
 
 
+def by_people(codings: pd.DataFrame) -> pd.Series:
+    """Bool: which rows of the codings are of people."""
+    return ~codings["coder_id"].astype("str").str.startswith(MACHINES)
+
+
 @dataclass(frozen=True)
 class Frame:
     """Judgements of one family. Raters are people, then machines, then the people's consensus."""

@@ -12,9 +12,9 @@ from threers.agreement.frame import (
     CODERS_ON_SHARED_UNITS,
     CONSENSUS_OF_OTHERS,
     CONSENSUS_SHARE,
-    MACHINES,
     OTHER_CODERS,
     Frame,
+    by_people,
     is_machine,
     with_consensus,
 )
@@ -50,15 +50,15 @@ def build_frames(
             codes of an exclusive family on one unit.
 
     """
-    people = ~codings["coder_id"].str.startswith(MACHINES)
+    people = by_people(codings)
     if not people.any():
         raise InputError("agreement: no codings by a person; name a corpus that at least one person coded")
     on_parts = codings["unit"].isin(["utterance", "segment"])
     if (people & on_parts).any():
         codings, people = codings[on_parts], people[on_parts]
-    by_people = codings.loc[people, "session_id"].unique()
-    utterances = utterances[utterances["session_id"].isin(by_people)].reset_index(drop=True)
-    codings = codings[codings["session_id"].isin(by_people)]
+    sessions = codings.loc[people, "session_id"].unique()
+    utterances = utterances[utterances["session_id"].isin(sessions)].reset_index(drop=True)
+    codings = codings[codings["session_id"].isin(sessions)]
     group, n_groups = group_numbers(utterances["session_id"], groups)
     raters = _raters(codings)
     _require_known(codings["code"], codebook)

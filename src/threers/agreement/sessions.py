@@ -11,7 +11,7 @@ import pandas as pd
 
 from threers.agreement import bootstrap, pairs
 from threers.agreement.counts import OF_TARGETS, of_targets
-from threers.agreement.frame import CODERS, CONSENSUS, MACHINES, Frame, is_machine
+from threers.agreement.frame import CODERS, CONSENSUS, Frame, by_people, is_machine
 from threers.agreement.judgements import group_numbers
 from threers.agreement.panel import coincidences
 from threers.agreement.rows import rows
@@ -107,7 +107,7 @@ def rated_sessions(codings: pd.DataFrame, groups: pd.Series, codebook: Codebook)
         InputError: one of them has no group.
 
     """
-    given = codings[codings["value"].notna() & ~codings["coder_id"].str.startswith(MACHINES)]
+    given = codings[codings["value"].notna() & by_people(codings)]
     rated = pd.MultiIndex.from_frame(given[["code", "unit"]]).isin(codes_rated(codebook))
     names = pd.Index(np.unique(given["session_id"][rated]))
     group, n_groups = group_numbers(names.to_series(), groups)

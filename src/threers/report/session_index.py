@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from threers.agreement.frame import by_people
 from threers.codebook import Codebook
 from threers.episodes import definition, find_ruptures, has_any, segment_of
 from threers.report.courses import Course, patient_courses
 from threers.report.html import environment, file_stem, inline, policy
 from threers.report.lanes import Lane, lanes
 from threers.report.scored import FACTS, ScoredSession
-from threers.report.session_page import Settings, by_people
+from threers.report.session_page import Settings
 from threers.report.svg import Drawing
 
 #: A session is unusual in a figure whose modified z-score goes beyond this (Iglewicz & Hoaglin 1993), given so many.
@@ -120,7 +121,7 @@ def _ratings(session: ScoredSession, codebook: Codebook) -> dict[str, float]:
         for name, value in session.facts.items()
         if name not in FACTS and isinstance(value, int | float | np.number) and not pd.isna(value)
     }
-    own = by_people(session.codings, "session")
+    own = session.codings[(session.codings["unit"] == "session") & by_people(session.codings)]
     for family in codebook.families_on("session"):
         for code in family.codes if family.kind == "rating" else ():
             given = own.loc[own["code"] == code, "value"]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from threers.agreement.frame import CONSENSUS_SHARE, MACHINES
+from threers.agreement.frame import CONSENSUS_SHARE, by_people
 from threers.agreement.segments import segment_numbers
 from threers.codebook import EXTRA_ROLES, Codebook
 from threers.corpus import table_hash
@@ -157,16 +157,11 @@ def _by(marks: Mapping[str, set[str]], place: Mapping[str, int], coders: list[st
     return [[coders.index(coder), sorted(place[code] for code in own)] for coder, own in marks.items()]
 
 
-def by_people(codings: pd.DataFrame, unit: str) -> pd.DataFrame:
-    """The codings of a unit by people; a page shows one model beside them, and no other machine."""
-    return codings[(codings["unit"] == unit) & ~codings["coder_id"].astype("str").str.startswith(MACHINES)]
-
-
 def _people(codings: pd.DataFrame, codebook: Codebook, unit: str) -> dict[int, dict[str, set[str]]]:
     """By utterance or segment, and coder, the codes that a person marked, parents too; empty where the coder marked
     nothing.
     """
-    own = by_people(codings, unit)
+    own = codings[(codings["unit"] == unit) & by_people(codings)]
     taggable = set(codebook.tag_codes())
     found: dict[int, dict[str, set[str]]] = {}
     for row in own.itertuples():

@@ -119,9 +119,8 @@ def ratings_for_screen(table: pd.DataFrame, codebook: Codebook | None = None) ->
 
 def _main_rows(table: pd.DataFrame) -> pd.DataFrame:
     """Rows of all coders together and of each machine against the consensus; on segments where utterances have none."""
-    levels = set(table["level"][~table["statistic"].str.startswith("rating_")])
-    table = table[table["level"] == ("utterance" if "utterance" in levels else "segment")]
     table = table[~table["statistic"].str.startswith("rating_")]
+    table = table[table["level"] == ("utterance" if "utterance" in set(table["level"]) else "segment")]
     against_consensus = (table["comparison"] == "model-consensus") & (table["rater_b"] == CONSENSUS)
     return table[against_consensus | (table["rater_a"] == CODERS) & (table["rater_b"] == CODERS)]
 

@@ -16,7 +16,7 @@ from tests.lab_tables import ROLES
 from threers.corpus import Corpus
 from threers.errors import InputError, SettingsError
 from threers.formats import Reader, import_files
-from threers.formats.reader import template
+from threers.formats.headers import template
 from threers.formats.tables import cell_text, find_files, read_table
 from threers.formats.times import clock, seconds
 from threers.screen import show_import

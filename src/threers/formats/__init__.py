@@ -18,8 +18,9 @@ from threers.errors import InputError, SettingsError
 from threers.formats.binding import Bound, require_somewhere
 from threers.formats.cells import stack_marks
 from threers.formats.codings import codings_table, column_roles
+from threers.formats.headers import first_header
 from threers.formats.known import without_companions
-from threers.formats.reader import Reader, first_header, shipped_readers
+from threers.formats.reader import Reader, shipped_readers
 from threers.formats.reading import headers_of, read_files
 from threers.formats.rejects import Rejects, list_headers, names_apart
 from threers.formats.roles import UnknownSpeakersError, require_roles

@@ -11,7 +11,8 @@ import pandas as pd
 
 from threers.codebook import Codebook
 from threers.errors import InputError
-from threers.formats.reader import FIELDS, SESSION_FIELDS, CodeColumn, Reader, first_header, template
+from threers.formats.headers import first_header, template
+from threers.formats.reader import FIELDS, SESSION_FIELDS, CodeColumn, Reader
 from threers.formats.rejects import list_headers
 from threers.formats.tables import Table, composed
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from threers.codebook import UNITS
 from threers.errors import InputError
-from threers.formats.reader import CodeColumn, Reader, first_header
+from threers.formats.headers import first_header
+from threers.formats.reader import CodeColumn, Reader
 from threers.formats.rejects import Rejects, list_headers
 from threers.formats.tables import Table, read_table
 

@@ -10,7 +10,8 @@ from typing import Any
 from threers.codebook import Codebook
 from threers.errors import InputError
 from threers.formats.cells import written_codes
-from threers.formats.reader import Reader, first_header
+from threers.formats.headers import first_header
+from threers.formats.reader import Reader
 from threers.formats.rejects import list_headers
 from threers.formats.tables import Table
 

@@ -11,6 +11,7 @@ from typing import Any
 from threers.codebook import EXTRA_ROLES, Codebook
 from threers.corpus import TABLES
 from threers.errors import SettingsError
+from threers.formats.headers import compared, first_header, heading, template
 from threers.formats.reader_checks import (
     check_choice,
     check_mapping,
@@ -20,9 +21,8 @@ from threers.formats.reader_checks import (
     check_word,
     check_words,
 )
-from threers.formats.roles import Role, compared, read_roles
+from threers.formats.roles import Role, read_roles
 from threers.formats.sheets import SHEET
-from threers.formats.tables import composed
 from threers.shipped import read_yaml, shipped_names
 
 #: What a column can mean: something about the row, or about its session.
@@ -224,34 +224,6 @@ def shipped_readers() -> list[str]:
     return shipped_names("reader")
 
 
-def template(pattern: str) -> re.Pattern[str]:
-    """Compile a header or file name in which `{name}` stands for any text, each time for the same; case does not count.
-
-    What is no name, as in `Q{1}`, stands for itself.
-    """
-    compiled = ""
-    for part in re.split(r"(\{\w+\})", composed(pattern.strip())):
-        name = part[1:-1]
-        if not (part.startswith("{") and name.isidentifier()):
-            compiled += re.escape(part)
-        elif f"(?P<{name}>" in compiled:
-            compiled += f"(?P={name})"
-        else:
-            compiled += f"(?P<{name}>.+?)"
-    return re.compile(compiled, re.IGNORECASE)
-
-
-def first_header(alternatives: Iterable[str], headers: Iterable[str]) -> str | None:
-    """Return the header that the first fitting alternative means, as `_heading` compares them. None: none."""
-    known = {_heading(header): header for header in reversed(list(headers))}
-    return next((known[_heading(name)] for name in alternatives if _heading(name) in known), None)
-
-
-def _heading(written: str) -> str:
-    """A header, so that *No.* is *no* and *Session ID* is *session_id*."""
-    return re.sub(r"[\s_]+", "_", compared(written).rstrip(".:"))
-
-
 def _codes(raw: Any, where: str) -> tuple[CodeColumn, ...]:
     if not isinstance(raw, list):
         raise SettingsError(f"{where}: expected a list of columns, found {type(raw).__name__}")
@@ -278,8 +250,8 @@ def _own_codes(raw: Any) -> tuple[CodeColumn, ...]:
 
 def _without(columns: Mapping[str, tuple[str, ...]], headers: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """Columns without the alternatives that are among the headers, and without a field that has no other."""
-    taken = {_heading(header) for header in headers}
-    left = {name: tuple(n for n in names if _heading(n) not in taken) for name, names in columns.items()}
+    taken = {heading(header) for header in headers}
+    left = {name: tuple(n for n in names if heading(n) not in taken) for name, names in columns.items()}
     return {name: names for name, names in left.items() if names}
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 from threers.codebook import EXTRA_ROLES, Codebook
 from threers.errors import InputError, SettingsError
 from threers.formats.files import File
+from threers.formats.headers import compared
 from threers.formats.rejects import list_headers
 from threers.formats.tables import composed, read_table
 
@@ -148,11 +149,6 @@ def require_roles(utterances: pd.DataFrame, rows: pd.DataFrame, roles: Iterable[
         "to stay without a role: 'roles={*: unknown}'",
         describe_speakers(spoken),
     )
-
-
-def compared(name: str) -> str:
-    """A speaker's name, or a header, as they are compared: case, outer spaces and how an ä is stored do not count."""
-    return composed(name.strip()).casefold()
 
 
 def _lookup(roles: list[Role], known: tuple[str, ...]) -> Callable[[str], str]:

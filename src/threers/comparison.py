@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from threers import agreement
+from threers.agreement.frame import CONSENSUS, MODEL
 from threers.backbones import adapted, locate
 from threers.codebook import Codebook
 from threers.corpus import Corpus, session_hashes
@@ -136,5 +137,5 @@ def in_short(folder: Path, codebook: Codebook) -> dict[str, Any]:
 def overall(table: pd.DataFrame, tagger: str) -> float:
     """Macro-F1 of a tagger with the consensus of the coders, the mean over the codes of all families on utterances."""
     rows = table[(table["level"] == "utterance") & (table["statistic"] == "macro_f1") & (table["family"] == "all")]
-    (figure,) = rows.loc[(rows["rater_a"] == f"model:{tagger}") & (rows["rater_b"] == "consensus"), "estimate"]
+    (figure,) = rows.loc[(rows["rater_a"] == f"{MODEL}{tagger}") & (rows["rater_b"] == CONSENSUS), "estimate"]
     return float(figure)

@@ -17,6 +17,7 @@ import torch
 
 from threers import ranks
 from threers.agreement.curve import learning_curve
+from threers.agreement.frame import MODEL
 from threers.codebook import Codebook
 from threers.corpus import Corpus, require_disjoint
 from threers.decisions import Decisions, before_temperature
@@ -120,7 +121,7 @@ def curve(of: CrossValidation, whole: pd.DataFrame, resamples: int) -> pd.DataFr
     machines = {1.0: whole}
     for share in SHARES:
         scores = out_of_fold(of.coded, of.folder, of.folds, curve_name(share))
-        machines[share] = scores_to_codings(scores, of.coded.codebook, f"model:{of.backbone.name}")
+        machines[share] = scores_to_codings(scores, of.coded.codebook, f"{MODEL}{of.backbone.name}")
     group = of.coded.sessions.set_index("session_id")["group_id"]
     of_corpus = (of.coded.utterances, group, of.coded.codebook)
     return learning_curve(of.coded.codings, machines, learnt, *of_corpus, resamples=resamples, seed=of.seed)

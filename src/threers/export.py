@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from threers.agreement.frame import MODEL
 from threers.atomic import whole_file
 from threers.corpus import Corpus
 from threers.errors import InputError, OutputExistsError
@@ -42,7 +43,7 @@ def codings_to_write(corpus: Corpus, run: ExportRun) -> tuple[Corpus, pd.DataFra
             f"scores {run.scores}: no session in common with corpus {run.corpus}; name the corpus that was scored"
         )
     corpus = corpus.select(scores["session_id"].unique())
-    tags = scores_to_codings(scores, corpus.codebook, f"model:{manifest['name']}", run.segment_minutes)
+    tags = scores_to_codings(scores, corpus.codebook, f"{MODEL}{manifest['name']}", run.segment_minutes)
     own = [corpus.codings] if run.coders else []
     return corpus, pd.concat([*own, tags], ignore_index=True)
 

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from threers.abstention import limits_for
+from threers.agreement.frame import MODEL
 from threers.codebook import Codebook
 from threers.comparison import compare, in_short, require_unread, require_unseen
 from threers.corpus import Corpus, coded_sessions, grouped_folds, grouped_split, table_hash
@@ -140,7 +141,7 @@ def evaluate(run: EvaluateRun) -> pd.DataFrame:
     fold_of = grouped_folds(coded, run.folds, run.seed)
     settings = {"backbone": asdict(run.backbone), "training": asdict(run.training)}
     identity = _identity(corpus, folds=run.folds, seed=run.seed, **settings)
-    name = f"model:{run.backbone.name}"
+    name = f"{MODEL}{run.backbone.name}"
     with owned(out, identity, "out", run.overwrite):
         parts = out / "folds"
         of = folds.CrossValidation(coded, corpus, fold_of, run.backbone, run.training, parts, run.seed, run.workers)
@@ -217,7 +218,7 @@ def agree(run: AgreeRun) -> tuple[pd.DataFrame, Codebook]:
         if not known.any():
             raise InputError(f"scores {folder}: no session in common with corpus {run.corpus}; nothing can be compared")
         require_unseen(corpus, scores[known], manifest, str(folder))
-        name = f"model:{manifest['name']}"
+        name = f"{MODEL}{manifest['name']}"
         if name in probabilities:
             raise InputError(f"scores {folder}: {name} stands twice; give one folder of each tagger")
         probabilities[name] = scores[known]

@@ -4,6 +4,7 @@ import ast
 import importlib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
@@ -25,3 +26,11 @@ def test_rows_are_named_with_commas_and_may_hold_some():
     assert rows_named("default, encoder alone") == ["default", "encoder alone"]
     with pytest.raises(SystemExit, match="no row is called 'defualt,seed 2'; expected some of: default"):
         rows_named("default,defualt,seed 2")
+
+
+def test_the_plain_model_gives_one_code_of_a_family_where_two_logits_are_equal():
+    from scripts.benchmarks.plain import decide
+
+    logits = np.array([[0.5, 0.5, -1.0], [-1.0, -2.0, -0.5]])
+    assert decide(logits, exclusive=True).tolist() == [[True, False, False], [False, False, True]]
+    assert decide(logits, exclusive=False).tolist() == [[True, True, False], [False, False, False]]

@@ -49,12 +49,18 @@ def learn_and_tag(learn: Corpus, test: Corpus, folder: Path, seed: int) -> tuple
         read += tokens
         spoken = np.flatnonzero(legal[:, columns].any(axis=1))
         logits = trainer.predict([{"input_ids": heard[row]} for row in spoken]).predictions
-        chosen = logits == logits.max(axis=1, keepdims=True) if exclusive else logits > 0
-        tags[np.ix_(spoken, columns)] = chosen & legal[np.ix_(spoken, columns)]
+        tags[np.ix_(spoken, columns)] = decide(logits, exclusive=exclusive) & legal[np.ix_(spoken, columns)]
     _add_parents(tags, book)
     table = test.utterances[["session_id", "utterance_id", "role"]].copy()
     table["tags"] = [list(codes[row]) for row in tags]
     return table, read
+
+
+def decide(logits: np.ndarray, *, exclusive: bool) -> np.ndarray:
+    """Codes of each row, bool (n, k): the likeliest alone (of equals, as bfloat16 has them, the first), or each that is
+    likelier than not.
+    """
+    return np.arange(logits.shape[1]) == logits.argmax(axis=1)[:, None] if exclusive else logits > 0
 
 
 def _labels(targets: Targets, columns: np.ndarray, *, exclusive: bool) -> tuple[np.ndarray, np.ndarray]:

@@ -177,6 +177,20 @@ def test_one_session_goes_to_the_file_that_is_named_and_several_to_a_folder(tmp_
     assert [file.parent for file in files] == [tmp_path / "tags"] * 2
 
 
+@pytest.mark.parametrize(
+    ("to", "names"),
+    [
+        ("P01.S03", ["P01.S03.json", "P01.S03.config.xml"]),
+        ("P01.S03.json", ["P01.S03.json", "P01.S03.config.xml"]),
+        ("tags", ["tags.json", "tags.config.xml"]),
+    ],
+)
+def test_a_dot_in_the_name_of_a_file_stays(to, names, tmp_path):
+    folder = make_corpus(1).save(tmp_path / "corpus")
+    files, _ = runs.export(ExportRun(corpus=str(folder), to=str(tmp_path / to), format="label_studio"))
+    assert files == [tmp_path / name for name in names]
+
+
 def test_no_session_takes_the_file_of_another(tmp_path):
     documents = [Document(session=name, lines=[], marks=[], facts={}) for name in ("A", "a", "a (2)", "a:b", "a/b")]
     form = writer("webvtt", tmp_path)

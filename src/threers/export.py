@@ -113,7 +113,9 @@ def write_documents(
     titles = {code.name: code.title for code in corpus.codebook.codes.values()}
     if form.together and to.name in ("", ".."):
         raise InputError(f"to={to}: names no file, and {form.name} is one; name it, as in to=tags{form.suffixes[0]}")
-    targets = [to.with_suffix(form.suffixes[0])] if form.together else _files(documents, to, form)
+    # What else stands behind a dot is part of the name, as in P01.S03.
+    whole = to.with_suffix("") if to.suffix.casefold() in form.suffixes else to
+    targets = [whole.with_name(whole.name + form.suffixes[0])] if form.together else _files(documents, to, form)
     taken = [path for path in targets if path.exists()]
     if taken and not overwrite:
         raise OutputExistsError(f"to={taken[0]}: exists already; name another place or say overwrite=true")
@@ -131,7 +133,7 @@ def write_documents(
         with whole_file(path) as scratch:
             scratch.write_bytes(content)
     if form.settings is not None:
-        beside = to.with_suffix(".config.xml")
+        beside = whole.with_name(f"{whole.name}.config.xml")
         with whole_file(beside) as scratch:
             scratch.write_text(form.settings(list(titles)), encoding="utf-8")
         targets.append(beside)

@@ -1,4 +1,6 @@
-"""WikiTactics on its own test split: 18 labels and three families collapsed from them, floors, a plain fine-tune."""
+"""WikiTactics on its own test split: 18 labels and three families collapsed from them, floors, a plain fine-tune;
+differences are paired, on the same resamples of the disputes.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +10,10 @@ from typing import Any
 
 import pandas as pd
 
-from threers.agreement import agree
+from threers.agreement import agree, macro_f1_difference
 from threers.codebook import Codebook
 from threers.corpus import Corpus
+from threers.floors import FLOORS
 from threers.scores import scores_to_codings
 
 from .accuracy import DEFAULT, PLAIN, folder_of, run_row
@@ -21,6 +24,8 @@ COLLAPSED = {
     "confront": ("name_calling", "ad_hominem", "policing"),
     "repair": ("compromise", "conceding"),
 }
+#: How far above these a side is.
+RIVALS = ("floor:tf-idf", f"model:{PLAIN}")
 TITLES = {DEFAULT: "threers", "mpnet_lower": "threers, mpnet_lower"}
 
 
@@ -37,31 +42,45 @@ def compare(given: argparse.Namespace) -> dict[str, Any]:
         scores = pd.read_parquet(folder_of(out, side) / "scores-0.parquet")
         machines.append(scores_to_codings(scores, corpus.codebook, f"model:{TITLES.get(side, side)}"))
     codings = pd.concat([test.codings, *machines], ignore_index=True)
-    groups = test.sessions.set_index("session_id")["group_id"]
-    whole = agree(codings, test.utterances, groups, corpus.codebook, resamples=given.resamples)
-    few = agree(_collapse(codings), test.utterances, groups, _collapsed_codebook(), resamples=given.resamples)
-    return {"18 labels, macro-F1": _figures(whole, "macro_f1", None)} | {
-        f"{code}, F1": _figures(few, "f1", code) for code in COLLAPSED
-    }
+    judged = (test.utterances, test.sessions.set_index("session_id")["group_id"])
+    figures = _figures("18 labels, macro-F1", codings, *judged, corpus.codebook, given.resamples)
+    for code in COLLAPSED:
+        collapsed = _collapse(codings, code), *judged, _codebook_of(code)
+        figures |= _figures(f"{code}, F1", *collapsed, given.resamples)
+    return figures
 
 
-def _figures(rows: pd.DataFrame, statistic: str, code: str | None) -> dict[str, list[float]]:
-    rows = rows[(rows["level"] == "utterance") & (rows["statistic"] == statistic) & (rows["rater_b"] == "consensus")]
-    rows = rows[rows["code"] == code] if code else rows[rows["family"] == "all"]
-    return {row["rater_a"]: [row["estimate"], row["low"], row["high"]] for _, row in rows.iterrows()}
+def _figures(
+    title: str, codings: pd.DataFrame, utterances: pd.DataFrame, groups: pd.Series, codebook: Codebook, resamples: int
+) -> dict[str, dict[str, list[float]]]:
+    """Macro-F1 of all codes (of one code, its F1) of each side, and how far it is above each of `RIVALS` there."""
+    judged = codings, utterances, groups, codebook
+    rows = agree(*judged, resamples=resamples)
+    rows = rows[(rows["level"] == "utterance") & (rows["statistic"] == "macro_f1") & (rows["rater_b"] == "consensus")]
+    rows = rows[rows["family"] == "all"].set_index("rater_a")[["estimate", "low", "high"]]
+    figures = {title: {side: row.tolist() for side, row in rows.iterrows()}}
+    for rival in RIVALS:
+        if rival in rows.index:
+            figures[f"{title}, less {rival}"] = {
+                side: list(macro_f1_difference(*judged, side, rival, resamples=resamples))
+                for side in rows.index
+                if side not in (rival, *FLOORS)
+            }
+    return figures
 
 
-def _collapse(codings: pd.DataFrame) -> pd.DataFrame:
-    to = {code: family for family, codes in COLLAPSED.items() for code in codes}
+def _collapse(codings: pd.DataFrame, code: str) -> pd.DataFrame:
     keys = ["session_id", "unit", "unit_id", "coder_id"]
-    marked = codings.assign(code=codings["code"].map(to)).drop_duplicates([*keys, "code"])
+    marked = codings.assign(code=codings["code"].where(~codings["code"].isin(COLLAPSED[code]), code))
+    marked["code"] = marked["code"].where(marked["code"] == code)
+    marked = marked.drop_duplicates([*keys, "code"])
     # Whoever marked other tactics only has read the unit, and marked nothing.
     alone = marked["code"].notna() | ~marked.groupby(keys)["code"].transform(lambda own: own.notna().any())
     return marked[alone].assign(value=marked["code"].notna().astype(float)).reset_index(drop=True)
 
 
-def _collapsed_codebook() -> Codebook:
-    codes = {code: {"title": code, "definition": ", ".join(parts)} for code, parts in COLLAPSED.items()}
+def _codebook_of(code: str) -> Codebook:
+    codes = {code: {"title": code, "definition": ", ".join(COLLAPSED[code])}}
     family = {"title": "Tactics", "kind": "multilabel", "unit": "utterance", "roles": "anyone", "codes": codes}
     return Codebook.from_dict(
         {"name": "collapsed", "title": "Collapsed tactics", "roles": ["participant"], "families": {"tactics": family}}
@@ -73,5 +92,6 @@ def table(figures: dict[str, Any]) -> str:
     sides = list(next(iter(figures.values())))
     lines = ["| | " + " | ".join(sides) + " |", "|---|" + "---|" * len(sides)]
     for name, own in figures.items():
-        lines.append("| " + " | ".join([name, *("{:.3f} [{:.3f}, {:.3f}]".format(*own[s]) for s in sides)]) + " |")
+        form = "{:+.3f} [{:+.3f}, {:+.3f}]" if ", less " in name else "{:.3f} [{:.3f}, {:.3f}]"
+        lines.append("| " + " | ".join([name, *(form.format(*own[s]) if s in own else "" for s in sides)]) + " |")
     return "\n".join(lines)

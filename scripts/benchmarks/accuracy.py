@@ -121,14 +121,14 @@ def run_row(corpus: Corpus, fold_of: pd.Series, name: str, fold: int, given: arg
     backbone = replace(shipped_backbone(row.backbone or given.backbone), **row.settings)
     start = time.monotonic()
     if name == PLAIN:
-        scores, tokens = plain.learn_and_tag(learn, test, locate(backbone), given.seed)
+        scores, read = plain.learn_and_tag(learn, test, locate(backbone), given.seed)
     else:
         training = from_mapping(Training, read_yaml("training", "default")[0])
         training = replace(training, **({"seed": given.seed} | dict(row.training)))
         tagger = fit(learn, backbone, training, tagger_type=row.tagger, learner_type=row.learner)
-        tokens = tagger.manifest["tokens_per_epoch"] * len(tagger.manifest["epochs"])
+        read = {"training_tokens": tagger.manifest["tokens_per_epoch"] * len(tagger.manifest["epochs"])}
         scores = score_sessions(tagger, test.utterances, choose(reduced=tagger.keeps_tags))
-    write_json({"training_tokens": int(tokens), "seconds": time.monotonic() - start}, folder / f"cost-{fold}.json")
+    write_json(read | {"seconds": time.monotonic() - start}, folder / f"cost-{fold}.json")
     if name == DEFAULT:
         floors = floor_tags(learn, test)
         rows = pd.concat([floor_codings(test, floors[floor], floor) for floor in FLOORS], ignore_index=True)

@@ -30,9 +30,9 @@ from threers.targets import Targets, build_targets
 EPOCHS, BATCH, RATE, LONGEST = 3, 16, 5e-5, 256
 
 
-def learn_and_tag(learn: Corpus, test: Corpus, folder: Path, seed: int) -> tuple[pd.DataFrame, int]:
-    """Train on `learn`, tag `test`: a table session_id, utterance_id, role, tags, and the tokens that training read,
-    padding counted.
+def learn_and_tag(learn: Corpus, test: Corpus, folder: Path, seed: int) -> tuple[pd.DataFrame, dict[str, int]]:
+    """Train on `learn`, tag `test`: a table session_id, utterance_id, role, tags, and how many tokens training read,
+    without the padding of batches and with it.
     """
     book = learn.codebook
     targets = build_targets(learn.utterances, learn.codings, book)
@@ -41,12 +41,14 @@ def learn_and_tag(learn: Corpus, test: Corpus, folder: Path, seed: int) -> tuple
     heard = tokenizer(test.utterances["text"].tolist(), truncation=True, max_length=LONGEST)["input_ids"]
     codes, legal = np.array(book.tag_codes()), book.legal_mask(test.utterances["role"])
     tags = np.zeros(legal.shape, dtype=bool)
-    read = 0
+    read = {"training_tokens": 0, "padded_tokens": 0}
     for family, columns in family_columns(book):
         exclusive = family.kind == "exclusive"
         rows, labels = _labels(targets, columns, exclusive=exclusive)
-        trainer, tokens = _train([said[row] for row in rows], labels, len(columns), tokenizer, folder, seed)
-        read += tokens
+        own = [said[row] for row in rows]
+        trainer, padded = _train(own, labels, len(columns), tokenizer, folder, seed)
+        read["training_tokens"] += EPOCHS * sum(map(len, own))
+        read["padded_tokens"] += padded
         spoken = np.flatnonzero(legal[:, columns].any(axis=1))
         logits = trainer.predict([{"input_ids": heard[row]} for row in spoken]).predictions
         tags[np.ix_(spoken, columns)] = decide(logits, exclusive=exclusive) & legal[np.ix_(spoken, columns)]

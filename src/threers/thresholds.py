@@ -14,6 +14,8 @@ from threers.pooling import surprise
 from threers.segments import Segments, any_of_members
 from threers.targets import Targets
 
+#: Logarithms of the temperatures between which the best one is sought.
+LOG_TEMPERATURES = np.linspace(np.log(0.25), np.log(8.0), 174)
 #: Marks of a family at which what was seen of its thresholds weighs as much as what its probabilities promise.
 THRESHOLD_SHRINKAGE = 50.0
 #: Thresholds and offsets that are tried; a grid, because F1 is a step function of them.
@@ -121,7 +123,10 @@ def _fit_temperature(
             return float(-(known * share * log_softmax(z, axis=1)).sum()) + of_segments(z)
         return float(-(known * (share * log_expit(z) + (given - share) * log_expit(-z))).sum()) + of_segments(z)
 
-    return float(np.exp(minimize_scalar(loss, bounds=(np.log(0.25), np.log(8.0)), method="bounded").x))
+    # The likelihood of counts has several minima close together; which one is found is not to hang on rounding.
+    best = int(np.argmin([loss(log_t) for log_t in LOG_TEMPERATURES]))
+    around = LOG_TEMPERATURES[[max(best - 1, 0), min(best + 1, len(LOG_TEMPERATURES) - 1)]]
+    return float(np.exp(minimize_scalar(loss, bounds=tuple(around), method="bounded").x))
 
 
 def _fit_offsets(p: np.ndarray, share: np.ndarray, frequency: np.ndarray) -> np.ndarray:

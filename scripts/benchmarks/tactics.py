@@ -71,9 +71,8 @@ def _figures(
 
 def _collapse(codings: pd.DataFrame, code: str) -> pd.DataFrame:
     keys = ["session_id", "unit", "unit_id", "coder_id"]
-    marked = codings.assign(code=codings["code"].where(~codings["code"].isin(COLLAPSED[code]), code))
-    marked["code"] = marked["code"].where(marked["code"] == code)
-    marked = marked.drop_duplicates([*keys, "code"])
+    to = dict.fromkeys(COLLAPSED[code], code)
+    marked = codings.assign(code=codings["code"].map(to)).drop_duplicates([*keys, "code"])
     # Whoever marked other tactics only has read the unit, and marked nothing.
     alone = marked["code"].notna() | ~marked.groupby(keys)["code"].transform(lambda own: own.notna().any())
     return marked[alone].assign(value=marked["code"].notna().astype(float)).reset_index(drop=True)

@@ -191,7 +191,7 @@ def test_what_it_has_read_cannot_be_lost(of_others, tiny_folder, tmp_path):
 
 def test_training_adapts_to_uncoded_sessions_but_not_to_those_of_groups_kept_aside(half_coded, tiny_folder, tmp_path):
     tagger = fit(half_coded, local_backbone(tiny_folder), replace(QUICK, adapt_epochs=1), work=tmp_path / "work")
-    learnt, group = set(tagger.manifest["learnt_from"]), half_coded.sessions.set_index("session_id")["group_id"]
+    learnt, group = set(tagger.manifest["learnt_from"]), half_coded.group_of
     coded = set(half_coded.codings["session_id"])
     read = {session for session, own in session_hashes(half_coded.utterances).items() if own in learnt}
     assert coded < read
@@ -220,7 +220,7 @@ def test_no_fold_adapts_to_a_patient_whom_it_tests(half_coded, corpus_folder, ti
     out, training = tmp_path / "evaluation", replace(QUICK, adapt_epochs=1)
     given = {"corpus": str(corpus_folder), "backbone": local_backbone(tiny_folder), "training": training}
     runs.evaluate(EvaluateRun(out=str(out), folds=2, **given))
-    of, group = session_hashes(half_coded.utterances), half_coded.sessions.set_index("session_id")["group_id"]
+    of, group = session_hashes(half_coded.utterances), half_coded.group_of
     scores = read_parquet(out / "scores" / "utterances" / "part-00000.parquet", "")
     assert set(scores["session_id"]) == set(half_coded.codings["session_id"])
     for fold in range(2):

@@ -171,7 +171,7 @@ def test_no_group_is_in_two_folds_and_each_fold_has_its_share(corpus):
     for seed in range(20):
         fold = grouped_folds(corpus, 3, seed)
         assert fold.index.tolist() == corpus.sessions["session_id"].tolist()
-        groups = corpus.sessions.set_index("session_id")["group_id"]
+        groups = corpus.group_of
         assert (fold.groupby(groups).nunique() == 1).all()
         assert fold.value_counts().tolist() == [4, 4, 4]
         for number in range(3):

@@ -44,7 +44,7 @@ def test_points_and_gain_are_those_of_the_agreement_table():
         other = gold["code"].sample(frac=1, random_state=1).to_numpy()
         same_role = gold["code"].map(_role).to_numpy() == pd.Series(other).map(_role).to_numpy()
         machines[share] = gold.assign(code=np.where(same_role & (rng.random(len(gold)) < noise), other, gold["code"]))
-    group = corpus.sessions.set_index("session_id")["group_id"]
+    group = corpus.group_of
     learnt = pd.Series({0.25: 3.0, 0.5: 6.0, 1.0: 12.0})
     curve = learning_curve(corpus.codings, machines, learnt, corpus.utterances, group, corpus.codebook, 200)
     named = [table.assign(coder_id=f"model:{share}") for share, table in machines.items()]
@@ -72,7 +72,7 @@ def test_points_and_gain_are_those_of_the_agreement_table():
 
 def test_the_curve_counts_only_groups_whose_utterances_were_judged():
     corpus = make_corpus()
-    own, group = corpus.codings, corpus.sessions.set_index("session_id")["group_id"]
+    own, group = corpus.codings, corpus.group_of
     in_segments = own["session_id"].map(group).isin(sorted(group.unique())[:3])
     codings = own.assign(unit=own["unit"].mask(in_segments, "segment")).drop_duplicates()
     tags = own[own["coder_id"] == "A"].drop_duplicates()

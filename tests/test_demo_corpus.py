@@ -99,7 +99,7 @@ def test_coders_agree_as_far_as_people_do(corpus: Corpus):
     own = corpus.codings[corpus.codings["unit"] == "utterance"]
     crossed = own.groupby("session_id")["coder_id"].nunique().loc[lambda n: n == 3].index
     part = corpus.select(list(crossed))
-    groups = part.sessions.set_index("session_id")["group_id"]
+    groups = part.group_of
     table = agree(part.codings, part.utterances, groups, part.codebook, resamples=2)
     of_coders = (table["level"] == "utterance") & (table["statistic"] == "kappa") & (table["rater_b"] == "coders")
     kappa = table[of_coders].set_index("code")["estimate"]

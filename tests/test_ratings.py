@@ -280,7 +280,7 @@ def test_a_machine_between_two_steps_counts_as_the_nearer_one():
     people = made.codings[made.codings["code"] == "calm"]
     machine = people[people["coder_id"] == "A"].assign(coder_id="model:m")
     codings = pd.concat([made.codings, machine.assign(value=machine["value"] + 0.4)], ignore_index=True)
-    groups = made.sessions.set_index("session_id")["group_id"]
+    groups = made.group_of
     table = agree(codings, made.utterances, groups, made.codebook, resamples=20)
     row = table[(table["rater_a"] == "model:m") & (table["rater_b"] == "A") & (table["level"] == "session")]
     found = row.set_index("statistic")["estimate"]
@@ -290,7 +290,7 @@ def test_a_machine_between_two_steps_counts_as_the_nearer_one():
 
 def test_a_rated_segment_without_marks_is_not_one_without_codes(corpus):
     """A machine that rates segments has still said of their utterances what its tags say."""
-    groups = corpus.sessions.set_index("session_id")["group_id"]
+    groups = corpus.group_of
     of_utterances = corpus.codings[corpus.codings["unit"] == "utterance"]
     plain = agree(of_utterances, corpus.utterances, groups, corpus.codebook, resamples=20, segment_minutes=0.5)
     both = agree(corpus.codings, corpus.utterances, groups, corpus.codebook, resamples=20, segment_minutes=0.5)

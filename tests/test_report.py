@@ -105,7 +105,7 @@ def report(corpus: Corpus, models: tuple[str, ...] = ("model:tiny",), noise: flo
     scores = {name: scores_of(corpus, seed, noise) for seed, name in enumerate(models)}
     machines = [*floors, *(scores_to_codings(table, corpus.codebook, name) for name, table in scores.items())]
     codings = pd.concat([corpus.codings, *machines], ignore_index=True)
-    group = corpus.sessions.set_index("session_id")["group_id"]
+    group = corpus.group_of
     table = agreement.agree(
         codings, corpus.utterances, group, corpus.codebook, probabilities=scores, resamples=100, segment_minutes=0.5
     )
@@ -267,7 +267,7 @@ def test_therapists_floors_and_folds_are_cautioned_of():
     silent = scores.assign(tags=[[] for _ in range(len(scores))])
     names = {"model:tiny": scores, "floor:most-frequent": silent}
     machines = [scores_to_codings(table, corpus.codebook, name) for name, table in names.items()]
-    group = corpus.sessions.set_index("session_id")["group_id"]
+    group = corpus.group_of
     codings = pd.concat([corpus.codings, *machines], ignore_index=True)
     own = {"model:tiny": scores}
     table = agreement.agree(codings, corpus.utterances, group, corpus.codebook, probabilities=own, resamples=50)

@@ -122,7 +122,7 @@ def test_sheets_come_back_with_texts_roles_patients_and_what_the_coder_wrote(cor
     sent = corpus.select(listed["session_id"])
     columns = ["session_id", "utterance_id", "role", "text"]
     pd.testing.assert_frame_equal(back.utterances[columns], sent.utterances[columns])
-    groups = [made.sessions.set_index("session_id")["group_id"].to_dict() for made in (back, sent)]
+    groups = [made.group_of.to_dict() for made in (back, sent)]
     assert groups[0] == groups[1]
     marks = back.codings.dropna(subset="code")
     assert set(zip(marks["unit_id"], marks["coder_id"], marks["code"], strict=True)) == {

@@ -45,7 +45,7 @@ def lines(path, *rows: str):
 
 def figures(a, b, **given) -> pd.DataFrame:
     corpus = read_two_tables(a, b, **given)
-    groups = corpus.sessions.set_index("session_id")["group_id"]
+    groups = corpus.group_of
     return agreement.agree(corpus.codings, corpus.utterances, groups, corpus.codebook, resamples=100)
 
 

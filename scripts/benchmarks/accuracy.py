@@ -148,7 +148,7 @@ def _figures(corpus: Corpus, name: str, out: Path, given: argparse.Namespace) ->
         return {}
     tables = {side: _tags(side, folds) for side in dict.fromkeys((default, folder))}
     part = corpus.select(tables[folder]["session_id"].unique())
-    groups = part.sessions.set_index("session_id")["group_id"]
+    groups = part.group_of
     machines = [scores_to_codings(table, part.codebook, f"model:{side.name}") for side, table in tables.items()]
     floors = [pd.read_parquet(default / f"floors-{fold}.parquet") for fold in folds] if name == DEFAULT else []
     judged = (pd.concat([part.codings, *floors, *machines], ignore_index=True), part.utterances, groups, part.codebook)

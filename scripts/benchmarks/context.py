@@ -111,7 +111,7 @@ def compare(given: argparse.Namespace) -> dict[str, Any]:
 
 def _macro_f1(corpus: Corpus, codings: pd.DataFrame) -> dict[str, dict[str, Any]]:
     """By title of a family: macro-F1 of each side against the consensus, and their difference with its interval."""
-    groups = corpus.sessions.set_index("session_id")["group_id"]
+    groups = corpus.group_of
     judged = (codings, corpus.utterances, groups, corpus.codebook)
     rows = agree(*judged, resamples=100)
     rows = rows[(rows["level"] == "utterance") & (rows["statistic"] == "macro_f1") & (rows["rater_b"] == "consensus")]

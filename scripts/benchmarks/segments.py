@@ -77,7 +77,7 @@ def compare(given: argparse.Namespace) -> dict[str, Any]:
     else:
         p = _by_opinions(corpus, targets, fold, given)
     tested = fold < _tested(given)
-    group = utterances["session_id"].map(corpus.sessions.set_index("session_id")["group_id"]).to_numpy()
+    group = utterances["session_id"].map(corpus.group_of).to_numpy()
     segments = targets["counted"].segments
     assert segments is not None
     return {
@@ -117,7 +117,7 @@ def _by_opinions(
     sessions = tokenise(corpus.utterances, tagger.tokenizer)
     first = Pretrained.start(tagger.model.encoder, backbone.read_layers, lookahead=backbone.lookahead)
     encoded = first.encode(sessions, reading)
-    group = corpus.utterances["session_id"].map(corpus.sessions.set_index("session_id")["group_id"])
+    group = corpus.utterances["session_id"].map(corpus.group_of)
     numbers = np.unique(group, return_inverse=True)[1]
     shares = np.array([training.lexical_share, training.pretrained_share])
     result = {}

@@ -42,7 +42,7 @@ def compare(given: argparse.Namespace) -> dict[str, Any]:
         scores = pd.read_parquet(folder_of(out, side) / "scores-0.parquet")
         machines.append(scores_to_codings(scores, corpus.codebook, f"model:{TITLES.get(side, side)}"))
     codings = pd.concat([test.codings, *machines], ignore_index=True)
-    judged = (test.utterances, test.sessions.set_index("session_id")["group_id"])
+    judged = (test.utterances, test.group_of)
     figures = _figures("18 labels, macro-F1", codings, *judged, corpus.codebook, given.resamples)
     for code in COLLAPSED:
         collapsed = _collapse(codings, code), *judged, _codebook_of(code)

@@ -121,7 +121,7 @@ def adapted_for(corpus: Corpus, held_ids: Sequence[str], backbone: Backbone, tra
         )
     made = work / "adapted"
     if not made.is_dir():
-        group = corpus.sessions.set_index("session_id")["group_id"]
+        group = corpus.group_of
         held = group.isin(group[list(held_ids)])
         read, aside = corpus.select(group.index[~held]), corpus.select(group.index[held])
         adapt(read, aside, backbone, training, made, work / "adapting")

@@ -108,7 +108,7 @@ def from_evaluation(folder: str | Path, corpus: Corpus, backbone: Backbone, trai
     scores = coded.utterances[KEYS].merge(scores, on=KEYS, how="left", validate="one_to_one")
     if scores["tags"].isna().any() or not scores["session_id"].isin(list(fold_of)).all():
         raise InputError(f"{where}: its scores are not those of every coded utterance; {EVALUATE}")
-    group = scores["session_id"].map(coded.sessions.set_index("session_id")["group_id"])
+    group = scores["session_id"].map(coded.group_of)
     codes = corpus.codebook.tag_codes()
     calibration = Calibration(
         p=scores[[f"p_{code}" for code in codes]].to_numpy(dtype=np.float32),

@@ -27,7 +27,7 @@ ERRORS = ("ece_equal_mass", "ece_equal_mass_before_temperature")
 
 def require_unseen(corpus: Corpus, scores: pd.DataFrame, manifest: Mapping[str, Any], where: str) -> None:
     """Raise LeakError where a tagger would be compared on sessions of groups that it learnt from."""
-    group = corpus.sessions.set_index("session_id")["group_id"]
+    group = corpus.group_of
     learnt = set(group.reindex(manifest.get("learnt_from", [])).dropna())
     learnt |= groups_with(corpus, manifest.get("tagger_learnt_from", []))  # sessions that were not scored, too
     seen = [session for session in scores["session_id"].unique() if group[session] in learnt]
@@ -86,7 +86,7 @@ def compare(
     table = agreement.agree(
         pd.concat([corpus.codings, *machines], ignore_index=True),
         corpus.utterances,
-        corpus.sessions.set_index("session_id")["group_id"],
+        corpus.group_of,
         corpus.codebook,
         probabilities=probabilities,
         resamples=run.resamples,

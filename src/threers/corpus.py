@@ -126,6 +126,11 @@ class Corpus:
         return sorted(self.codings["coder_id"].unique())
 
     @property
+    def group_of(self) -> pd.Series:
+        """The group of each session, `group_id` by `session_id`: what stays together in folds and in resamples."""
+        return self.sessions.set_index("session_id")["group_id"]
+
+    @property
     def hash(self) -> str:
         """SHA-256 over the three tables and the codebook, whatever files hold them."""
         parts = [*(table_hash(getattr(self, name)) for name in TABLES), self.codebook.hash]

@@ -122,7 +122,7 @@ def curve(of: CrossValidation, whole: pd.DataFrame, resamples: int) -> pd.DataFr
     for share in SHARES:
         scores = out_of_fold(of.coded, of.folder, of.folds, curve_name(share))
         machines[share] = scores_to_codings(scores, of.coded.codebook, f"{MODEL}{of.backbone.name}")
-    group = of.coded.sessions.set_index("session_id")["group_id"]
+    group = of.coded.group_of
     of_corpus = (of.coded.utterances, group, of.coded.codebook)
     return learning_curve(of.coded.codings, machines, learnt, *of_corpus, resamples=resamples, seed=of.seed)
 
@@ -229,7 +229,7 @@ def _fold_decisions(folder: Path, fold: int, codebook: Codebook) -> Decisions:
 
 def _groups_learnt(of: CrossValidation, fold: int) -> pd.Series:
     """Group by session_id of the sessions that a fold learns from."""
-    return of.coded.sessions.set_index("session_id")["group_id"][of.fold_of.index[of.fold_of != fold]]
+    return of.coded.group_of[of.fold_of.index[of.fold_of != fold]]
 
 
 def _sides(of: CrossValidation, fold: int) -> tuple[Corpus, Corpus]:

@@ -43,7 +43,7 @@ def membership(tagger: Tagger, corpus: Corpus, training: Training) -> dict[str, 
     p = probabilities(logits, tagger.codebook.legal_mask(roles), tagger.codebook, tagger.decisions)
     loss = utterance_losses(p, targets, tagger.codebook)
     session = corpus.utterances["session_id"]
-    group = session.map(corpus.sessions.set_index("session_id")["group_id"]).to_numpy()
+    group = session.map(corpus.group_of).to_numpy()
     return attack(loss, session.isin(learnt).to_numpy(), group, training.seed)
 
 

@@ -207,7 +207,7 @@ def learn_ratings(
     Returns the ratings, None where nothing was learnt, and by code what `fit_rating` found.
     """
     of, found = {}, {}
-    group_of = corpus.sessions.set_index("session_id")["group_id"]
+    group_of = corpus.group_of
     described = {}
     for code, unit in corpus.codebook.rating_codes().items():
         if unit not in described:

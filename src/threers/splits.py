@@ -73,7 +73,7 @@ def require_disjoint(sessions: pd.DataFrame, train_ids: Iterable[str], test_ids:
 
 def _deal(corpus: Corpus, shares: list[float], seed: int) -> pd.Series:
     """Greedy: the heaviest group first, each to the part that it unbalances least over size and every code at once."""
-    group_of = corpus.sessions.set_index("session_id")["group_id"].rank(method="dense").astype("int64") - 1
+    group_of = corpus.group_of.rank(method="dense").astype("int64") - 1
     marks = corpus.codings.dropna(subset="code").drop_duplicates(["session_id", "unit", "unit_id", "code"])
     codes = sorted(marks["code"].unique())
     measures = np.zeros((group_of.max() + 1, 1 + len(codes)))

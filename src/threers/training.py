@@ -271,5 +271,5 @@ def _examples(sessions: list[SessionTokens], *tables: np.ndarray) -> Examples:
 
 def _group_numbers(corpus: Corpus) -> np.ndarray:
     """The group of each utterance, as a number."""
-    group = corpus.sessions.set_index("session_id")["group_id"]
+    group = corpus.group_of
     return np.unique(corpus.utterances["session_id"].map(group), return_inverse=True)[1]

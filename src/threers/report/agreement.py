@@ -63,7 +63,7 @@ def agreement_report(
 
     """
     codings = pd.concat([corpus.codings, *machines], ignore_index=True)
-    group = corpus.sessions.set_index("session_id")["group_id"]
+    group = corpus.group_of
     share = float(table.attrs["consensus_share"])
     frames = build_frames(codings, corpus.utterances, group, corpus.codebook, share)
     names = sorted(frames[0].units.get_level_values(0).unique())

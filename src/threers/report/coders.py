@@ -116,7 +116,7 @@ def _table_by_coder(c: Comparison, model: str) -> Table:
 
 
 def _replacement_test(c: Comparison, model: str) -> list[Block]:
-    group = c.corpus.sessions.set_index("session_id")["group_id"]
+    group = c.corpus.group_of
     found = alternative_annotator_test(c.codings, c.corpus.utterances, group, c.codebook, model)
     blocks: list[Block] = [Heading(f"Alternative annotator test, {short(model)}")]
     if found.empty:

@@ -30,9 +30,11 @@ def run(settings: DemoRun) -> None:
     adapted(folder)
     load_encoder(folder)
     out = Path(settings.out).expanduser()
-    _say(f"1 of 6  import the bundled sessions: {screen.SYNTHETIC}")
+    screen.say(f"1 of 6  import the bundled sessions: {screen.SYNTHETIC}")
     known, new = _import(settings, out)
-    _say(f"2 of 6  evaluate: {settings.folds}-fold cross-validation over patients, {len(known.sessions)} sessions")
+    screen.say(
+        f"2 of 6  evaluate: {settings.folds}-fold cross-validation over patients, {len(known.sessions)} sessions"
+    )
     evaluation = EvaluateRun(
         corpus=str(out / "corpus"),
         out=str(out / "evaluation"),
@@ -41,7 +43,7 @@ def run(settings: DemoRun) -> None:
         training=settings.training,
     )
     table = runs.evaluate(evaluation)
-    _say("3 of 6  train a tagger on all of them")
+    screen.say("3 of 6  train a tagger on all of them")
     wanted = TrainRun(
         corpus=str(out / "corpus"),
         tagger=str(out / "tagger"),
@@ -51,10 +53,10 @@ def run(settings: DemoRun) -> None:
     )
     if not (out / "tagger" / "manifest.json").is_file():
         runs.train(wanted)
-    _say(f"4 of 6  score {len(new.sessions)} sessions of {len(NEW_PATIENTS)} patients that it never saw")
+    screen.say(f"4 of 6  score {len(new.sessions)} sessions of {len(NEW_PATIENTS)} patients that it never saw")
     scores = ScoreRun(tagger=str(out / "tagger"), source=str(out / "new"), out=str(out / "scores"), engine=Engine())
     screen.show_scores(runs.score(scores), str(out / "scores"))
-    _say("5 of 6  compare tagger and coders on the new sessions")
+    screen.say("5 of 6  compare tagger and coders on the new sessions")
     comparison = AgreeRun(
         corpus=str(out / "new"),
         scores=(str(out / "scores"),),
@@ -63,14 +65,14 @@ def run(settings: DemoRun) -> None:
         overwrite=True,
     )
     runs.agree(comparison)
-    _say("6 of 6  make a page of each new session")
+    screen.say("6 of 6  make a page of each new session")
     pages = ReportRun(
         scores=str(out / "scores"), corpus=str(out / "new"), out=str(out / "pages"), include_text=True, overwrite=True
     )
     runs.report(pages)
-    _say("\nCross-validation over patients:")
+    screen.say("\nCross-validation over patients:")
     screen.show_agreement(table, known.codebook)
-    _say(
+    screen.say(
         f"agreement, cross-validated: {out / 'evaluation' / 'agreement.html'}\n"
         f"agreement on the new sessions: {out / 'agreement' / 'agreement.html'}\n"
         f"scores of the new sessions: {out / 'scores'}\n"
@@ -94,9 +96,3 @@ def _import(settings: DemoRun, out: Path) -> tuple[Corpus, Corpus]:
         part.save(out / name, overwrite=True)
         parts.append(part)
     return parts[0], parts[1]
-
-
-def _say(text: str) -> None:
-    from rich.console import Console
-
-    Console(soft_wrap=True, highlight=False).print(text, markup=False)

@@ -26,44 +26,46 @@ MANY = 10
 SYNTHETIC = "SYNTHETIC data: these figures say nothing about real therapy."
 
 
+def say(text: str) -> None:
+    """Print a line, unbroken however long it is, so that it can be copied."""
+    Console(soft_wrap=True, highlight=False, markup=False).print(text)
+
+
 def show_import(corpus: Corpus, folder: str) -> None:
     """Counts, roles, rejects by kind, and where the corpus lies."""
-    console = Console(soft_wrap=True, highlight=False, markup=False)
     counts = corpus.describe()["counts"]
-    console.print(
+    say(
         f"{counts['sessions']} sessions of {counts['groups']} groups, {counts['utterances']} utterances, "
         f"{counts['codings']} codings by {counts['coders']} coders"
     )
-    console.print("roles: " + ", ".join(f"{role} {number}" for role, number in counts["roles"].items()))
+    say("roles: " + ", ".join(f"{role} {number}" for role, number in counts["roles"].items()))
     if counts["rejects"]:
-        console.print(
-            f"{sum(counts['rejects'].values())} rows listed in rejects.csv (the reason says whether the row was kept):"
-        )
+        say(f"{sum(counts['rejects'].values())} rows listed in rejects.csv (the reason says whether the row was kept):")
         for reason, number in counts["rejects"].items():
-            console.print(f"  {number:>6}  {reason}")
+            say(f"  {number:>6}  {reason}")
     else:
-        console.print("no row rejected")
+        say("no row rejected")
     files = corpus.manifest.get("files", {})
     if files and files["imported"] < files["found"]:
         lost = files["found"] - files["imported"]
-        console.print(
+        say(
             f"note: nothing was taken from {lost} of {files['found']} files{_first(corpus, 'wrong columns')}; "
             "rejects.csv says from which, and why"
         )
     if sheet := _first(corpus, "sheet not read:.*headers are the same"):
-        console.print(f"note: a workbook holds more than was read{sheet}")
+        say(f"note: a workbook holds more than was read{sheet}")
     coded = int(corpus.codings["code"].notna().sum())
     if counts["rejects"].get("illegal role", 0) * MANY > coded:
-        console.print(
+        say(
             "note: many codes stand on speakers who may not have them, and were dropped. Are roles swapped, or do the "
             "numbers of a sheet mean other utterances than the transcript's? docs/guides/own-data.md#common-surprises"
         )
     if unread := corpus.manifest.get("columns_not_imported"):
-        console.print(f"note: columns that mean nothing to reader {corpus.manifest['reader']}: {list_headers(unread)}")
+        say(f"note: columns that mean nothing to reader {corpus.manifest['reader']}: {list_headers(unread)}")
     if corpus.identifiers is not None and len(corpus.identifiers):
-        console.print("texts may identify persons (identifiers.csv says where, without the text):")
+        say("texts may identify persons (identifiers.csv says where, without the text):")
         for line in privacy.summarise(corpus.identifiers):
-            console.print(f"        {line}")
+            say(f"        {line}")
     if corpus.manifest.get("grouped_by") == "session":
         what = "column"
         how = "name that column: 'columns={patient: …}', or add a table with the columns session and patient"
@@ -73,11 +75,11 @@ def show_import(corpus: Corpus, folder: str) -> None:
                 "file",
                 f"let the files' names say it: {own} in a copy of configs/reader/transcript.yaml, reader=…",
             )
-        console.print(
+        say(
             f"note: no {what} says who the patient is, so every session counts as a group of its own. If patients have "
             f"several sessions, {how}"
         )
-    console.print(f"corpus: {Path(folder)}")
+    say(f"corpus: {Path(folder)}")
 
 
 def _first(corpus: Corpus, reason: str) -> str:
@@ -105,7 +107,7 @@ def show_speakers(speakers: pd.DataFrame) -> None:
         ]
     )
     if len(speakers) > len(shown):
-        Console(highlight=False, markup=False).print(f"and {len(speakers) - len(shown)} more")
+        say(f"and {len(speakers) - len(shown)} more")
 
 
 def _speaker(label: str) -> str:
@@ -116,58 +118,54 @@ def _speaker(label: str) -> str:
 
 def show_agreement(table: pd.DataFrame, codebook: Codebook) -> None:
     """One row per family and code: people with people, each machine with the people's consensus."""
-    console = Console(highlight=False, markup=False)
     rows = agreement.table_for_screen(table, codebook)
     if table.attrs.get("synthetic"):
-        console.print(SYNTHETIC)
+        say(SYNTHETIC)
     if rows and "utterance" not in set(table["level"]):
-        console.print("no utterance was coded: codes are compared on segments")
+        say("no utterance was coded: codes are compared on segments")
     for found in (rows, agreement.ratings_for_screen(table, codebook)):
         if found:
             show_rows(found)
     for note in agreement.notes(table):
-        console.print(f"note: {note}", soft_wrap=True)
-    console.print(
+        say(f"note: {note}")
+    say(
         f"95 % intervals: bootstrap over {table.attrs['groups']} groups. F1 and kappa against the consensus of the "
-        "coders; of a family, the mean over its codes. Every comparison is in agreement.csv.",
-        soft_wrap=True,
+        "coders; of a family, the mean over its codes. Every comparison is in agreement.csv."
     )
 
 
 def show_scores(manifest: dict[str, Any], folder: str) -> None:
     """What a scoring run did."""
-    console = Console(soft_wrap=True, highlight=False, markup=False)
     if manifest["synthetic"]:
-        console.print(SYNTHETIC)
+        say(SYNTHETIC)
     rate = manifest["tokens_per_second"]
     speed = f", {rate:,.0f} tokens per second, {manifest['padding']:.0%} padding" if rate else ""
     again = "; some or all of it in an earlier run" if manifest["resumed"] else ""
-    console.print(f"{manifest['sessions']} sessions, {manifest['utterances']} utterances scored{speed}{again}")
-    console.print(f"{manifest['hardware']['device']}, {manifest['precision']} ({manifest['hardware']['reason']})")
+    say(f"{manifest['sessions']} sessions, {manifest['utterances']} utterances scored{speed}{again}")
+    say(f"{manifest['hardware']['device']}, {manifest['precision']} ({manifest['hardware']['reason']})")
     if manifest["unknown_role"]:
-        console.print(
+        say(
             f"{manifest['unknown_role']} utterances have a speaker without a role; they get no code that needs one. "
             "Say who is who, and score again: 'roles={A: patient, B: therapist}'; threers import shows who speaks"
         )
     if manifest["rejected"]:
-        console.print(f"{manifest['rejected']} rows, sessions or files have a fault: {Path(folder) / 'errors.csv'}")
+        say(f"{manifest['rejected']} rows, sessions or files have a fault: {Path(folder) / 'errors.csv'}")
     if "abstention" in manifest:
         show_abstention(manifest["abstention"])
-    console.print(f"scores: {Path(folder)}")
+    say(f"scores: {Path(folder)}")
 
 
 def show_sample(manifest: dict[str, Any], folder: str) -> None:
     """What was chosen, what may be concluded from it, and how the sheets come back."""
-    console = Console(soft_wrap=True, highlight=False, markup=False)
     out = Path(folder)
     n, total = manifest["n"], manifest["sessions"]
-    console.print(f"{n} of {total} uncoded sessions, how={manifest['how']}: {out / 'sampling.csv'}")
+    say(f"{n} of {total} uncoded sessions, how={manifest['how']}: {out / 'sampling.csv'}")
     if manifest["how"] == "uncertain":
-        console.print("chosen, not drawn: good to learn from; no share or count of all sessions follows from them")
+        say("chosen, not drawn: good to learn from; no share or count of all sessions follows from them")
     else:
-        console.print(f"drawn at random, each with probability {n / total:.3f}: they stand for all {total}")
-    console.print(f"sheets: {out / 'sheets'}: THEY HOLD THE TRANSCRIPT TEXT; handle them like the transcripts")
-    console.print(
+        say(f"drawn at random, each with probability {n / total:.3f}: they stand for all {total}")
+    say(f"sheets: {out / 'sheets'}: THEY HOLD THE TRANSCRIPT TEXT; handle them like the transcripts")
+    say(
         "coders fill the columns coder and code (several codes: W1; R3), a row at least per session: none where there "
         f"is nothing to mark. Then: threers import source='{out / 'sheets'}/*' corpus=…"
     )
@@ -175,7 +173,6 @@ def show_sample(manifest: dict[str, Any], folder: str) -> None:
 
 def show_abstention(found: dict[str, Any]) -> None:
     """What was left to humans, what that promises of each code, and where nothing can be promised."""
-    console = Console(soft_wrap=True, highlight=False, markup=False)
     promised = [row for row in found["codes"] if row["promised"] is not None]
     if promised:
         show_rows(
@@ -191,18 +188,18 @@ def show_abstention(found: dict[str, Any]) -> None:
                 for row in promised
             ]
         )
-        console.print(f"{found['left_to_humans']:.1%} of the utterances have a code that is left to humans")
-        console.print(found["promise"])
+        say(f"{found['left_to_humans']:.1%} of the utterances have a code that is left to humans")
+        say(found["promise"])
     few = [row for row in found["codes"] if row["groups"] < found["fewest_groups"]]
     if few:
         names = ", ".join(f"{row['code']} {row['answer']} ({row['groups']})" for row in few)
-        console.print(
+        say(
             f"nothing can be promised of {names}: an error of {found['error']:.1%} needs {found['fewest_groups']} "
             "coded patients that have it; it is tagged as without abstain"
         )
     lost = [row["code"] for row in found["codes"] if row["promised"] is None and row not in few]
     if lost:
-        console.print(f"nothing can be promised of {', '.join(lost)}: too rare in some folds to be learnt there")
+        say(f"nothing can be promised of {', '.join(lost)}: too rare in some folds to be learnt there")
 
 
 def _percent(share: float | None) -> str:
@@ -211,22 +208,21 @@ def _percent(share: float | None) -> str:
 
 def show_adaptation(manifest: Mapping[str, Any], out: str) -> None:
     """What an adapted backbone has read, whether that helped it on other groups, and how it is used."""
-    console, loss = Console(soft_wrap=True, highlight=False, markup=False), manifest["loss"]
-    console.print(f"{manifest['sessions']['read']} sessions read, epochs {len(loss) - 1}: {out}")
+    loss = manifest["loss"]
+    say(f"{manifest['sessions']['read']} sessions read, epochs {len(loss) - 1}: {out}")
     aside = f"{manifest['sessions']['kept_aside']} sessions of other groups"
-    console.print(f"loss per masked token on {aside}: {loss[0]:.3f} before, {loss[-1]:.3f} afterwards")
-    console.print(f"to train from it: {manifest['use'].replace('FOLDER', out)}")
+    say(f"loss per masked token on {aside}: {loss[0]:.3f} before, {loss[-1]:.3f} afterwards")
+    say(f"to train from it: {manifest['use'].replace('FOLDER', out)}")
 
 
 def show_purge(found: Sequence[Found], deleted: bool) -> None:
     """What was deleted or would be, and what deleting does not do."""
-    console = Console(soft_wrap=True, highlight=False, markup=False)
     for one in found:
-        console.print(f"{one.kind}: {one.folder}: {len(one.files)} files, {one.size / 1e6:,.1f} MB")
+        say(f"{one.kind}: {one.folder}: {len(one.files)} files, {one.size / 1e6:,.1f} MB")
     if not deleted:
-        console.print("nothing was deleted; to delete all of it, the same command with confirm=true")
+        say("nothing was deleted; to delete all of it, the same command with confirm=true")
         return
-    console.print(
+    say(
         "deleted. The disk's blocks were not overwritten: until the system uses them again, and in backups, snapshots "
         "and synchronised copies, the data may still be there"
     )
@@ -235,9 +231,8 @@ def show_purge(found: Sequence[Found], deleted: bool) -> None:
 def show_findings(findings: Sequence[tuple[str, str]]) -> None:
     """Findings of `doctor`, a line each."""
     width = max(len(what) for what, _ in findings)
-    console = Console(soft_wrap=True, highlight=False, markup=False)
     for what, finding in findings:
-        console.print(f"{what:{width}}  {finding}")
+        say(f"{what:{width}}  {finding}")
 
 
 def show_rows(rows: Sequence[dict[str, str]]) -> None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import argparse
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,11 @@ from threers.stored import read_json
 from threers.tagger import Tagger
 from threers.training import fit
 
-from . import plain
 from .context import PREVIOUS, WindowTagger
+from .few import set_fit
 from .losses import Asymmetric, Focal
+from .plain import fine_tune
+from .rivals import learn_and_tag
 
 logger = logging.getLogger("threers.accuracy")
 
@@ -44,18 +47,21 @@ NO_OPINIONS = {"lexical_share": 0.0, "pretrained_share": 0.0}
 
 @dataclass(frozen=True)
 class Row:
-    """What a row changes. `backbone`: another backbone's name; `settings`: of that backbone."""
+    """What a row changes. `backbone`: another backbone's name; `settings`: of that backbone; `rival`: what learns in
+    place of threers, as `rivals.Rival` but for folder and seed.
+    """
 
     training: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     backbone: str = ""
     tagger: type[Tagger] = Tagger
     learner: type[Learner] = Learner
+    rival: Callable[..., Any] | None = None
 
 
 ROWS = {
     DEFAULT: Row(),
-    PLAIN: Row(),
+    PLAIN: Row(rival=fine_tune),
     "encoder alone": Row(NO_OPINIONS),
     "encoder alone, windows of 10 previous": Row(
         NO_OPINIONS | {"batch_tokens": 1024 * PREVIOUS, "epochs": 2}, tagger=WindowTagger
@@ -79,6 +85,9 @@ ROWS = {
     "adapted in 3 epochs": Row({"adapt_epochs": 3}),
     "mpnet_lower": Row(backbone="mpnet_lower", training={"epochs": 3}),
     "mpnet": Row(backbone="mpnet", training={"epochs": 3}),
+    # Last, because SetFit may not be installed.
+    "SetFit, 8 per code": Row(rival=partial(set_fit, per_code=8)),
+    "SetFit, 100 steps": Row(rival=partial(set_fit, steps=100)),
 }
 
 
@@ -120,8 +129,8 @@ def run_row(corpus: Corpus, fold_of: pd.Series, name: str, fold: int, given: arg
     row = ROWS[name]
     backbone = replace(shipped_backbone(row.backbone or given.backbone), **row.settings)
     start = time.monotonic()
-    if name == PLAIN:
-        scores, read = plain.learn_and_tag(learn, test, locate(backbone), given.seed)
+    if row.rival is not None:
+        scores, read = learn_and_tag(learn, test, partial(row.rival, folder=locate(backbone), seed=given.seed))
     else:
         training = from_mapping(Training, read_yaml("training", "default")[0])
         training = replace(training, **({"seed": given.seed} | dict(row.training)))

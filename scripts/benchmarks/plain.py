@@ -1,16 +1,13 @@
-"""A plain `AutoModelForSequenceClassification` fine-tune, as a user would write it: what threers has to beat.
-
-One model per family, each utterance by itself, majority labels, the optimiser and rate that the library's examples use.
-"""
+"""A plain `AutoModelForSequenceClassification` fine-tune, with the optimiser and rate of the library's examples."""
 
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from transformers import (
     AutoModelForSequenceClassification,
@@ -21,41 +18,21 @@ from transformers import (
     TrainingArguments,
 )
 
-from threers.codebook import Codebook
-from threers.corpus import Corpus
-from threers.decisions import family_columns
 from threers.hardware import choose
-from threers.targets import Targets, build_targets
 
 EPOCHS, BATCH, RATE, LONGEST = 3, 16, 5e-5, 256
 
 
-def learn_and_tag(learn: Corpus, test: Corpus, folder: Path, seed: int) -> tuple[pd.DataFrame, dict[str, int]]:
-    """Train on `learn`, tag `test`: a table session_id, utterance_id, role, tags, and how many tokens training read,
-    without the padding of batches and with it.
-    """
-    book = learn.codebook
-    targets = build_targets(learn.utterances, learn.codings, book)
+def fine_tune(
+    said: Sequence[str], labels: np.ndarray, n_labels: int, heard: Sequence[str], *, folder: Path, seed: int
+) -> tuple[np.ndarray, dict[str, int]]:
+    """See `rivals.Rival`; tokens are counted without the padding of batches and with it."""
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    said = tokenizer(learn.utterances["text"].tolist(), truncation=True, max_length=LONGEST)["input_ids"]
-    heard = tokenizer(test.utterances["text"].tolist(), truncation=True, max_length=LONGEST)["input_ids"]
-    codes, legal = np.array(book.tag_codes()), book.legal_mask(test.utterances["role"])
-    tags = np.zeros(legal.shape, dtype=bool)
-    read = {"training_tokens": 0, "padded_tokens": 0}
-    for family, columns in family_columns(book):
-        exclusive = family.kind == "exclusive"
-        rows, labels = _labels(targets, columns, exclusive=exclusive)
-        own = [said[row] for row in rows]
-        trainer, padded = _train(own, labels, len(columns), tokenizer, folder, seed)
-        read["training_tokens"] += EPOCHS * sum(map(len, own))
-        read["padded_tokens"] += padded
-        spoken = np.flatnonzero(legal[:, columns].any(axis=1))
-        logits = trainer.predict([{"input_ids": heard[row]} for row in spoken]).predictions
-        tags[np.ix_(spoken, columns)] = decide(logits, exclusive=exclusive) & legal[np.ix_(spoken, columns)]
-    _add_parents(tags, book)
-    table = test.utterances[["session_id", "utterance_id", "role"]].copy()
-    table["tags"] = [list(codes[row]) for row in tags]
-    return table, read
+    ours, theirs = (tokenizer(list(texts), truncation=True, max_length=LONGEST)["input_ids"] for texts in (said, heard))
+    trainer, padded = _train(ours, labels, n_labels, tokenizer, folder, seed)
+    logits = trainer.predict([{"input_ids": ids} for ids in theirs]).predictions
+    read = {"training_tokens": EPOCHS * sum(map(len, ours)), "padded_tokens": padded}
+    return decide(logits, exclusive=labels.ndim == 1), read
 
 
 def decide(logits: np.ndarray, *, exclusive: bool) -> np.ndarray:
@@ -63,12 +40,6 @@ def decide(logits: np.ndarray, *, exclusive: bool) -> np.ndarray:
     likelier than not.
     """
     return np.arange(logits.shape[1]) == logits.argmax(axis=1)[:, None] if exclusive else logits > 0
-
-
-def _labels(targets: Targets, columns: np.ndarray, *, exclusive: bool) -> tuple[np.ndarray, np.ndarray]:
-    rows = np.flatnonzero((targets.coders[:, columns] > 0).any(axis=1))
-    share = targets.share[rows][:, columns]
-    return rows, share.argmax(axis=1) if exclusive else (share >= 0.5).astype(np.float32)
 
 
 def _train(
@@ -112,11 +83,3 @@ def _train(
         trainer.remove_callback(PrinterCallback)
         trainer.train()
     return trainer, tokens
-
-
-def _add_parents(tags: np.ndarray, book: Codebook) -> None:
-    place = {code: number for number, code in enumerate(book.tag_codes())}
-    for code in sorted(place, key=lambda code: len(book.ancestors(code)), reverse=True):
-        for parent in book.ancestors(code):
-            if parent in place:
-                tags[:, place[parent]] |= tags[:, place[code]]

@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 
 from threers.codebook import Codebook
+from threers.learner import Learner
+from threers.settings import Training
+from threers.training import fit
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 FILES = sorted(path.stem for path in (SCRIPTS / "benchmarks").glob("*.py") if path.stem != "__init__")
@@ -97,3 +100,16 @@ def test_the_plain_model_counts_what_it_reads(tiny_folder):
     found, read = fine_tune(said, labels, 2, ["why", "help"], folder=tiny_folder, seed=1)
     assert found.shape == (2, 2) and found.sum(axis=1).tolist() == [1, 1]
     assert read == {"training_tokens": EPOCHS * 48 * 5, "padded_tokens": EPOCHS * 48 * 5}
+
+
+def test_the_padding_that_threers_reads_is_counted_and_changes_nothing(annomi_like, tiny_backbone):
+    from scripts.benchmarks.accuracy import _counting
+
+    training = Training(epochs=1, batch_tokens=256, validation_share=0.3, device="cpu", precision="float32")
+    counting = _counting(Learner)
+    counted, plain = (
+        fit(annomi_like, tiny_backbone, training, learner_type=learner) for learner in (counting, Learner)
+    )
+    tokens = counted.manifest["tokens_per_epoch"]
+    assert tokens < counting.padded_tokens < 2 * tokens
+    assert counted.hash == plain.hash

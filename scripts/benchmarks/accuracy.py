@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
 
 from threers.agreement import agree, macro_f1_difference
 from threers.backbones import locate
@@ -134,8 +135,10 @@ def run_row(corpus: Corpus, fold_of: pd.Series, name: str, fold: int, given: arg
     else:
         training = from_mapping(Training, read_yaml("training", "default")[0])
         training = replace(training, **({"seed": given.seed} | dict(row.training)))
-        tagger = fit(learn, backbone, training, tagger_type=row.tagger, learner_type=row.learner)
-        read = {"training_tokens": tagger.manifest["tokens_per_epoch"] * len(tagger.manifest["epochs"])}
+        learner = _counting(row.learner)
+        tagger = fit(learn, backbone, training, tagger_type=row.tagger, learner_type=learner)
+        tokens = tagger.manifest["tokens_per_epoch"] * len(tagger.manifest["epochs"])
+        read = {"training_tokens": tokens, "padded_tokens": learner.padded_tokens}
         scores = score_sessions(tagger, test.utterances, choose(reduced=tagger.keeps_tags))
     write_json(read | {"seconds": time.monotonic() - start}, folder / f"cost-{fold}.json")
     if name == DEFAULT:
@@ -143,6 +146,19 @@ def run_row(corpus: Corpus, fold_of: pd.Series, name: str, fold: int, given: arg
         rows = pd.concat([floor_codings(test, floors[floor], floor) for floor in FLOORS], ignore_index=True)
         write_parquet(rows, folder / f"floors-{fold}.parquet")
     write_parquet(scores[["session_id", "utterance_id", "role", "tags"]], folder / f"scores-{fold}.parquet")
+
+
+def _counting(learner: type[Learner]) -> Any:
+    """The same loss, which adds up the tokens of its batches, padding included, in `padded_tokens`."""
+
+    class Counting(learner):  # type: ignore[misc, valid-type]
+        padded_tokens = 0
+
+        def forward(self, *targets: torch.Tensor, input_ids: torch.Tensor, **batch: torch.Tensor) -> dict[str, Any]:
+            Counting.padded_tokens += input_ids.numel()
+            return super().forward(*targets, input_ids=input_ids, **batch)
+
+    return Counting
 
 
 def _figures(corpus: Corpus, name: str, out: Path, given: argparse.Namespace) -> dict[str, Any]:
@@ -166,7 +182,7 @@ def _figures(corpus: Corpus, name: str, out: Path, given: argparse.Namespace) ->
     rows = rows.set_index(["family", "rater_a"])[["estimate", "low", "high"]]
     families = [family.name for family in part.codebook.tag_families()]
     figures: dict[str, Any] = {"folds": len(folds), "groups": int(groups.nunique())}
-    for key in ("training_tokens", "seconds"):
+    for key in ("training_tokens", "padded_tokens", "seconds"):
         figures[key] = sum(read_json(folder / f"cost-{fold}.json").get(key) or 0 for fold in folds)
     figures["macro_f1"] = {family: rows.loc[(family, f"model:{folder.name}")].tolist() for family in families}
     if name == DEFAULT:
@@ -192,8 +208,8 @@ def table(figures: dict[str, Any]) -> str:
     families = list(figures[DEFAULT]["macro_f1"])
     head = [f"macro-F1 {family} | against the default" for family in families]
     lines = [
-        "| | folds | " + " | ".join(head) + " | tokens learnt from | minutes |",
-        "|---|---|" + "---|---|" * len(families) + "---|---|",
+        "| | folds | " + " | ".join(head) + " | tokens learnt from | with padding | minutes |",
+        "|---|---|" + "---|---|" * len(families) + "---|---|---|",
     ]
     rows = {name: own for name, own in figures.items() if name != DEFAULT}
     floors = {name: {"macro_f1": own} for name, own in figures[DEFAULT]["floors"].items()}
@@ -203,7 +219,7 @@ def table(figures: dict[str, Any]) -> str:
             cells.append("{:.3f} [{:.3f}, {:.3f}]".format(*own["macro_f1"][family]))
             difference = own.get("difference", {}).get(family)
             cells.append("{:+.3f} [{:+.3f}, {:+.3f}]".format(*difference) if difference else "")
-        tokens, seconds = own.get("training_tokens"), own.get("seconds")
-        cells += [f"{tokens:,}" if tokens else "", f"{seconds / 60:.0f}" if seconds else ""]
+        tokens, seconds = (own.get("training_tokens"), own.get("padded_tokens")), own.get("seconds")
+        cells += [*(f"{number:,}" if number else "" for number in tokens), f"{seconds / 60:.0f}" if seconds else ""]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)

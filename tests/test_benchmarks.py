@@ -113,3 +113,13 @@ def test_the_padding_that_threers_reads_is_counted_and_changes_nothing(annomi_li
     tokens = counted.manifest["tokens_per_epoch"]
     assert tokens < counting.padded_tokens < 2 * tokens
     assert counted.hash == plain.hash
+
+
+def test_without_setfit_every_other_row_is_run(monkeypatch, caplog):
+    from scripts.benchmarks import accuracy
+
+    monkeypatch.setattr(accuracy, "find_spec", lambda _: None)
+    assert accuracy._every_row() == [name for name in accuracy.ROWS if "SetFit" not in name]
+    assert "SetFit is not installed" in caplog.text
+    monkeypatch.setattr(accuracy, "find_spec", lambda name: name)
+    assert accuracy._every_row() == list(accuracy.ROWS)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 from datasets import Dataset
-from transformers import PrinterCallback
 
 
 def set_fit(
@@ -49,7 +48,6 @@ def set_fit(
             show_progress_bar=False,
         )
         trainer = Trainer(model=model, args=arguments, train_dataset=examples)
-        trainer.remove_callback(PrinterCallback)
         trainer.train()
     found = np.asarray(model.predict(list(heard), as_numpy=True))
     return (np.eye(n_labels)[found] if labels.ndim == 1 else found).astype(bool), {}

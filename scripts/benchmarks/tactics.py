@@ -16,7 +16,7 @@ from threers.corpus import Corpus
 from threers.floors import FLOORS
 from threers.scores import scores_to_codings
 
-from .accuracy import DEFAULT, PLAIN, folder_of, run_row
+from .accuracy import DEFAULT, PLAIN, folder_of, rows_named, run_row
 
 #: What a collapsed code stands for; withdrawal-, confrontation- and repair-like tactics.
 COLLAPSED = {
@@ -33,7 +33,7 @@ def compare(given: argparse.Namespace) -> dict[str, Any]:
     """Learn from the sessions whose column `split` is not `test`, and judge on the others; `rows` as of `accuracy`."""
     corpus, out = Corpus.load(given.corpus), Path(given.out)
     fold_of = (corpus.sessions.set_index("session_id")["split"] != "test").astype(int)
-    sides = list(dict.fromkeys([DEFAULT, *(given.rows or PLAIN).split(",")]))
+    sides = list(dict.fromkeys([DEFAULT, *rows_named(given.rows or PLAIN)]))
     for side in sides:
         run_row(corpus, fold_of, side, 0, given, folder_of(out, side))
     test = corpus.select(list(fold_of.index[fold_of == 0]))
